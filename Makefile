@@ -1,0 +1,115 @@
+# The commands people type, and the rules by which stages follow from each other.
+# A command first resolves parameters and fingerprints (mnistlib/resolve.py), which then becomes
+# the make that sees RESOLVED=yes and executes what is out of date.
+
+# What people set is taken literally: never expanded again by make, never seen by a shell as code.
+override PARAMS := $(value PARAMS)
+override RUN := $(value RUN)
+override SET := $(value SET)
+override INPUT := $(value INPUT)
+override PYTHON := $(value PYTHON)
+export PARAMS RUN SET INPUT PYTHON
+MAKEFLAGS += --no-print-directory
+.DELETE_ON_ERROR:
+.SUFFIXES:
+
+STAGES := 01_data 02_preprocess 03_train 04_evaluate 05_features 06_infer
+GOALS := data preprocess train evaluate features infer
+CANDIDATES := python3 python3.14 python3.13 python3.12 python3.11 python
+FIND = find_python() { for p in $(CANDIDATES); do \
+	if command -v $$p >/dev/null 2>&1 && $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; \
+	then $$p mnistlib/environment.py find; return; fi; done; \
+	echo "Python 3.11 or newer is needed, and none of $(CANDIDATES) is." >&2; return 1; }; \
+	python=$$(find_python) || exit
+
+ifneq ($(RESOLVED),yes)
+
+## help: what there is
+.PHONY: help
+help:
+	@echo 'A digit classifier as a notebook pipeline.'
+	@echo
+	@sed -n 's/^## /  make /p' Makefile | awk -F': ' '{printf "%-24s %s\n", $$1, $$2}'
+	@echo
+	@echo '  PARAMS=smoke  RUN=name  SET="train.epochs=3 train.learning_rate=0.01"  MNIST_DIR=folder'
+
+## all: run the six notebooks into runs/RUN and write its reports
+## data: stage 01 alone
+## preprocess: up to stage 02
+## train: up to stage 03
+## evaluate: up to stage 04
+## features: up to stage 05
+## infer: up to stage 06; INPUT=folder-or-files recognises your own pictures
+.PHONY: all $(GOALS)
+all $(GOALS):
+	@+$(FIND); GOAL=$@ MAKE_COMMAND=$(firstword $(MAKE)) exec "$$python" -m mnistlib.resolve
+
+## lab: open the notebooks in JupyterLab
+.PHONY: lab
+lab:
+	@$(FIND); PYTHONPATH="$$PWD" exec "$$python" -m jupyter lab --notebook-dir notebooks
+
+## test: the tests of a few minutes; SLOW=only runs the slow ones
+.PHONY: test
+test:
+	@$(FIND); exec "$$python" -m pytest -m $(if $(filter only,$(SLOW)),slow,'not slow')
+
+## lint: ruff and mypy
+.PHONY: lint
+lint:
+	@$(FIND); "$$python" -m ruff check . && "$$python" -m ruff format --check . && "$$python" -m mypy
+
+## bench: seconds, memory and accuracy of the profiles, as a table and in runs/bench/
+.PHONY: bench
+bench:
+	@$(FIND); exec "$$python" -m bench
+
+## env: build or repair the environment
+.PHONY: env
+env:
+	@$(FIND); echo "$$python"
+
+## clean: delete runs/RUN, but for what a person made; asks first
+.PHONY: clean
+clean:
+	@$(FIND); exec "$$python" -m mnistlib.clean
+
+else
+
+R := runs/$(RUN)
+NOTEBOOKS := $(STAGES:%=$(R)/notebooks/%.ipynb)
+PAGES := $(STAGES:%=$(R)/reports/%.html)
+LOOK := $(wildcard mnistlib/templates/* mnistlib/templates/page/*)
+
+# The empty recipe makes make look again at the stamp: stages that read nothing new are not run.
+$(STAGES:%=$(R)/status/%.handed-on): $(R)/status/%.handed-on: $(R)/notebooks/%.ipynb ;
+
+$(NOTEBOOKS): $(R)/notebooks/%.ipynb: $(R)/params/%.yaml
+	@"$$PYTHON" -m mnistlib.execute $* --run $(RUN)
+$(R)/notebooks/02_preprocess.ipynb: $(R)/status/01_data.handed-on
+$(R)/notebooks/03_train.ipynb: $(R)/status/02_preprocess.handed-on
+$(R)/notebooks/04_evaluate.ipynb: $(R)/status/02_preprocess.handed-on $(R)/status/03_train.handed-on
+$(R)/notebooks/05_features.ipynb: $(R)/status/02_preprocess.handed-on $(R)/status/03_train.handed-on
+$(R)/notebooks/06_infer.ipynb: $(R)/status/03_train.handed-on $(R)/status/04_evaluate.handed-on
+
+# The runner has just written the page of a stage that it executed; only a new look needs more.
+$(PAGES): $(R)/reports/%.html: $(R)/notebooks/%.ipynb $(LOOK)
+	@for from in $^; do [ $@ -nt $$from ] || exec "$$PYTHON" -m mnistlib.report page $* --run $(RUN); done
+
+UP_TO_data := 01_data
+UP_TO_preprocess := $(UP_TO_data) 02_preprocess
+UP_TO_train := $(UP_TO_preprocess) 03_train
+UP_TO_evaluate := $(UP_TO_train) 04_evaluate
+UP_TO_features := $(UP_TO_train) 05_features
+UP_TO_infer := $(UP_TO_evaluate) 06_infer
+UP_TO_all := $(STAGES)
+GOAL := $(firstword $(MAKECMDGOALS))
+
+$(R)/reports/index.html: $(UP_TO_$(GOAL):%=$(R)/reports/%.html)
+	@"$$PYTHON" -m mnistlib.report index --run $(RUN)
+
+.PHONY: all $(GOALS)
+all $(GOALS): $(R)/reports/index.html
+	@cat $(R)/status/headline.txt
+
+endif

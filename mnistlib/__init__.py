@@ -1,0 +1,1 @@
+"""The work behind the six notebooks: plain functions, each module one role."""

@@ -1,0 +1,132 @@
+"""How far the network's confidence can be trusted: temperature, reliability, and when to abstain."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+
+from mnistlib.evaluate import nll, softmax
+from mnistlib.files import RunError, read_json, shown, write_json
+from mnistlib.rundir import Run
+
+FORMAT = 1
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """Found on validation data: divide logits by `temperature`; trust an answer from `threshold` on.
+
+    `coverage`: share of validation answers so accepted; `accepted_error`: share of errors among them.
+    """
+
+    temperature: float
+    threshold: float
+    coverage: float
+    accepted_error: float
+
+
+@dataclass(frozen=True)
+class Bin:
+    """One bin of a reliability diagram: count, mean confidence and accuracy of what falls into it."""
+
+    low: float
+    high: float
+    count: int
+    confidence: float
+    accuracy: float
+
+
+def calibrate(logits: np.ndarray, labels: np.ndarray, accepted_error: float) -> Calibration:
+    """Temperature and threshold from validation logits N×classes and labels."""
+    temperature = fit_temperature(logits, labels)
+    probabilities = softmax(logits, temperature)
+    confidence, right = probabilities.max(1), probabilities.argmax(1) == labels
+    threshold = fit_threshold(confidence, right, accepted_error)
+    accepted = confidence >= threshold
+    error = float((~right[accepted]).mean()) if accepted.any() else 0.0
+    return Calibration(temperature, threshold, float(accepted.mean()), error)
+
+
+def fit_temperature(logits: np.ndarray, labels: np.ndarray) -> float:
+    """The temperature in 0.05…20 of least NLL (Guo et al. 2017)."""
+    from scipy.optimize import minimize_scalar
+
+    found = minimize_scalar(
+        lambda t: nll(logits, labels, float(np.exp(t))), bounds=np.log([0.05, 20]), method="bounded"
+    )
+    return float(np.exp(found.x))
+
+
+def fit_threshold(confidence: np.ndarray, right: np.ndarray, accepted_error: float) -> float:
+    """The lowest confidence from which on the share of errors is at most `accepted_error`.
+
+    1.0 when not even the surest answers are that good.
+    """
+    order = np.argsort(-confidence, kind="stable")
+    errors = np.cumsum(~right[order]) / np.arange(1, len(order) + 1)
+    last_of_value = np.append(np.diff(confidence[order]) != 0, True)
+    good = np.flatnonzero((errors <= accepted_error) & last_of_value)
+    return float(confidence[order[good[-1]]]) if len(good) else 1.0
+
+
+def reliability_bins(probabilities: np.ndarray, labels: np.ndarray, bins: int) -> list[Bin]:
+    """Bins of equal width over 0…1 by confidence; empty ones are left out."""
+    confidence, right = probabilities.max(1), probabilities.argmax(1) == labels
+    edges = np.linspace(0, 1, bins + 1)
+    place = np.clip(np.digitize(confidence, edges[1:-1], right=True), 0, bins - 1)
+    groups = ((b, place == b) for b in range(bins))
+    return [
+        Bin(
+            float(edges[b]),
+            float(edges[b + 1]),
+            int(inside.sum()),
+            float(confidence[inside].mean()),
+            float(right[inside].mean()),
+        )
+        for b, inside in groups
+        if inside.any()
+    ]
+
+
+def ece(bins: list[Bin]) -> float:
+    """Expected calibration error (Naeini et al. 2015): mean gap of confidence and accuracy."""
+    total = sum(b.count for b in bins)
+    return sum(b.count * abs(b.confidence - b.accuracy) for b in bins) / total
+
+
+def risk_coverage(probabilities: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Coverage and error among the answered when only the surest answers count, both in 0…1, float64 N."""
+    confidence, right = probabilities.max(1), probabilities.argmax(1) == labels
+    order = np.argsort(-confidence, kind="stable")
+    answered = np.arange(1, len(order) + 1)
+    return answered / len(order), np.cumsum(~right[order]) / answered
+
+
+def confidence_metrics(logits: np.ndarray, labels: np.ndarray, found: Calibration, bins: int) -> dict[str, Any]:
+    """NLL, ECE, coverage and error among the accepted, of the test part, with the validation's temperature."""
+    probabilities = softmax(logits, found.temperature)
+    accepted = probabilities.max(1) >= found.threshold
+    wrong = probabilities.argmax(1) != labels
+    return {
+        "test_nll": nll(logits, labels, found.temperature),
+        "test_nll_uncalibrated": nll(logits, labels),
+        "test_ece": ece(reliability_bins(probabilities, labels, bins)),
+        "test_ece_uncalibrated": ece(reliability_bins(softmax(logits), labels, bins)),
+        "test_coverage": float(accepted.mean()),
+        "test_accepted_errors": int((wrong & accepted).sum()),
+    }
+
+
+def save_calibration(run: Run, found: Calibration) -> None:
+    """Write `models/calibration.json`, which pictures, pad and reports share."""
+    write_json(run.calibration_json, {"format": FORMAT, **asdict(found)})
+
+
+def load_calibration(run: Run) -> Calibration:
+    """The run's calibration. Raises RunError when it is missing or from another version."""
+    kept = read_json(run.calibration_json, hint="run 04_evaluate first")
+    if kept.pop("format", None) != FORMAT or set(kept) != set(Calibration.__annotations__):
+        raise RunError(f"{shown(run.calibration_json)} is from another version: run 04_evaluate again")
+    return Calibration(**kept)

@@ -1,0 +1,178 @@
+"""Obtain the raw dataset and prove that it is the right one."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mnistlib import idx
+from mnistlib.catalogue import DATASETS, FILES, Dataset
+from mnistlib.download import UnreachableError, download
+from mnistlib.files import ROOT, RunError, bytes_digest, file_digest, read_json, shown, write_json
+from mnistlib.rundir import RAW, Run
+
+FALLBACK = (
+    "FALLBACK DATA: no MNIST could be found or fetched. This is scikit-learn's digits: "
+    "1,797 small pictures. Its figures say nothing about MNIST. "
+    "Set MNIST_DIR to a folder with the four MNIST files, or go online, and run again."
+)
+
+
+@dataclass(frozen=True)
+class Raw:
+    """A dataset as it came: uint8 images N×28×28 and labels N of both parts, and where from.
+
+    `source`: raw, local, download or digits; `fallback`: whether it stands in for what was asked for.
+    """
+
+    dataset: str
+    source: str
+    fallback: bool
+    folder: str
+    files: list[dict[str, Any]]
+    train_images: np.ndarray
+    train_labels: np.ndarray
+    test_images: np.ndarray
+    test_labels: np.ndarray
+
+    @property
+    def title(self) -> str:
+        return DATASETS[self.dataset].title
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        return DATASETS[self.dataset].classes
+
+
+def obtain(
+    dataset: str,
+    source: str = "auto",
+    local_dir: str = "",
+    raw: Path = RAW,
+    mirrors: Sequence[str] | None = None,
+) -> Raw:
+    """The dataset from the first source that has it: raw folder, local folder, download, embedded digits.
+
+    A file that is present but wrong is never used or replaced: RunError names it.
+    """
+    if dataset == "digits" or source == "digits":
+        return embedded(fallback=dataset != "digits")
+    kept = raw / dataset
+    given = local_folder(local_dir)
+    if source == "raw" or (source == "auto" and complete(kept)):
+        return read_folder(dataset, "raw", kept)
+    if source == "local" or (source == "auto" and dataset == "mnist" and given is not None):
+        return read_folder(dataset, "local", checked_folder(given))
+    try:
+        download(dataset, kept, mirrors)
+    except UnreachableError:
+        if source == "download":
+            raise
+        return embedded(fallback=True)
+    return read_folder(dataset, "download", kept)
+
+
+def better_source_exists(dataset: str, local_dir: str = "", raw: Path = RAW) -> bool:
+    """Whether a run that had to use the fallback could have its dataset now, from this machine."""
+    return complete(raw / dataset) or (dataset == "mnist" and local_folder(local_dir) is not None)
+
+
+def local_folder(local_dir: str) -> Path | None:
+    """`data.local_dir`, else MNIST_DIR, relative to the project's root; None when neither is set."""
+    text = local_dir or os.environ.get("MNIST_DIR", "")
+    return ROOT / Path(text).expanduser() if text else None
+
+
+def checked_folder(folder: Path | None) -> Path:
+    """A folder that can be listed. Raises RunError that says what MNIST_DIR should hold."""
+    if folder is None:
+        raise RunError("data.source is 'local', but neither data.local_dir nor MNIST_DIR names a folder")
+    try:
+        os.listdir(folder)
+    except OSError as error:
+        text = f"MNIST_DIR (or data.local_dir) is {shown(folder)}, which cannot be read: {error.strerror}"
+        raise RunError(f"{text}. It should hold {', '.join(FILES)}, as .gz or unpacked.") from error
+    return folder
+
+
+def complete(folder: Path) -> bool:
+    """Whether all four files are there, right or wrong; what a broken-off download left is not enough."""
+    return all(locate(folder, name) for name in FILES)
+
+
+def locate(folder: Path, name: str) -> Path | None:
+    """An IDX file under one of its usual names, or None."""
+    spellings = (f"{name}.gz", name, name.replace("-idx", ".idx") + ".gz", name.replace("-idx", ".idx"))
+    return next((folder / s for s in spellings if (folder / s).exists()), None)
+
+
+def read_folder(dataset: str, source: str, folder: Path) -> Raw:
+    """The four files of a folder, each checked. Raises RunError that names the file and what to do."""
+    found = [locate(folder, name) for name in FILES]
+    missing = [name for name, path in zip(FILES, found, strict=True) if path is None]
+    if missing:
+        hint = "delete the folder to fetch it anew" if source != "local" else "complete the folder or unset MNIST_DIR"
+        raise RunError(f"{shown(folder)} lacks {', '.join(missing)} (.gz or unpacked): {hint}")
+    parts = [read_file(path, DATASETS[dataset], i) for i, path in enumerate(found) if path is not None]
+    arrays = [array for array, _ in parts]
+    return Raw(dataset, source, False, str(folder), [row for _, row in parts], *arrays)
+
+
+def read_file(path: Path, dataset: Dataset, position: int) -> tuple[np.ndarray, dict[str, Any]]:
+    """One checked file and its row of provenance. Raises RunError when the checksum is another."""
+    if not path.is_file():
+        raise RunError(f"{shown(path)} is not a file: put the dataset's file in its place")
+    content = idx.unpack(path)
+    if dataset.sha256:
+        kind, expected, found = "SHA-256 unpacked", dataset.sha256[position], bytes_digest(content)
+    else:
+        kind, expected, found = "MD5 of the .gz", dataset.md5[position], file_digest(path, "md5")
+    if found != expected:
+        raise RunError(
+            f"{shown(path)} is not {dataset.title}'s {FILES[position]}.\n  expected {kind} {expected}\n"
+            f"  found    {kind} {found}\nReplace the file, or take it away: it is neither used nor overwritten."
+        )
+    array = idx.parse(content, path.name)
+    row = {"file": path.name, "bytes": path.stat().st_size, "shape": " × ".join(map(str, array.shape)), kind: found}
+    return array, row
+
+
+def embedded(fallback: bool) -> Raw:
+    """scikit-learn's digits, which need no network."""
+    from mnistlib.digits import load_digits
+
+    arrays = load_digits()
+    names = ("train images", "train labels", "test images", "test labels")
+    files = [
+        {
+            "file": f"{name} (embedded)",
+            "bytes": array.nbytes,
+            "shape": " × ".join(map(str, array.shape)),
+            "SHA-256 unpacked": bytes_digest(array.tobytes()),
+        }
+        for name, array in zip(names, arrays, strict=True)
+    ]
+    return Raw("digits", "digits", fallback, "scikit-learn", files, *arrays)
+
+
+def save_raw(run: Run, raw: Raw) -> None:
+    """Keep in the run which data it uses, for the stages that follow."""
+    keep = {name: getattr(raw, name) for name in ("dataset", "source", "fallback", "folder", "files")}
+    write_json(run.raw_json, {**keep, "title": raw.title, "classes": list(raw.classes)})
+
+
+def load_raw(run: Run) -> Raw:
+    """The run's dataset, read again from where 01_data found it. Raises RunError when it has changed."""
+    kept = read_json(run.raw_json, hint="run 01_data first")
+    if kept["source"] == "digits":
+        raw = embedded(kept["fallback"])
+    else:
+        raw = read_folder(kept["dataset"], kept["source"], Path(kept["folder"]))
+    if raw.files != kept["files"]:
+        raise RunError(f"{kept['folder']} is no longer what 01_data saw there: re-run 01_data")
+    return raw

@@ -1,0 +1,89 @@
+"""A run in words: what pages and terminal say of it."""
+
+from __future__ import annotations
+
+import subprocess
+from dataclasses import asdict
+from typing import Any
+
+from mnistlib.files import ROOT, RunError, read_json
+from mnistlib.params import DEFAULT, load_file, profile_path
+from mnistlib.rundir import Run
+from mnistlib.status import merged_metrics, read_status
+from mnistlib.tables import as_text
+
+
+def describe_run(run: Run) -> dict[str, Any]:
+    """Name, dataset, whether it is the fallback, and the parameters that differ from the defaults."""
+    try:
+        raw = read_json(run.raw_json, hint="")
+    except RunError:
+        raw = {}
+    return {
+        "name": run.name,
+        "dataset": raw.get("title", "not known yet"),
+        "source": raw.get("source", ""),
+        "fallback": raw.get("fallback", False),
+        "differing": differing(run),
+    }
+
+
+def describe_stage(run: Run, stage: str) -> dict[str, Any]:
+    """A stage's status with seconds as text."""
+    status = read_status(run, stage)
+    phases = {name: f"{seconds:.1f}" for name, seconds in status.seconds.items()}
+    memory = f"{status.peak_memory_bytes / 1e6:,.0f} MB" if status.peak_memory_bytes else ""
+    return {**asdict(status), "total": f"{status.total_seconds:.1f}", "phases": phases, "memory": memory}
+
+
+def differing(run: Run) -> list[str]:
+    """`section.name = value` for each parameter that is not the default's."""
+    try:
+        default, ours = load_file(profile_path(DEFAULT)), load_file(run.params())
+    except RunError:
+        return []
+    flat = {name: flatten(content) for name, content in (("default", default), ("ours", ours))}
+    return [f"{k} = {v}" for k, v in flat["ours"].items() if flat["default"].get(k) != v]
+
+
+def flatten(content: dict[str, Any]) -> dict[str, Any]:
+    """Nested mappings as one with dotted names."""
+    flat: dict[str, Any] = {}
+    for key, value in content.items():
+        inner = flatten(value) if isinstance(value, dict) else {"": value}
+        flat.update({f"{key}.{name}".rstrip("."): v for name, v in inner.items()})
+    return flat
+
+
+def headline_facts(run: Run) -> list[tuple[str, str]]:
+    """The figures that matter most, named and in words, those that are there."""
+    m = merged_metrics(run)
+    facts: list[tuple[str, str]] = []
+    if "test_accuracy" in m:
+        interval = f"{m['test_accuracy_low']:.2%} to {m['test_accuracy_high']:.2%}"
+        facts.append(("test accuracy", f"{m['test_accuracy']:.2%} (95 % interval {interval})"))
+        facts.append(("test errors", f"{m['test_errors']:,} of {m['test_count']:,}"))
+        facts.append(("calibration", f"ECE {m['test_ece']:.4f}, NLL {m['test_nll']:.4f}"))
+        covered = f"{m['test_coverage']:.1%} of answers, {m['test_accepted_errors']} of them wrong"
+        facts.append(("accepted", covered))
+    if "val_accuracy" in m:
+        facts.append(("validation accuracy", f"{m['val_accuracy']:.2%}"))
+        facts.append(("training", f"{m['train_seconds']:.1f} s, {m['epochs']} epochs, {m['train_device']}"))
+        facts.append(("network", f"{m['model_parameters']:,} parameters"))
+    if "knn_accuracy" in m:
+        facts.append(("k-NN on embeddings", f"{m['knn_accuracy']:.2%}"))
+    return facts
+
+
+def code_version() -> str:
+    """The git commit and whether files differ from it; empty outside a repository."""
+    try:
+        git = ["git", "-C", str(ROOT), "describe", "--always", "--dirty", "--exclude=*"]
+        return subprocess.run(git, capture_output=True, text=True, timeout=10).stdout.strip()
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+
+
+def metric_rows(metrics: dict[str, Any]) -> list[dict[str, str]]:
+    """Every metric as text."""
+    return [{"name": name, "value": as_text(value)} for name, value in metrics.items()]

@@ -1,0 +1,55 @@
+"""Which processor trains, and in which precision."""
+
+from __future__ import annotations
+
+import os
+import platform
+from contextlib import AbstractContextManager, nullcontext
+
+import torch
+
+from mnistlib.files import RunError
+
+
+def pick_device(wanted: str = "auto") -> torch.device:
+    """CUDA, then Apple MPS, then the CPU; or the one that is asked for.
+
+    Raises RunError when the one asked for is not there.
+    """
+    there = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
+    if wanted == "auto":
+        return torch.device(next(name for name, found in there.items() if found))
+    if not there.get(wanted, False):
+        found = ", ".join(name for name, ok in there.items() if ok)
+        raise RunError(f"train.device is {wanted!r}, but this machine has: {found}. Use 'auto'.")
+    return torch.device(wanted)
+
+
+def pick_precision(wanted: str, device: torch.device) -> str:
+    """`bf16` where the processor really computes in it, else `fp32`; or what is asked for."""
+    if wanted != "auto":
+        return wanted
+    if device.type == "cuda":
+        return "bf16" if torch.cuda.get_device_capability(device)[0] >= 8 else "fp32"
+    return "bf16" if device.type == "cpu" and cpu_has_bf16() else "fp32"
+
+
+def cpu_has_bf16() -> bool:
+    """Whether the CPU multiplies bf16 natively (AVX-512 BF16 or AMX); emulation is slower than fp32."""
+    checks = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")
+    return any(bool(getattr(torch.cpu, name, lambda: False)()) for name in checks)
+
+
+def autocast(device: torch.device, precision: str) -> AbstractContextManager[object]:
+    """The context in which the forward pass runs."""
+    if precision == "bf16":
+        return torch.autocast(device.type, dtype=torch.bfloat16)
+    return nullcontext()
+
+
+def describe_device(device: torch.device, precision: str) -> str:
+    """One line for logs and reports."""
+    if device.type == "cuda":
+        return f"{torch.cuda.get_device_name(device)}, {precision}"
+    name = platform.processor() or platform.machine()
+    return f"{device.type} ({name}, {torch.get_num_threads()} threads of {os.cpu_count()} cores), {precision}"

@@ -1,0 +1,99 @@
+"""Fetch a dataset's files from torchvision's mirrors, each whole and checked or not at all."""
+
+from __future__ import annotations
+
+import http.client
+import shutil
+import urllib.error
+import urllib.request
+from collections.abc import Sequence
+from pathlib import Path
+
+from mnistlib.catalogue import DATASETS, FILES, Dataset
+from mnistlib.files import RunError, file_digest, shown, whole
+
+TIMEOUT = 15
+
+
+class UnreachableError(RunError):
+    """No mirror answered."""
+
+
+class FetchError(Exception):
+    """What a web address gave was nothing, or not all of it."""
+
+
+def mirrors(dataset: Dataset) -> list[str]:
+    """The addresses that torchvision knows for a dataset."""
+    declare_missing_operators()
+    from torchvision import datasets
+
+    return list(getattr(datasets, dataset.torchvision).mirrors)
+
+
+def declare_missing_operators() -> None:
+    """Let torchvision be imported beside a CPU-only torch (pytorch/vision#9085); elsewhere, nothing."""
+    import importlib.metadata
+
+    import torch
+
+    accelerated = torch.version.cuda or torch.version.hip
+    if accelerated or "+cpu" in importlib.metadata.version("torchvision") or hasattr(torch.ops.torchvision, "nms"):
+        return
+    library = torch.library.Library("torchvision", "FRAGMENT")
+    library.define("nms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
+    library.define("qnms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
+    KEPT.append(library)
+
+
+KEPT: list[object] = []
+
+
+def download(dataset: str, folder: Path, addresses: Sequence[str] | None = None) -> None:
+    """Fetch the four files into `folder`, those that are not there.
+
+    Raises UnreachableError when no mirror answers for the first file, RunError when what comes is never right.
+    """
+    entry = DATASETS[dataset]
+    addresses = mirrors(entry) if addresses is None else addresses
+    for name, md5 in zip(FILES, entry.md5, strict=True):
+        target = folder / f"{name}.gz"
+        if not target.exists():
+            download_file(target, md5, addresses)
+
+
+def download_file(target: Path, md5: str, addresses: Sequence[str]) -> None:
+    """One file from the first mirror that gives the right one. Raises UnreachableError, RunError."""
+    answered = False
+    faults = []
+    for address in addresses:
+        url = f"{address.rstrip('/')}/{target.name}"
+        try:
+            with whole(target) as temporary:
+                fetch(url, temporary)
+                answered = True
+                found = file_digest(temporary, "md5")
+                if found != md5:
+                    raise FetchError(f"MD5 {found}, expected {md5}")
+            print(f"fetched {shown(target)} from {address}")
+            return
+        except FetchError as error:
+            answered |= isinstance(error.__cause__, urllib.error.HTTPError)
+            faults.append(f"  {url}: {error}")
+    text = f"cannot fetch {target.name}:\n" + "\n".join(faults)
+    if answered:
+        raise RunError(f"{text}\nPut the four files into a folder and name it in MNIST_DIR.")
+    raise UnreachableError(text)
+
+
+def fetch(url: str, path: Path) -> None:
+    """Copy what a web address gives into a file. Raises FetchError when it gives nothing, or less than promised."""
+    request = urllib.request.Request(url, headers={"User-Agent": "mnistlib"})  # noqa: S310
+    try:
+        with urllib.request.urlopen(request, timeout=TIMEOUT) as answer, path.open("wb") as file:  # noqa: S310
+            shutil.copyfileobj(answer, file)
+            promised = answer.headers.get("Content-Length")
+    except (urllib.error.URLError, http.client.HTTPException, ConnectionError, TimeoutError) as error:
+        raise FetchError(str(error)) from error
+    if promised is not None and path.stat().st_size != int(promised):
+        raise FetchError(f"{path.stat().st_size} bytes came of {promised}")

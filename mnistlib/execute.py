@@ -1,0 +1,198 @@
+"""Run one stage: `python -m mnistlib.execute 03_train --run RUN`. The only place that knows papermill.
+
+Exit codes: 0 ok; 1 failed; 2 refused before anything was touched; 124 timed out; 137 the kernel died;
+130 and 143 interrupted.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import signal
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from mnistlib.files import RunError, shown
+from mnistlib.kernel import EarlyKernel
+from mnistlib.log import log_to, logger
+from mnistlib.rundir import STAGE, Run, Stage, make_writable
+from mnistlib.status import DIED, FAILED, INTERRUPTED, OK, TIMED_OUT, Status, hand_on, write_status
+
+EXIT = {OK: 0, FAILED: 1, TIMED_OUT: 124, DIED: 137, INTERRUPTED: 130}
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """The command line; returns the exit code."""
+    parser = argparse.ArgumentParser(prog="python -m mnistlib.execute", description=__doc__)
+    parser.add_argument("stage", choices=list(STAGE))
+    parser.add_argument("--run", required=True, help="the run's name")
+    given = parser.parse_args(arguments)
+    try:
+        run, stage = Run(given.run), STAGE[given.stage]
+        parameters, limits = checked_parameters(run, stage)
+        make_writable(run)
+    except RunError as error:
+        print(error, file=sys.stderr)
+        return 2
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
+    log_to(run.log)
+    return execute(run, stage, parameters, limits)
+
+
+def checked_parameters(run: Run, stage: Stage) -> tuple[dict[str, Any], Any]:
+    """The notebook's parameters and the runner's, checked against the schema and the notebook's own cell.
+
+    Raises RunError.
+    """
+    from mnistlib import params, source
+
+    if run.params().is_file():
+        resolved = params.check(params.load_file(run.params()), shown(run.params()))
+    else:
+        resolved = params.load()
+    parameters = params.notebook_parameters(resolved, stage.section, run.name)
+    declared = source.parameter_names(stage.notebook)
+    unknown, missing = set(parameters) - declared, declared - set(parameters)
+    if unknown or missing:
+        raise RunError(
+            f"{shown(stage.notebook)}'s parameters cell does not fit the schema: "
+            f"lacks {sorted(unknown) or 'nothing'}, has unknown {sorted(missing) or 'nothing'}"
+        )
+    return parameters, resolved.execute
+
+
+def execute(run: Run, stage: Stage, parameters: dict[str, Any], limits: Any) -> int:
+    """Run the notebook; keep notebook, page and status; returns the exit code."""
+    logger.info("── %s → runs/%s", stage.name, run.name)
+    kernel = EarlyKernel()
+    work = run.notebook(stage.name).with_name(f".{stage.name}.part.ipynb")
+    work.parent.mkdir(parents=True, exist_ok=True)
+    verdict, error, cell, code = OK, "", 0, 0
+    try:
+        run_notebook(stage, work, parameters, limits, kernel)
+        missing = run.missing(stage.name)
+        if missing:
+            verdict, error = FAILED, f"the notebook ended without leaving {', '.join(missing)}"
+    except (Exception, KeyboardInterrupt, SystemExit) as caught:  # whatever it was, the status must say so
+        verdict, error, cell = judge(caught)
+        code = caught.code if isinstance(caught, SystemExit) and isinstance(caught.code, int) else EXIT[verdict]
+    finally:
+        kernel.close()
+    seconds = phases(work)
+    status = Status(stage.name, verdict, seconds=seconds, peak_memory_bytes=peak_memory(), error=error, cell=cell)
+    return finish(run, stage, work, status, code or EXIT[verdict])
+
+
+def run_notebook(stage: Stage, work: Path, parameters: dict[str, Any], limits: Any, kernel: EarlyKernel) -> None:
+    """Execute into the file `work`, in a kernel that is already starting. Raises what papermill raises."""
+    sys.modules.setdefault("rfc3987_syntax", None)  # type: ignore[arg-type]  # 1.3 s of import for a check not used
+    import papermill
+
+    papermill.execute_notebook(
+        stage.notebook,
+        work,
+        parameters=parameters,
+        kernel_name="python3",
+        progress_bar=False,
+        stdout_file=Lines(logging.INFO),
+        stderr_file=Lines(logging.WARNING),
+        start_timeout=limits.startup_timeout,
+        execution_timeout=limits.timeout or None,
+        store_widget_state=False,
+        kernel_manager_class=kernel.manager_class(),
+    )
+
+
+class Lines:
+    """A text stream that logs each whole line: what cells print, as it comes."""
+
+    def __init__(self, level: int) -> None:
+        self.level, self.rest = level, ""
+
+    def write(self, text: str) -> int:
+        *lines, self.rest = (self.rest + text).split("\n")
+        for line in lines:
+            logger.log(self.level, "   %s", line)
+        return len(text)
+
+    def flush(self) -> None:
+        """Nothing to do: half a line waits for its end."""
+
+
+def judge(error: BaseException) -> tuple[str, str, int]:
+    """Verdict, error in words and number of the cell (0: none) for what ended a notebook early."""
+    name = type(error).__name__
+    if isinstance(error, KeyboardInterrupt | SystemExit):
+        return INTERRUPTED, "interrupted before its end", 0
+    if name == "DeadKernelError":
+        return DIED, "the kernel died: out of memory, or killed from outside", 0
+    if name == "CellTimeoutError":
+        return TIMED_OUT, "a cell took longer than execute.timeout allows", 0
+    if name == "PapermillExecutionError":
+        return FAILED, f"{error.ename}: {error.evalue}", int(error.cell_index)  # type: ignore[attr-defined]
+    return FAILED, f"{name}: {error}", 0
+
+
+def phases(work: Path) -> dict[str, float]:
+    """Seconds of start-up, imports and work, by papermill's stamps in the executed notebook."""
+    from datetime import datetime
+
+    import nbformat
+    import psutil
+
+    begun = psutil.Process().create_time()
+    spans, imports = [], 0.0
+    cells = nbformat.read(work, 4).cells if work.is_file() else []
+    for cell in cells:
+        stamps = cell.metadata.get("papermill", {})
+        if cell.cell_type != "code" or not stamps.get("start_time") or not stamps.get("end_time"):
+            continue
+        span = [datetime.fromisoformat(stamps[key]).timestamp() for key in ("start_time", "end_time")]
+        spans.append(span)
+        imports += span[1] - span[0] if "setup" in cell.metadata.get("tags", []) else 0.0
+    if not spans:
+        return {"start": time.time() - begun}
+    return {"start": spans[0][0] - begun, "imports": imports, "work": time.time() - spans[0][0] - imports}
+
+
+def peak_memory() -> int:
+    """The largest resident size that the kernel reached, in bytes."""
+    import resource
+
+    unit = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * unit
+
+
+def finish(run: Run, stage: Stage, work: Path, status: Status, code: int) -> int:
+    """Give the notebook its name, write page and status; returns the exit code."""
+    from mnistlib import index, report
+
+    ended_well = status.verdict == OK
+    kept = run.notebook(stage.name) if ended_well else run.failed_notebook(stage.name)
+    began = time.perf_counter()
+    write_status(run, status)
+    if ended_well:
+        hand_on(run, stage.name)
+        run.failed_notebook(stage.name).unlink(missing_ok=True)
+    else:
+        run.notebook(stage.name).unlink(missing_ok=True)
+    if work.is_file():
+        work.replace(kept)
+        report.write_page(run, stage.name)
+    status.seconds["page"] = time.perf_counter() - began
+    write_status(run, status)
+    if ended_well:
+        logger.info("   %s ok in %.1f s", stage.name, status.total_seconds)
+        return code
+    index.write_index(run)
+    logger.error("   %s %s%s", stage.name, status.verdict, f" in cell {status.cell}" if status.cell else "")
+    for line in status.error.splitlines():
+        logger.error("   %s", line)
+    logger.error("   read %s", shown(run.page(stage.name) if kept.is_file() else run.log))
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(main())

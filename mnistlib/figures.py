@@ -1,0 +1,36 @@
+"""Keep a figure in the run and show it, with words for those who cannot see it."""
+
+from __future__ import annotations
+
+import base64
+import io
+from dataclasses import dataclass
+from typing import Any
+
+from matplotlib.figure import Figure
+
+from mnistlib.files import write_bytes
+from mnistlib.rundir import Run
+
+DPI = 144
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A PNG with its text; Jupyter shows it at half its pixels, so that it is crisp."""
+
+    png: bytes
+    alt: str
+    width: int
+
+    def _repr_mimebundle_(self, **kwargs: Any) -> tuple[dict[str, str], dict[str, Any]]:
+        data = {"image/png": base64.b64encode(self.png).decode(), "text/plain": self.alt}
+        return data, {"image/png": {"width": self.width, "alt": self.alt}}
+
+
+def keep_figure(run: Run, name: str, figure: Figure, alt: str) -> Picture:
+    """Write `reports/figures/<name>.png` and return the picture to be shown; `alt` says what it shows."""
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=DPI, metadata={"Software": None})
+    write_bytes(run.figure(name), buffer.getvalue())
+    return Picture(buffer.getvalue(), alt, int(figure.get_figwidth() * 96))

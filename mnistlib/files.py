@@ -1,0 +1,95 @@
+"""Files written whole or not at all, read with errors that say what to do."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+class RunError(Exception):
+    """Something a person can put right; its text says what, where and how."""
+
+    def _render_traceback_(self) -> list[str]:
+        """What Jupyter shows: the words alone, without a trace through the library."""
+        return [f"{type(self).__name__}: {self}"]
+
+
+@contextmanager
+def whole(path: Path) -> Iterator[Path]:
+    """A temporary file beside `path` that takes its name when the block ends well.
+
+    Raises RunError when the folder cannot be written to.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
+    except OSError as error:
+        raise RunError(f"cannot write {shown(path)}: {error.strerror}. Is the folder writable?") from error
+    temporary = Path(name)
+    try:
+        os.close(handle)
+        temporary.chmod(0o644)
+        yield temporary
+        with temporary.open("rb") as file:
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except OSError as error:
+        raise RunError(f"cannot write {shown(path)}: {error.strerror or error}") from error
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Write the file whole or not at all. Raises RunError."""
+    with whole(path) as temporary:
+        temporary.write_bytes(content)
+
+
+def write_text(path: Path, content: str) -> None:
+    """Write UTF-8 text whole or not at all. Raises RunError."""
+    write_bytes(path, content.encode())
+
+
+def write_json(path: Path, content: Any) -> None:
+    """Write JSON that any parser reads: NaN and infinities raise ValueError."""
+    write_text(path, json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+
+
+def read_json(path: Path, hint: str) -> dict[str, Any]:
+    """The mapping in a JSON file. Raises RunError, ending in `hint`, when it is missing or damaged."""
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise RunError(f"{shown(path)} is missing: {hint}") from None
+    except (OSError, ValueError) as error:
+        raise RunError(f"{shown(path)} cannot be read ({error}): {hint}") from error
+    if not isinstance(content, dict):
+        raise RunError(f"{shown(path)} holds no mapping: {hint}")
+    return content
+
+
+def bytes_digest(content: bytes) -> str:
+    """SHA-256 in hexadecimal."""
+    return hashlib.sha256(content).hexdigest()
+
+
+def file_digest(path: Path, algorithm: str = "sha256") -> str:
+    """Checksum of a file in hexadecimal, read in pieces."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, algorithm).hexdigest()
+
+
+def shown(path: Path) -> str:
+    """A path as people want to read it: relative to the project where it lies inside."""
+    try:
+        return str(path.relative_to(ROOT))
+    except ValueError:
+        return str(path)

@@ -1,0 +1,87 @@
+"""The run's front page, its merged metrics, and the last words in the terminal."""
+
+from __future__ import annotations
+
+import base64
+from pathlib import Path
+from typing import Any
+
+import jinja2
+
+from mnistlib.describe import code_version, describe_run, describe_stage, headline_facts, metric_rows
+from mnistlib.files import shown, write_json, write_text
+from mnistlib.report import TEMPLATES, assets
+from mnistlib.rundir import STAGE, Run
+from mnistlib.status import merged_metrics, read_status
+
+KEY_FIGURES = (
+    ("confusion_matrix", "Where it errs", "Rows: what the digit is; columns: what it was recognised as."),
+    ("mistakes", "The surest mistakes", "What each is, what it was taken for, how surely."),
+    ("tsne_plot", "What it has learnt", "Embeddings of test digits by t-SNE; ringed ones were mistaken."),
+    ("learning_curves", "How it learnt", "Loss and errors by epoch."),
+    ("reliability", "How far to trust it", "Accuracy against confidence; on the line is perfect."),
+    ("what_the_model_saw", "What it was given", "Pictures as the network saw them, with its answers."),
+)
+TOLD = {
+    "01_data": "Where the data came from, and whether it is what it claims to be",
+    "02_preprocess": "Normalise, reshape, encode, split",
+    "03_train": "The network, and the training as it happened",
+    "04_evaluate": "How good it is, where it errs, how far to trust it",
+    "05_features": "What the network has learnt",
+    "06_infer": "What it makes of new pictures",
+}
+
+
+def write_index(run: Run) -> None:
+    """Write `reports/metrics.json`, `reports/index.html` and the headline for the terminal."""
+    metrics = merged_metrics(run)
+    write_json(run.all_metrics, metrics)
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(TEMPLATES), autoescape=True, undefined=jinja2.StrictUndefined
+    )
+    page = environment.get_template("index.html.j2").render(
+        page={
+            **assets(),
+            "title": f"{run.name} · digit classifier",
+            "run": describe_run(run),
+            "stages": [{**describe_stage(run, s), "told": TOLD[s], "page": run.page(s).is_file()} for s in STAGE],
+            "headline": headline_facts(run),
+            "metrics": metric_rows(metrics),
+            "figures": key_figures(run),
+            "code": code_version(),
+            "finished": max((read_status(run, s).finished for s in STAGE), default=""),
+            "total": f"{sum(read_status(run, s).total_seconds for s in STAGE):.0f}",
+        }
+    )
+    write_text(run.index, page)
+    write_text(headline_file(run), headline_text(run))
+
+
+def headline_file(run: Run) -> Path:
+    """What make prints at the end."""
+    return run.folder / "status" / "headline.txt"
+
+
+def headline_text(run: Run) -> str:
+    """The headline figures and where to read on."""
+    told = describe_run(run)
+    lines = [f"  {name:<20} {value}" for name, value in headline_facts(run)]
+    if told["fallback"]:
+        lines.insert(0, BANNER)
+    return "\n".join(["", f"{run.name} on {told['dataset']}:", *lines, f"  {'report':<20} {shown(run.index)}", ""])
+
+
+BANNER = """
+  ****************************************************************
+  *  FALLBACK DATA: no MNIST was found, and none could be fetched *
+  *  These are scikit-learn's 1,797 small digits, NOT MNIST.      *
+  *  Set MNIST_DIR to the four MNIST files, or go online, and     *
+  *  run again.                                                   *
+  ****************************************************************
+"""
+
+
+def key_figures(run: Run) -> list[dict[str, Any]]:
+    """The figures that are there, as data to be put into the page."""
+    there = [(run.figure(name), title, text) for name, title, text in KEY_FIGURES if run.figure(name).is_file()]
+    return [{"png": base64.b64encode(p.read_bytes()).decode(), "title": t, "text": words} for p, t, words in there]

@@ -1,0 +1,73 @@
+"""A kernel that starts while the runner still imports, and talks over files instead of ports."""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from mnistlib.files import ROOT
+
+PORTS = {"shell_port": 1, "iopub_port": 2, "stdin_port": 3, "control_port": 4, "hb_port": 5}
+
+
+class EarlyKernel:
+    """An IPython kernel in a process of its own, started at once; `manager_class` hands it to papermill.
+
+    Its sockets lie in a folder of its own under the system's temporary one, for socket paths must be short.
+    """
+
+    def __init__(self) -> None:
+        self.folder = Path(tempfile.mkdtemp(prefix="mnist-"))
+        self.info: dict[str, Any] = {
+            **PORTS,
+            "ip": str(self.folder / "k"),
+            "transport": "ipc",
+            "key": secrets.token_hex(16),
+            "signature_scheme": "hmac-sha256",
+            "kernel_name": "python3",
+        }
+        connection = self.folder / "connection.json"
+        connection.write_text(json.dumps(self.info))
+        environment = {**os.environ, "MNISTLIB_HEADLESS": "1", "JPY_PARENT_PID": str(os.getpid())}
+        environment["PYTHONPATH"] = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH", "")]))
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "ipykernel_launcher", "-f", str(connection)],
+            stdin=subprocess.DEVNULL,
+            cwd=ROOT,
+            env=environment,
+            start_new_session=True,
+        )
+
+    def manager_class(self) -> type[Any]:
+        """A kernel manager that takes this process over instead of starting one."""
+        from jupyter_client.manager import AsyncKernelManager
+
+        early = self
+
+        class TakeOver(AsyncKernelManager):
+            def __init__(self, *args: Any, **kwargs: Any) -> None:
+                super().__init__(*args, **{**kwargs, "transport": "ipc"})
+                self.connection_file = str(early.folder / "manager.json")
+                self.load_connection_info(dict(early.info, key=early.info["key"].encode()))  # type: ignore[arg-type]
+
+            async def _async_launch_kernel(self, kernel_cmd: list[str], **kwargs: Any) -> None:
+                provisioner: Any = self.provisioner
+                provisioner.process = early.process
+                provisioner.pid = provisioner.pgid = early.process.pid
+                provisioner.connection_info = self.get_connection_info()
+
+        return TakeOver
+
+    def close(self) -> None:
+        """End the process if it still lives, and take its folder away."""
+        if self.process.poll() is None:
+            self.process.kill()
+        self.process.wait()
+        shutil.rmtree(self.folder, ignore_errors=True)

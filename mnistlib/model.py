@@ -1,0 +1,148 @@
+"""The network: what it is made of, and how it is saved and loaded."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from mnistlib.files import RunError, bytes_digest, read_json, write_bytes, write_json
+from mnistlib.rundir import Run
+
+FORMAT = 1
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """Everything that is needed to build the network again.
+
+    `widths`: channels of the three convolutions; `hidden`: width of the embedding;
+    `mean`, `std`: of the training part's pixels, in 0…1, folded into the network.
+    """
+
+    widths: tuple[int, int, int] = (24, 64, 96)
+    hidden: int = 128
+    dropout: float = 0.3
+    classes: int = 10
+    mean: float = 0.1307
+    std: float = 0.3081
+
+
+class DigitNet(nn.Module):
+    """Three convolutions with batch norm, then two fully connected layers.
+
+    28×28 → 12×12 → 6×6 → 3×3: the first two convolutions stride where others pool, for the
+    pooling's backward pass costs as much as a convolution; the last one pools.
+    Input: float32 N×1×28×28 in 0…1, ink bright on dark. Output: logits, float32 N×classes.
+    """
+
+    def __init__(self, architecture: Architecture) -> None:
+        super().__init__()
+        a, (first, second, third) = architecture, architecture.widths
+        self.architecture = architecture
+        self.convolutions = nn.Sequential(
+            nn.Conv2d(1, first, 5, stride=2, bias=False),
+            nn.BatchNorm2d(first),
+            nn.ReLU(inplace=True),
+            nn.Conv2d(first, second, 3, stride=2, padding=1, bias=False),
+            nn.BatchNorm2d(second),
+            nn.ReLU(inplace=True),
+            nn.Conv2d(second, third, 3, padding=1, bias=False),
+            nn.MaxPool2d(2),
+            nn.BatchNorm2d(third),
+            nn.ReLU(inplace=True),
+        )
+        self.embedding = nn.Sequential(
+            nn.Flatten(),
+            nn.Dropout(a.dropout),
+            nn.Linear(third * 9, a.hidden, bias=False),
+            nn.BatchNorm1d(a.hidden),
+            nn.ReLU(inplace=True),
+        )
+        self.head = nn.Sequential(nn.Dropout(a.dropout), nn.Linear(a.hidden, a.classes))
+
+    def embed(self, images: Tensor) -> Tensor:
+        """Penultimate activations, float N×hidden, of images in 0…1."""
+        a = self.architecture
+        normalised: Tensor = (images - a.mean) / a.std
+        embeddings: Tensor = self.embedding(self.convolutions(normalised))
+        return embeddings
+
+    def forward(self, images: Tensor) -> Tensor:
+        logits: Tensor = self.head(self.embed(images))
+        return logits
+
+
+def build(architecture: Architecture, seed: int) -> DigitNet:
+    """A network with random weights that depend on the seed alone."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        network = DigitNet(architecture)
+    network.convolutions.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return network
+
+
+def count_parameters(network: nn.Module) -> int:
+    """How many numbers training may change."""
+    return sum(p.numel() for p in network.parameters())
+
+
+def layer_rows(network: DigitNet) -> list[dict[str, Any]]:
+    """One row per layer: its kind, the shape it gives for one image, its parameters."""
+    rows: list[dict[str, Any]] = []
+    x = torch.zeros(1, 1, 28, 28)
+    parts = [*network.convolutions, *network.embedding, *network.head]
+    was_training = network.training
+    network.eval()
+    with torch.no_grad():
+        for layer in parts:
+            x = layer(x)
+            shape = " × ".join(str(n) for n in x.shape[1:])
+            rows.append({"layer": str(layer), "output": shape, "parameters": count_parameters(layer)})
+    network.train(was_training)
+    return rows
+
+
+def save_model(run: Run, network: DigitNet, training: dict[str, Any]) -> str:
+    """Write the weights and `model.json` beside them; returns the weights' SHA-256."""
+    buffer = io.BytesIO()
+    state = {k: v.detach().cpu().contiguous() for k, v in network.state_dict().items()}
+    torch.save(state, buffer)
+    weights = buffer.getvalue()
+    described = {
+        "format": FORMAT,
+        "architecture": asdict(network.architecture),
+        "input": "uint8 28×28, ink bright on dark, framed as MNIST, divided by 255",
+        "classes": list(range(network.architecture.classes)),
+        "parameters": count_parameters(network),
+        "weights_sha256": bytes_digest(weights),
+        "training": training,
+    }
+    write_bytes(run.weights, weights)
+    write_json(run.model_json, described)
+    return bytes_digest(weights)
+
+
+def load_model(run: Run) -> DigitNet:
+    """The run's network, in eval mode, on the CPU.
+
+    Raises RunError when weights or description are missing, damaged or do not belong together.
+    """
+    described = read_json(run.model_json, hint="re-run 03_train")
+    if described.get("format") != FORMAT:
+        raise RunError(f"{run.model_json} has format {described.get('format')!r}, expected {FORMAT}: re-run 03_train")
+    if not run.weights.is_file():
+        raise RunError(f"{run.weights} is missing: re-run 03_train")
+    weights = run.weights.read_bytes()
+    found, expected = bytes_digest(weights), described["weights_sha256"]
+    if found != expected:
+        raise RunError(f"{run.weights} is damaged: SHA-256 {found}, model.json says {expected}: re-run 03_train")
+    parts: dict[str, Any] = described["architecture"]
+    widths: Sequence[int] = parts.pop("widths")
+    network = build(Architecture(widths=(widths[0], widths[1], widths[2]), **parts), seed=0)
+    network.load_state_dict(torch.load(io.BytesIO(weights), map_location="cpu", weights_only=True))
+    return network.eval()

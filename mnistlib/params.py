@@ -1,0 +1,171 @@
+"""Load a profile, overlay, override, validate: from YAML files to the parameters of each notebook."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from pathlib import Path
+from typing import Any, get_args
+
+import yaml
+from pydantic import BaseModel, ValidationError
+
+from mnistlib.files import ROOT, RunError, shown
+from mnistlib.schema import Params
+
+PROFILES = ROOT / "params"
+DEFAULT = "default"
+LARGEST_FILE = 1_000_000
+
+
+class ParamsError(RunError):
+    """A parameter or its file is not as it should be; one line for each fault."""
+
+
+class Loader(yaml.SafeLoader):
+    """YAML 1.2's numbers and booleans, no duplicate keys, no aliases."""
+
+    def compose_node(self, parent: Any, index: Any) -> Any:
+        if self.check_event(yaml.AliasEvent):
+            raise yaml.YAMLError(f"line {self.peek_event().start_mark.line + 1}: aliases (*name) are not taken here")
+        return super().compose_node(parent, index)
+
+    def construct_mapping(self, node: Any, deep: bool = False) -> Any:
+        names = [self.construct_object(key, deep=True) for key, _ in node.value]
+        twice = sorted({str(name) for name in names if names.count(name) > 1})
+        if twice:
+            raise yaml.YAMLError(f"line {node.start_mark.line + 1}: {', '.join(twice)} stands there twice")
+        return super().construct_mapping(node, deep)
+
+
+Loader.yaml_implicit_resolvers = {}
+for tag, pattern, first in (
+    ("bool", r"true|True|TRUE|false|False|FALSE", "tTfF"),
+    ("int", r"[-+]?[0-9]+|0o[0-7]+|0x[0-9a-fA-F]+", "-+0123456789"),
+    ("float", r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?", "-+.0123456789"),
+    ("float", r"[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN)", "-+."),
+    ("null", r"~|null|Null|NULL|", ["~", "n", "N", ""]),
+):
+    Loader.add_implicit_resolver(f"tag:yaml.org,2002:{tag}", re.compile(rf"^(?:{pattern})$"), list(first))
+Loader.add_constructor(
+    "tag:yaml.org,2002:int",
+    lambda loader, node: int(node.value, 0 if re.match(r"0[ox]", node.value) else 10),
+)
+
+
+def parse_yaml(text: str, where: str) -> Any:
+    """What a YAML text holds. Raises ParamsError that names `where` and the line."""
+    try:
+        return yaml.load(text, Loader)  # noqa: S506 - a SafeLoader
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        mark = getattr(error, "problem_mark", None)
+        line = f" line {mark.line + 1}:" if mark else ""
+        what = getattr(error, "problem", None) or str(error) or "nested too deeply"
+        raise ParamsError(f"{where}:{line} not valid YAML: {what}") from error
+
+
+def load_file(path: Path) -> dict[str, Any]:
+    """The mapping in a parameter file. Raises ParamsError when it is missing, unreadable or something else."""
+    try:
+        if path.stat().st_size > LARGEST_FILE:
+            raise ParamsError(f"{shown(path)} is larger than {LARGEST_FILE} bytes: no parameter file")
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise ParamsError(f"PARAMS: there is no {shown(path)}; {profiles_hint(path.stem)}") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise ParamsError(f"{shown(path)} cannot be read as UTF-8 text: {error}") from error
+    content = parse_yaml(text, shown(path))
+    if content is None:
+        return {}
+    if not isinstance(content, dict):
+        raise ParamsError(f"{shown(path)} holds a {type(content).__name__}, not a mapping of sections")
+    return content
+
+
+def profiles_hint(name: str) -> str:
+    """Which profiles there are, and the nearest to a name."""
+    names = sorted(f.stem for f in PROFILES.glob("*.yaml"))
+    near = difflib.get_close_matches(name, names, 1)
+    meant = f"did you mean {near[0]}? " if near else ""
+    return f"{meant}profiles: {', '.join(names)}"
+
+
+def profile_path(name: str) -> Path:
+    """A profile's file, by its name in params/ or by a path that ends in .yaml."""
+    return ROOT / name if name.endswith((".yaml", ".yml")) else PROFILES / f"{name}.yaml"
+
+
+def overlay(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
+    """`above` laid over `below`, section by section; neither is changed."""
+    result = dict(below)
+    for key, value in above.items():
+        old = result.get(key)
+        result[key] = overlay(old, value) if isinstance(old, dict) and isinstance(value, dict) else value
+    return result
+
+
+def parse_overrides(text: str) -> dict[str, Any]:
+    """`SET`'s words, `section.name=value`, as a nested mapping; values are YAML.
+
+    A word without `=` continues the value before it. Raises ParamsError.
+    """
+    words = re.split(r"\s+(?=[^\s=\[\]{}\"']+=)", text.strip())
+    result: dict[str, Any] = {}
+    for word in filter(None, words):
+        name, equals, value = word.partition("=")
+        parts = name.strip().split(".")
+        if not equals or not all(parts) or len(parts) > 2:
+            raise ParamsError(f"SET: {word!r} is not section.name=value, such as train.epochs=3")
+        parsed = parse_yaml(value, f"SET {name}")
+        result = overlay(result, {parts[0]: parsed} if len(parts) == 1 else {parts[0]: {parts[1]: parsed}})
+    return result
+
+
+def load(profile: str = DEFAULT, overrides: str = "") -> Params:
+    """The default profile, with `profile` and then `overrides` over it, checked. Raises ParamsError."""
+    content = load_file(profile_path(DEFAULT))
+    if profile != DEFAULT:
+        content = overlay(content, load_file(profile_path(profile)))
+    return check(overlay(content, parse_overrides(overrides)), f"PARAMS={profile}")
+
+
+def check(content: Any, where: str) -> Params:
+    """Parameters that fit the schema. Raises ParamsError with a line for each fault."""
+    try:
+        return Params.model_validate(content)
+    except ValidationError as error:
+        raise ParamsError("\n".join(f"{where}: {fault(e)}" for e in error.errors())) from None
+
+
+def fault(error: Any) -> str:
+    """One of pydantic's faults in words, with the nearest name for an unknown one."""
+    place = [str(part) for part in error["loc"]]
+    name = ".".join(place)
+    if error["type"] == "extra_forbidden":
+        near = difflib.get_close_matches(place[-1], known_names(place[:-1]), 1)
+        return f"unknown parameter {name}" + (f"; did you mean {'.'.join([*place[:-1], near[0]])}?" if near else "")
+    if error["type"] == "missing":
+        return f"{name} is missing"
+    return f"{name}: {error['msg'][:1].lower()}{error['msg'][1:]}, found {error['input']!r}"[:400]
+
+
+def known_names(path: list[str]) -> list[str]:
+    """The names that the schema knows under a section ([]: the sections)."""
+    model: Any = Params
+    for part in path:
+        field = model.model_fields.get(part)
+        model = field.annotation if field else None
+        if not (isinstance(model, type) and issubclass(model, BaseModel)):
+            return []
+    return list(model.model_fields)
+
+
+def notebook_parameters(params: Params, section: str, run: str) -> dict[str, Any]:
+    """What a notebook is given: its flat section, the seed and the run."""
+    return {"run": run, "seed": params.seed, **getattr(params, section).model_dump()}
+
+
+def choices(section: str, name: str) -> tuple[Any, ...]:
+    """The literal values that a parameter may take; empty when it is a number or free text."""
+    model: Any = Params.model_fields[section].annotation
+    return tuple(get_args(model.model_fields[name].annotation))

@@ -1,0 +1,123 @@
+"""A person's image file → 28×28, through the same framing as MNIST's own pictures."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from mnistlib.files import ROOT, RunError
+from mnistlib.ink import SIZE, frame
+
+SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp"}
+LARGEST = 50_000_000
+WORKING = 400
+LEAST_CONTRAST = 24
+
+
+class PictureError(ValueError):
+    """Why a picture cannot be recognised, in a few words."""
+
+
+def find_pictures(text: str) -> list[Path]:
+    """The picture files that INPUT names, by name: a picture, a folder's own pictures, or several of these.
+
+    `text` is one path, or several quoted as in a shell; relative to the project's root.
+    Raises RunError when nothing is there or it cannot be read.
+    """
+    try:
+        names = [text] if (ROOT / Path(text).expanduser()).exists() else shlex.split(text)
+        found = [path for name in names for path in pictures_at(ROOT / Path(name).expanduser())]
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise RunError(f"INPUT {text!r} cannot be read: {reason}. Name a picture or a folder of pictures.") from error
+    if not found:
+        raise RunError(f"INPUT {text!r} holds no pictures ({', '.join(sorted(SUFFIXES))})")
+    return found
+
+
+def pictures_at(path: Path) -> list[Path]:
+    """The file itself, or a folder's pictures. Raises OSError."""
+    if path.is_dir():
+        return sorted(f for f in path.iterdir() if f.suffix.lower() in SUFFIXES and f.is_file())
+    path.stat()
+    return [path]
+
+
+def read_picture(path: Path) -> np.ndarray:
+    """A picture file as the network wants it: uint8 28×28, ink bright on dark.
+
+    The first frame of an animation, any bit depth, transparency laid on white, light on dark or dark on light.
+    Raises PictureError with the reason.
+    """
+    try:
+        if path.stat().st_size == 0:
+            raise PictureError("the file is empty")
+        with Image.open(path) as picture:
+            if picture.width * picture.height > LARGEST:
+                raise PictureError(f"{picture.width} × {picture.height} pixels are too many")
+            grey = to_grey(ImageOps.exif_transpose(picture))
+    except PictureError:
+        raise
+    except Image.DecompressionBombError as error:
+        raise PictureError("far too many pixels") from error
+    except UnidentifiedImageError as error:
+        raise PictureError("not a picture of a known kind") from error
+    except Exception as error:  # Pillow's readers raise many kinds for broken files
+        raise PictureError(f"broken picture: {error or type(error).__name__}") from error
+    return to_digit(grey)
+
+
+def to_grey(picture: Image.Image) -> np.ndarray:
+    """Luminance in 0…255, float32 H×W, scaled down to a working size."""
+    if picture.mode in ("I", "F") or picture.mode.startswith("I;16"):
+        values = np.asarray(picture, np.float32)
+        top = 65535.0 if values.max() > 255 else 255.0
+        picture = Image.fromarray(np.clip(values * (255 / top), 0, 255).astype(np.uint8))
+    if "A" in picture.mode or "transparency" in picture.info:
+        layer = picture.convert("RGBA")
+        picture = Image.alpha_composite(Image.new("RGBA", layer.size, paper_for(layer)), layer)
+    grey = picture.convert("L")
+    grey.thumbnail((WORKING, WORKING), Image.Resampling.BOX)
+    return np.asarray(grey, np.float32)
+
+
+def paper_for(layer: Image.Image) -> str:
+    """What lies under a transparent picture: black beneath bright ink, else white."""
+    pixels = np.asarray(layer, np.float32)
+    ink = pixels[..., 3] > 0
+    return "black" if ink.any() and pixels[..., :3][ink].mean() > 160 else "white"
+
+
+def to_digit(grey: np.ndarray) -> np.ndarray:
+    """Ink on its own, framed: uint8 28×28. A picture that already is MNIST's is taken as it is.
+
+    Raises PictureError when nothing stands out.
+    """
+    ink = grey if is_dark(grey) else 255 - grey
+    if ink.shape == (SIZE, SIZE) and not border(ink).any():
+        framed = frame(ink)
+        exact = ink.astype(np.uint8)
+        return exact if np.abs(framed.astype(int) - exact).max() <= 1 else framed
+    background = np.median(border(ink))
+    raised = np.clip(ink - background, 0, None)
+    strongest = float(np.percentile(raised, 99.8)) if raised.size > 1000 else float(raised.max())
+    if strongest < LEAST_CONTRAST:
+        raise PictureError("no ink: nothing stands out from the background")
+    stretched = np.clip(raised * (255 / strongest), 0, 255)
+    stretched[stretched < 48] = 0
+    return frame(stretched)
+
+
+def is_dark(grey: np.ndarray) -> bool:
+    """Whether the background, seen at the border, is darker than what stands on it."""
+    edge = float(np.median(border(grey)))
+    middle = grey[np.abs(grey - edge) >= LEAST_CONTRAST]
+    return bool(middle.mean() > edge) if middle.size else edge < 128
+
+
+def border(grey: np.ndarray) -> np.ndarray:
+    """The outermost pixels, in one row."""
+    return np.concatenate([grey[0], grey[-1], grey[:, 0], grey[:, -1]])

@@ -1,0 +1,31 @@
+"""Figures: each function returns one, and neither saves nor shows it."""
+
+from __future__ import annotations
+
+from matplotlib.figure import Figure
+
+DIGIT_COLOURS = (
+    "#4e79a7", "#f28e2b", "#59a14f", "#e15759", "#b07aa1",
+    "#9c755f", "#d37295", "#6b6b6b", "#b6992d", "#2aa6a1",
+)  # fmt: skip
+BLUE, RED, GREY = DIGIT_COLOURS[0], DIGIT_COLOURS[3], "#8a8a8a"
+
+
+def new_figure(width: float, height: float) -> Figure:
+    """An empty figure in inches, laid out tightly, that no global state knows."""
+    return Figure(figsize=(width, height), layout="constrained")
+
+
+def tidy(axes: object) -> None:
+    """Take away the box's upper and right line."""
+    axes.spines[["top", "right"]].set_visible(False)  # type: ignore[attr-defined]
+
+
+def picture_grid(count: int, columns: int, cell: float = 1.0, title: float = 0.0) -> tuple[Figure, list[object]]:
+    """A figure with `count` empty axes in rows of `columns`; `title` inches are kept above each cell."""
+    rows = -(-count // columns)
+    figure = new_figure(columns * cell, rows * (cell + title))
+    grid = figure.subplots(rows, columns, squeeze=False).ravel()
+    for axes in grid:
+        axes.axis("off")
+    return figure, list(grid[:count])

@@ -1,0 +1,72 @@
+"""Figures of quality: where the network errs and how far to trust it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from mnistlib.calibrate import Bin
+from mnistlib.evaluate import Mistake
+from mnistlib.plots import BLUE, GREY, RED, new_figure, picture_grid, tidy
+from mnistlib.plots.data import show
+
+
+def plot_confusion(matrix: np.ndarray, classes: Sequence[str]) -> Figure:
+    """Counts of each class (rows) taken for which (columns); the colour shows mistakes alone."""
+    import seaborn
+
+    figure = new_figure(6.2, 5.2)
+    axes = figure.subplots()
+    mistakes = matrix - np.diag(np.diag(matrix))
+    shown = np.where(matrix > 0, matrix.astype(str), "")
+    seaborn.heatmap(
+        mistakes, annot=shown, fmt="", cmap="Reds", cbar_kws={"label": "mistakes"}, square=True, linewidths=0.5,
+        xticklabels=list(classes), yticklabels=list(classes), vmax=max(1, int(mistakes.max()) * 1.5), ax=axes,
+    )  # fmt: skip
+    axes.set_xlabel("recognised as")
+    axes.set_ylabel("really is")
+    return figure
+
+
+def plot_reliability(bins: Sequence[Bin], ece: float) -> Figure:
+    """Accuracy against confidence, bin by bin, above how many answers fall into each."""
+    figure = new_figure(4.6, 4.6)
+    above, below = figure.subplots(2, 1, sharex=True, height_ratios=(3, 1))
+    middle = [(b.low + b.high) / 2 for b in bins]
+    width = [0.94 * (b.high - b.low) for b in bins]
+    above.bar(middle, [b.accuracy for b in bins], width, color=BLUE, label="accuracy")
+    above.plot([b.confidence for b in bins], [b.accuracy for b in bins], "o", color=RED, markersize=4)
+    above.plot([0, 1], [0, 1], "--", color=GREY, linewidth=1, label="perfect calibration")
+    above.set_ylabel("accuracy")
+    above.set_title(f"ECE {ece:.4f}", fontsize=10)
+    above.legend(frameon=False, loc="upper left")
+    below.bar(middle, [b.count for b in bins], width, color=GREY)
+    below.set_yscale("log")
+    below.set_ylabel("answers")
+    below.set_xlabel("confidence")
+    for axes in (above, below):
+        tidy(axes)
+    return figure
+
+
+def plot_risk_coverage(coverage: np.ndarray, risk: np.ndarray, chosen: float) -> Figure:
+    """Error among the answered by the share that is answered; `chosen` is the calibrated coverage."""
+    figure = new_figure(5.5, 2.8)
+    axes = figure.subplots()
+    axes.plot(100 * coverage, 100 * risk, color=BLUE)
+    axes.axvline(100 * chosen, color=RED, linestyle="--", linewidth=1, label="the threshold that is used")
+    axes.set_xlabel("coverage: answered, %")
+    axes.set_ylabel("error among the answered, %")
+    axes.legend(frameon=False)
+    tidy(axes)
+    return figure
+
+
+def plot_mistakes(mistakes: Sequence[Mistake], classes: Sequence[str]) -> Figure:
+    """The pictures with what they are, what they were taken for and how surely."""
+    figure, grid = picture_grid(max(1, len(mistakes)), columns=8, cell=1.05, title=0.35)
+    for axes, m in zip(grid, mistakes, strict=False):
+        show(axes, m.image, f"{classes[m.label]} taken for {classes[m.prediction]}\n{m.confidence:.0%}")
+    return figure

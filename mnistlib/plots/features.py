@@ -1,0 +1,42 @@
+"""Maps of the embeddings."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from mnistlib.plots import DIGIT_COLOURS, new_figure
+
+
+def plot_map(
+    points: np.ndarray, labels: np.ndarray, predictions: np.ndarray, classes: Sequence[str], axis_names: tuple[str, str]
+) -> Figure:
+    """Points N×2 coloured by class; those that were recognised wrongly are ringed."""
+    import seaborn
+
+    figure = new_figure(6.6, 5.2)
+    axes = figure.subplots()
+    names = [classes[label] for label in labels]
+    seaborn.scatterplot(
+        x=points[:, 0], y=points[:, 1], hue=names, hue_order=list(classes), palette=list(DIGIT_COLOURS),
+        s=9, linewidth=0, ax=axes,
+    )  # fmt: skip
+    wrong = labels != predictions
+    axes.scatter(
+        points[wrong, 0],
+        points[wrong, 1],
+        s=46,
+        facecolors="none",
+        edgecolors="black",
+        linewidths=0.9,
+        label="mistaken",
+    )
+    axes.set_xlabel(axis_names[0])
+    axes.set_ylabel(axis_names[1])
+    axes.set_xticks([])
+    axes.set_yticks([])
+    seaborn.despine(ax=axes)
+    axes.legend(frameon=False, loc="center left", bbox_to_anchor=(1.0, 0.5), markerscale=1.6)
+    return figure

@@ -1,0 +1,161 @@
+"""One predictor for everything that is recognised: pictures, files, benchmarks."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from mnistlib.calibrate import Calibration, load_calibration
+from mnistlib.evaluate import predict_logits, softmax
+from mnistlib.files import RunError, read_json, shown, write_text
+from mnistlib.model import DigitNet, load_model
+from mnistlib.pictures import PictureError, read_picture
+from mnistlib.rundir import RUNS, Run, existing_runs
+
+AT_ONCE = 500
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What a picture was recognised as.
+
+    `digit`: the most probable; `probabilities`: float64, one per class, calibrated; `accepted`: whether the
+    answer deserves trust; `image`: what the network saw, uint8 28×28; `why_not`: the reason when not accepted.
+    """
+
+    digit: int
+    probabilities: np.ndarray
+    accepted: bool
+    image: np.ndarray
+    why_not: str = ""
+
+    @property
+    def confidence(self) -> float:
+        return float(self.probabilities.max())
+
+
+@dataclass(frozen=True)
+class Predictor:
+    """A network with its calibration. Not to be changed; safe to share."""
+
+    network: DigitNet
+    calibration: Calibration
+    run: str
+
+    def images(self, images: np.ndarray) -> list[Prediction]:
+        """Recognise uint8 N×28×28 pictures, framed as MNIST. Raises ValueError for anything else."""
+        if images.ndim != 3 or images.shape[1:] != (28, 28) or images.dtype != np.uint8:
+            raise ValueError(f"expected uint8 N×28×28, found {images.dtype} {images.shape}")
+        probabilities = softmax(predict_logits(self.network, images), self.calibration.temperature)
+        return [self.judge(p, image) for p, image in zip(probabilities, images, strict=True)]
+
+    def judge(self, probabilities: np.ndarray, image: np.ndarray) -> Prediction:
+        """The answer for one picture, accepted or not."""
+        why_not = ""
+        if not image.any():
+            why_not = "no ink"
+        elif probabilities.max() < self.calibration.threshold:
+            why_not = "not sure enough"
+        return Prediction(int(probabilities.argmax()), probabilities, not why_not, image, why_not)
+
+    def files(self, paths: Iterable[Path]) -> list[Prediction]:
+        """Recognise picture files, in order; one that cannot be read is a prediction not accepted, with the reason."""
+        paths = list(paths)
+        predictions: list[Prediction] = []
+        for start in range(0, len(paths), AT_ONCE):
+            predictions += self.some_files(paths[start : start + AT_ONCE])
+        return predictions
+
+    def some_files(self, paths: Sequence[Path]) -> list[Prediction]:
+        images, reasons = np.zeros((len(paths), 28, 28), np.uint8), [""] * len(paths)
+        for i, path in enumerate(paths):
+            try:
+                images[i] = read_picture(path)
+            except PictureError as error:
+                reasons[i] = str(error)
+        answers = zip(self.images(images), reasons, strict=True)
+        return [unreadable(p, reason) if reason else p for p, reason in answers]
+
+
+def unreadable(prediction: Prediction, reason: str) -> Prediction:
+    """The answer for a picture that could not be read: every digit as probable as another."""
+    even = np.full_like(prediction.probabilities, 1 / len(prediction.probabilities))
+    return Prediction(0, even, False, prediction.image, reason)
+
+
+def load_predictor(run: str | Path) -> Predictor:
+    """The predictor of a run, by its name or its folder under runs/. Raises RunError when it is not whole."""
+    name = Path(run).name if Path(run).parent == RUNS or "/" in str(run) else str(run)
+    chosen = Run(name)
+    return Predictor(load_model(chosen), load_calibration(chosen), name)
+
+
+def usable_run(wanted: str) -> str:
+    """`wanted` when it holds a whole model; else the newest run that does, MNIST before other datasets.
+
+    Raises RunError when there is none.
+    """
+    whole = [run for run in existing_runs() if run.calibration_json.is_file() and run.model_json.is_file()]
+    names = [run.name for run in whole]
+    if wanted in names:
+        return wanted
+    if not whole:
+        raise RunError(f"runs/{wanted} holds no trained model and no other run does: run 01 to 04, or make all")
+    return next((run.name for run in whole if trained_on(run) == "mnist"), names[0])
+
+
+def trained_on(run: Run) -> str:
+    """The dataset that a run's model was trained on."""
+    return str(read_json(run.model_json, hint="run 03_train again").get("training", {}).get("dataset"))
+
+
+def prediction_rows(paths: Sequence[Path], predictions: Sequence[Prediction]) -> list[dict[str, object]]:
+    """One row per file: what it was recognised as, how surely, and why not when not."""
+    return [
+        {
+            "file": shown(path),
+            "digit": p.digit if p.image.any() else "",
+            "probability": round(p.confidence, 6),
+            "accepted": p.accepted,
+            "why_not": p.why_not,
+        }
+        for path, p in zip(paths, predictions, strict=True)
+    ]
+
+
+def summarise(predictions: Sequence[Prediction]) -> dict[str, int]:
+    """How many pictures were given, accepted, and could not be read."""
+    unread = sum(not p.image.any() for p in predictions)
+    accepted = sum(p.accepted for p in predictions)
+    return {"infer_count": len(predictions), "infer_accepted": accepted, "infer_unreadable": unread}
+
+
+def save_predictions_csv(run: Run, rows: Sequence[dict[str, object]]) -> Path:
+    """Write `data/inference/predictions.csv`; returns where."""
+    text = io.StringIO()
+    writer = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    path = run.inference / "predictions.csv"
+    write_text(path, text.getvalue())
+    return path
+
+
+def write_examples(run: Run, images: np.ndarray, labels: np.ndarray, count: int, seed: int) -> list[Path]:
+    """A few held-out test digits as PNG in `data/inference/examples/`, replaced each time."""
+    from PIL import Image
+
+    folder = run.inference / "examples"
+    folder.mkdir(parents=True, exist_ok=True)
+    for old in folder.glob("test_*_is_*.png"):
+        old.unlink()
+    chosen = np.sort(np.random.default_rng(seed).permutation(len(labels))[:count])
+    paths = [folder / f"test_{i:05d}_is_{labels[i]}.png" for i in chosen]
+    for path, i in zip(paths, chosen, strict=True):
+        Image.fromarray(np.array(images[i])).save(path)
+    return paths

@@ -1,0 +1,113 @@
+"""Raw → processed: a stratified split, kept as uint8 arrays, with statistics of the training part alone."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from mnistlib.data import Raw
+from mnistlib.files import RunError, file_digest, read_json, shown, whole, write_json
+from mnistlib.rundir import Run
+
+PARTS = ("train", "val", "test")
+
+
+class Part(NamedTuple):
+    """Images uint8 N×28×28 and labels uint8 N."""
+
+    images: np.ndarray
+    labels: np.ndarray
+
+
+def split(raw: Raw, val_fraction: float, seed: int, train_limit: int = 0) -> dict[str, Part]:
+    """Train, validation and test; validation is drawn from the training part, stratified by class.
+
+    `train_limit`: keep at most this many training examples, stratified too; 0 keeps all.
+    """
+    chosen = stratified_order(raw.train_labels, seed)
+    val_count = round(len(chosen) * val_fraction)
+    val, train = chosen[:val_count], chosen[val_count:]
+    if train_limit:
+        train = train[:train_limit]
+    val, train = np.sort(val), np.sort(train)
+    return {
+        "train": Part(raw.train_images[train], raw.train_labels[train]),
+        "val": Part(raw.train_images[val], raw.train_labels[val]),
+        "test": Part(raw.test_images, raw.test_labels),
+    }
+
+
+def stratified_order(labels: np.ndarray, seed: int) -> np.ndarray:
+    """Indices in a random order of which every beginning holds the classes in their proportions.
+
+    Each class's shuffled members are spread evenly over 0…1; sorting by place mixes the classes.
+    """
+    generator = np.random.default_rng(seed)
+    places = np.empty(len(labels))
+    for digit in np.unique(labels):
+        members = generator.permutation(np.flatnonzero(labels == digit))
+        places[members] = (np.arange(len(members)) + generator.random()) / len(members)
+    return np.argsort(places, kind="stable")
+
+
+def statistics(train: Part) -> dict[str, float]:
+    """Mean and standard deviation of the training pixels, in 0…1, from exact counts."""
+    counts = np.bincount(train.images.ravel(), minlength=256)
+    values = np.arange(256) / 255
+    mean = float(counts @ values / counts.sum())
+    return {"mean": mean, "std": float(np.sqrt(counts @ (values - mean) ** 2 / counts.sum()))}
+
+
+def save_parts(run: Run, parts: dict[str, Part], raw: Raw) -> dict[str, Any]:
+    """Write the arrays and `statistics.json`, which names them by hash; returns what it says."""
+    hashes = {}
+    for name, part in parts.items():
+        for kind, array in (("images", part.images), ("labels", part.labels)):
+            path = array_path(run, name, kind)
+            with whole(path) as temporary, temporary.open("wb") as file:
+                np.save(file, np.ascontiguousarray(array), allow_pickle=False)
+            hashes[path.name] = file_digest(path)
+    counts = {f"{name}_count": len(part.labels) for name, part in parts.items()}
+    kept = {"dataset": raw.dataset, "title": raw.title, "fallback": raw.fallback, "classes": list(raw.classes)}
+    described = {**kept, **counts, **statistics(parts["train"]), "sha256": hashes}
+    write_json(statistics_path(run), described)
+    return described
+
+
+def load_statistics(run: Run) -> dict[str, Any]:
+    """What 02_preprocess wrote about the data. Raises RunError when it has not run."""
+    return read_json(statistics_path(run), hint="run 02_preprocess first")
+
+
+def load_part(run: Run, name: str) -> Part:
+    """One of train, val, test, memory-mapped, checked against its hash.
+
+    Raises RunError when a file is missing, damaged or not the one that was written.
+    """
+    hashes = load_statistics(run)["sha256"]
+    return Part(*(load_array(array_path(run, name, kind), hashes) for kind in ("images", "labels")))
+
+
+def load_array(path: Path, hashes: dict[str, str]) -> np.ndarray:
+    """A checked, read-only memory map. Raises RunError."""
+    if not path.is_file():
+        raise RunError(f"{shown(path)} is missing: run 02_preprocess again")
+    if file_digest(path) != hashes.get(path.name):
+        raise RunError(f"{shown(path)} is not what 02_preprocess wrote: run 02_preprocess again")
+    array: np.ndarray = np.load(path, mmap_mode="r", allow_pickle=False)
+    return array
+
+
+def array_path(run: Run, part: str, kind: str) -> Path:
+    return run.processed / f"{part}_{kind}.npy"
+
+
+def statistics_path(run: Run) -> Path:
+    return run.processed / "statistics.json"
+
+
+def one_hot(labels: np.ndarray, classes: int = 10) -> np.ndarray:
+    """Labels N as rows of an identity matrix, float32 N×classes."""
+    return np.eye(classes, dtype=np.float32)[labels]

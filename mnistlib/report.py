@@ -1,0 +1,82 @@
+"""Pages that people read: an executed notebook as one self-contained HTML file."""
+
+from __future__ import annotations
+
+import argparse
+import base64
+import hashlib
+import sys
+from pathlib import Path
+from typing import Any
+
+from mnistlib.describe import describe_run, describe_stage
+from mnistlib.files import shown, write_text
+from mnistlib.rundir import STAGE, Run
+
+TEMPLATES = Path(__file__).parent / "templates"
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """`page STAGE --run RUN`: render a stage's page again; `index --run RUN`: write the index."""
+    parser = argparse.ArgumentParser(prog="python -m mnistlib.report", description=main.__doc__)
+    parser.add_argument("what", choices=["page", "index"])
+    parser.add_argument("stage", nargs="?", choices=list(STAGE))
+    parser.add_argument("--run", required=True)
+    given = parser.parse_args(arguments)
+    run = Run(given.run)
+    if given.what == "page":
+        write_page(run, given.stage)
+        print(f"   rendered {shown(run.page(given.stage))}")
+    else:
+        from mnistlib.index import write_index
+
+        write_index(run)
+    return 0
+
+
+def write_page(run: Run, stage: str) -> None:
+    """Render the stage's executed notebook, or the failed one, to `reports/<stage>.html`."""
+    sys.modules.setdefault("rfc3987_syntax", None)  # type: ignore[arg-type]  # 1.3 s of import for a check not used
+    import nbformat
+    from nbconvert.exporters import HTMLExporter
+
+    executed, failed = run.notebook(stage), run.failed_notebook(stage)
+    notebook = nbformat.read(executed if executed.is_file() else failed, as_version=4)
+    exporter = HTMLExporter(
+        extra_template_basedirs=[str(TEMPLATES)],
+        template_name="page",
+        exclude_input_prompt=True,
+        exclude_output_prompt=True,
+        exclude_anchor_links=True,
+    )
+    exporter.embed_images = False
+    resources = {"page": page_context(run, stage), "metadata": {"name": stage}}
+    html, _ = exporter.from_notebook_node(notebook, resources=resources)
+    write_text(run.page(stage), html)
+
+
+def page_context(run: Run, stage: str) -> dict[str, Any]:
+    """What the page's frame says: verdict, links, parameters, style and script with its hash."""
+    names = list(STAGE)
+    place = names.index(stage)
+    return {
+        **assets(),
+        "title": f"{stage} · {run.name}",
+        "stage": describe_stage(run, stage),
+        "run": describe_run(run),
+        "before": names[place - 1] if place else None,
+        "after": names[place + 1] if place + 1 < len(names) else None,
+        "stages": names,
+    }
+
+
+def assets() -> dict[str, Any]:
+    """Style and script to be put into a page, and a policy that lets just these in."""
+    script = (TEMPLATES / "page.js").read_text(encoding="utf-8")
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    policy = f"default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'sha256-{digest}'"
+    return {"style": (TEMPLATES / "style.css").read_text(encoding="utf-8"), "script": script, "policy": policy}
+
+
+if __name__ == "__main__":
+    sys.exit(main())

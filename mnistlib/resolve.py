@@ -1,0 +1,112 @@
+"""The light step before make: parameters and fingerprints into small files, rewritten only on change.
+
+Called by the Makefile with its settings in the environment (GOAL, PARAMS, RUN, SET, INPUT);
+it then becomes the make that executes what those files say is out of date.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from mnistlib import params, source
+from mnistlib.files import RunError, bytes_digest, read_json, write_text
+from mnistlib.rundir import STAGES, Run, Stage, make_writable
+from mnistlib.schema import Params
+
+
+def main() -> None:
+    """Resolve, then become make. Exit code 2 when a setting is wrong; nothing is touched then."""
+    setting = os.environ.get
+    try:
+        run, resolved = choose(setting("PARAMS", ""), setting("RUN", ""), setting("SET", ""), setting("INPUT", ""))
+        make_writable(run)
+        resolve(run, resolved)
+    except RunError as error:
+        print(error, file=sys.stderr)
+        sys.exit(2)
+    goal = setting("GOAL", "all")
+    for name in ("PARAMS", "SET", "INPUT", "GOAL", "MAKEFILES"):
+        os.environ.pop(name, None)
+    make = setting("MAKE_COMMAND", "make")
+    settings = ["RESOLVED=yes", f"RUN={run.name}", f"PYTHON={sys.executable}"]
+    os.execvp(make, [make, "--no-print-directory", *settings, goal])  # noqa: S606
+
+
+def choose(profile: str, run_name: str, overrides: str, given_input: str) -> tuple[Run, Params]:
+    """The run and its parameters. Raises RunError.
+
+    A run that exists, named without profile or overrides, keeps the parameters that it was made with.
+    """
+    if run_name and not profile and not overrides and Run(run_name).params().is_file():
+        kept = params.load_file(Run(run_name).params())
+        whole = params.overlay(params.load_file(params.profile_path(params.DEFAULT)), kept)
+        resolved = params.check(whole, f"RUN={run_name}")
+    else:
+        resolved = params.load(profile or params.DEFAULT, overrides)
+    run = Run(run_name or Path(profile or params.DEFAULT).name.removesuffix(".yaml"))
+    if given_input:
+        resolved = resolved.model_copy(update={"infer": resolved.infer.model_copy(update={"input": given_input})})
+    return run, resolved
+
+
+def resolve(run: Run, resolved: Params) -> None:
+    """Write the run's parameter files where they differ; make those of stale stages newer."""
+    write_if_changed(run, "params", resolved.model_dump())
+    for stage in STAGES:
+        changed = write_if_changed(run, stage.name, fingerprint(run, stage, resolved))
+        if not changed and is_stale(run, stage, resolved):
+            run.notebook(stage.name).unlink(missing_ok=True)
+
+
+def fingerprint(run: Run, stage: Stage, resolved: Params) -> dict[str, Any]:
+    """What a stage depends on besides the stages before it."""
+    described: dict[str, Any] = {
+        "parameters": params.notebook_parameters(resolved, stage.section, run.name),
+        "notebook": source.notebook_digest(stage.notebook),
+        "code": source.code_digest(stage.notebook),
+    }
+    if stage.section == "infer" and resolved.infer.input:
+        described["input"] = input_digest(resolved.infer.input)
+    return described
+
+
+def input_digest(text: str) -> str:
+    """Hash of names, sizes and times of the pictures in INPUT. Raises RunError when there are none."""
+    from mnistlib.pictures import find_pictures
+
+    stats = [(str(path), path.stat()) for path in find_pictures(text)]
+    return bytes_digest(repr([(name, s.st_size, s.st_mtime_ns) for name, s in stats]).encode())
+
+
+def is_stale(run: Run, stage: Stage, resolved: Params) -> bool:
+    """Whether an executed stage must run again for what lies around it: files lost, better data found."""
+    if not run.notebook(stage.name).is_file():
+        return False
+    if run.missing(stage.name):
+        return True
+    if stage.section != "data":
+        return False
+    if not read_json(run.raw_json, hint="delete it and run make again").get("fallback"):
+        return False
+    from mnistlib.data import better_source_exists
+
+    return better_source_exists(resolved.data.dataset, resolved.data.local_dir)
+
+
+def write_if_changed(run: Run, name: str, content: dict[str, Any]) -> bool:
+    """Write `params/<name>.yaml` unless it says just this already; whether it was written."""
+    text = yaml.safe_dump(content, sort_keys=False, allow_unicode=True)
+    path = run.params(name)
+    if path.is_file() and path.read_text(encoding="utf-8") == text:
+        return False
+    write_text(path, text)
+    return True
+
+
+if __name__ == "__main__":
+    main()

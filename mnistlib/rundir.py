@@ -1,0 +1,211 @@
+"""Where everything lies: the one module that knows the tree under `runs/`."""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from mnistlib.files import ROOT, RunError, read_json, shown, write_json
+
+RUNS = ROOT / "runs"
+RAW = RUNS / "data" / "raw"
+TAKEN = {"data", "handwriting", "compare", "bench", "sweeps", "index.html"}
+MODEL_FILE = "pytorch_mnist_model.pth"
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A numbered notebook: its section of the parameters, the stages it reads from, what it leaves.
+
+    `leaves` are patterns under the run's folder; `hands_on` those of them that later stages read.
+    """
+
+    name: str
+    section: str
+    needs: tuple[str, ...]
+    leaves: tuple[str, ...]
+    hands_on: tuple[str, ...] = ()
+
+    @property
+    def notebook(self) -> Path:
+        return ROOT / "notebooks" / f"{self.name}.ipynb"
+
+
+PROCESSED = tuple(f"data/processed/{name}" for name in ("{}_images.npy", "{}_labels.npy"))
+SPLITS = tuple(pattern.format(part) for part in ("train", "val", "test") for pattern in PROCESSED)
+STAGES = (
+    Stage("01_data", "data", (), ("data/raw.json", "reports/data_validation.json"), ("data/raw.json",)),
+    Stage(
+        "02_preprocess",
+        "preprocess",
+        ("01_data",),
+        (*SPLITS, "data/processed/statistics.json"),
+        ("data/processed/statistics.json",),
+    ),
+    Stage(
+        "03_train",
+        "train",
+        ("02_preprocess",),
+        (f"models/{MODEL_FILE}", "models/model.json", "models/history.json"),
+        (f"models/{MODEL_FILE}",),
+    ),
+    Stage(
+        "04_evaluate",
+        "evaluate",
+        ("02_preprocess", "03_train"),
+        (
+            "models/calibration.json",
+            "reports/test_predictions.npz",
+            "reports/figures/confusion_matrix.png",
+            "reports/figures/mistakes.png",
+        ),
+        ("models/calibration.json",),
+    ),
+    Stage(
+        "05_features",
+        "features",
+        ("02_preprocess", "03_train"),
+        ("reports/embeddings/embeddings.npz", "reports/figures/tsne_plot.png", "reports/figures/pca_plot.png"),
+    ),
+    Stage(
+        "06_infer",
+        "infer",
+        ("03_train", "04_evaluate"),
+        ("data/inference/predictions.csv", "reports/figures/what_the_model_saw.png"),
+    ),
+)
+STAGE = {stage.name: stage for stage in STAGES}
+
+
+def check_run_name(name: str) -> str:
+    """The name itself. Raises RunError when it could not be a folder of its own under runs/."""
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", name):
+        raise RunError(f"RUN is {name!r}; a run's name is made of letters, digits, '-', '_' and '.', not first '.'")
+    if name.lower() in TAKEN:
+        raise RunError(f"RUN is {name!r}, which runs/ uses for something else; choose another name")
+    return name
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run's files by name. Raises RunError for a name that cannot be one."""
+
+    name: str
+
+    def __post_init__(self) -> None:
+        check_run_name(self.name)
+
+    @property
+    def folder(self) -> Path:
+        return RUNS / self.name
+
+    @property
+    def log(self) -> Path:
+        return self.folder / "run.log"
+
+    def params(self, stage: str = "params") -> Path:
+        return self.folder / "params" / f"{stage}.yaml"
+
+    def notebook(self, stage: str) -> Path:
+        return self.folder / "notebooks" / f"{stage}.ipynb"
+
+    def failed_notebook(self, stage: str) -> Path:
+        return self.folder / "notebooks" / f"{stage}.failed.ipynb"
+
+    def page(self, stage: str) -> Path:
+        return self.folder / "reports" / f"{stage}.html"
+
+    def status(self, stage: str) -> Path:
+        return self.folder / "status" / f"{stage}.json"
+
+    def handed_on(self, stage: str) -> Path:
+        """A stamp that changes only when what later stages read from this one has changed."""
+        return self.folder / "status" / f"{stage}.handed-on"
+
+    def metrics(self, stage: str) -> Path:
+        return self.folder / "metrics" / f"{stage}.json"
+
+    @property
+    def raw_json(self) -> Path:
+        return self.folder / "data" / "raw.json"
+
+    @property
+    def validation_json(self) -> Path:
+        return self.folder / "reports" / "data_validation.json"
+
+    @property
+    def processed(self) -> Path:
+        return self.folder / "data" / "processed"
+
+    @property
+    def inference(self) -> Path:
+        return self.folder / "data" / "inference"
+
+    @property
+    def weights(self) -> Path:
+        return self.folder / "models" / MODEL_FILE
+
+    @property
+    def model_json(self) -> Path:
+        return self.folder / "models" / "model.json"
+
+    @property
+    def history_json(self) -> Path:
+        return self.folder / "models" / "history.json"
+
+    @property
+    def calibration_json(self) -> Path:
+        return self.folder / "models" / "calibration.json"
+
+    @property
+    def embeddings(self) -> Path:
+        return self.folder / "reports" / "embeddings" / "embeddings.npz"
+
+    @property
+    def test_predictions(self) -> Path:
+        return self.folder / "reports" / "test_predictions.npz"
+
+    @property
+    def all_metrics(self) -> Path:
+        return self.folder / "reports" / "metrics.json"
+
+    @property
+    def index(self) -> Path:
+        return self.folder / "reports" / "index.html"
+
+    def figure(self, name: str) -> Path:
+        return self.folder / "reports" / "figures" / f"{name}.png"
+
+    def write_metrics(self, stage: str, metrics: dict[str, Any]) -> dict[str, Any]:
+        """Keep what a stage measured (fractions, seconds, bytes); returns it to be shown."""
+        write_json(self.metrics(stage), metrics)
+        return metrics
+
+    def read_metrics(self, stage: str) -> dict[str, Any]:
+        """What a stage measured. Raises RunError when it has not run."""
+        return read_json(self.metrics(stage), hint=f"run {stage} first")
+
+    def missing(self, stage: str) -> list[str]:
+        """Which of the files a stage leaves are not there."""
+        needed = (*STAGE[stage].leaves, f"metrics/{stage}.json")
+        return [name for name in needed if not (self.folder / name).is_file()]
+
+
+def existing_runs() -> list[Run]:
+    """Runs that hold weights, the newest weights first."""
+    names = {weights.parent.parent.name for weights in RUNS.glob(f"*/models/{MODEL_FILE}")} - TAKEN
+    found = [Run(name) for name in names]
+    return sorted(found, key=lambda run: run.weights.stat().st_mtime, reverse=True)
+
+
+def make_writable(run: Run) -> None:
+    """Make the run's folder. Raises RunError, before anything is touched, where nothing can be written."""
+    try:
+        run.folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise RunError(f"cannot write {shown(run.folder)}: {error.strerror}. Is runs/ writable?") from error
+    if not os.access(run.folder, os.W_OK):
+        raise RunError(f"cannot write in {shown(run.folder)}: the folder or its file system is read-only")

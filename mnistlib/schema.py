@@ -1,0 +1,97 @@
+"""Every parameter of the pipeline: its type, range and meaning. The values live in params/default.yaml."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Fraction = Annotated[float, Field(ge=0.0, lt=1.0)]
+Positive = Annotated[float, Field(gt=0.0)]
+
+
+class Section(BaseModel):
+    """Strict: no unknown names, no text for numbers, no NaN."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False, frozen=True)
+
+
+class Data(Section):
+    """Which dataset, and from where."""
+
+    dataset: Literal["mnist", "fashion_mnist", "kmnist", "digits"]
+    source: Literal["auto", "raw", "local", "download", "digits"]
+    local_dir: str
+    samples: Annotated[int, Field(ge=1, le=200)]
+
+
+class Preprocess(Section):
+    """How the training part is split."""
+
+    val_fraction: Annotated[float, Field(gt=0.0, le=0.5)]
+    train_limit: Annotated[int, Field(ge=0)]
+
+
+class Train(Section):
+    """The network and how it is trained."""
+
+    device: Literal["auto", "cpu", "cuda", "mps"]
+    precision: Literal["auto", "fp32", "bf16"]
+    epochs: Annotated[int, Field(ge=1, le=1000)]
+    batch_size: Annotated[int, Field(ge=2, le=8192)]
+    learning_rate: Annotated[float, Field(gt=0.0, le=1.0)]
+    warmup: Annotated[float, Field(gt=0.0, lt=1.0)]
+    weight_decay: Annotated[float, Field(ge=0.0, le=1.0)]
+    label_smoothing: Fraction
+    ema_decay: Fraction
+    widths: Annotated[list[Annotated[int, Field(ge=1, le=1024)]], Field(min_length=3, max_length=3)]
+    hidden: Annotated[int, Field(ge=2, le=4096)]
+    dropout: Fraction
+    rotate: Annotated[float, Field(ge=0.0, le=180.0)]
+    shear: Fraction
+    scale: Fraction
+    shift: Fraction
+
+
+class Evaluate(Section):
+    """What is shown of its quality, and when an answer is trusted."""
+
+    bins: Annotated[int, Field(ge=2, le=100)]
+    mistakes: Annotated[int, Field(ge=1, le=200)]
+    accepted_error: Annotated[float, Field(gt=0.0, le=0.5)]
+
+
+class Features(Section):
+    """How the embeddings are looked at."""
+
+    tsne_samples: Annotated[int, Field(ge=100, le=70000)]
+    tsne_perplexity: Annotated[float, Field(ge=2.0, le=500.0)]
+    neighbours: Annotated[int, Field(ge=1, le=100)]
+
+
+class Infer(Section):
+    """What is given to be recognised."""
+
+    input: str
+    examples: Annotated[int, Field(ge=1, le=200)]
+    shown: Annotated[int, Field(ge=1, le=1000)]
+
+
+class Execute(Section):
+    """The runner's own limits, in seconds."""
+
+    timeout: Annotated[int, Field(ge=0)]
+    startup_timeout: Annotated[int, Field(ge=1, le=3600)]
+
+
+class Params(Section):
+    """A whole profile: the seed, one section per notebook, and the runner's own."""
+
+    seed: Annotated[int, Field(ge=0, le=2**31 - 1)]
+    data: Data
+    preprocess: Preprocess
+    train: Train
+    evaluate: Evaluate
+    features: Features
+    infer: Infer
+    execute: Execute

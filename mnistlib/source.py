@@ -1,0 +1,98 @@
+"""Fingerprints of what a notebook runs: its own cells, and the modules that it really imports."""
+
+from __future__ import annotations
+
+import ast
+import json
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from mnistlib.files import ROOT, RunError, bytes_digest, shown
+
+PACKAGE = "mnistlib"
+
+
+def read_cells(notebook: Path) -> list[dict[str, Any]]:
+    """The notebook's cells. Raises RunError when the file is no notebook."""
+    try:
+        cells: list[dict[str, Any]] = json.loads(notebook.read_text(encoding="utf-8"))["cells"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise RunError(f"{shown(notebook)} is no readable notebook: {error}") from error
+    return [{**cell, "source": "".join(cell["source"])} for cell in cells]
+
+
+def code_of(notebook: Path) -> list[str]:
+    """The sources of the code cells."""
+    return [cell["source"] for cell in read_cells(notebook) if cell["cell_type"] == "code"]
+
+
+def notebook_digest(notebook: Path) -> str:
+    """Hash of kinds, sources and tags of the cells; outputs, counts and the rest do not matter."""
+    cells = [(c["cell_type"], c["source"], c.get("metadata", {}).get("tags", [])) for c in read_cells(notebook)]
+    return bytes_digest(json.dumps(cells).encode())
+
+
+def parameters_cell(notebook: Path) -> ast.Module:
+    """The syntax tree of the cell tagged `parameters`. Raises RunError when there is not just one."""
+    tagged = [c for c in read_cells(notebook) if "parameters" in c.get("metadata", {}).get("tags", [])]
+    if len(tagged) != 1:
+        raise RunError(f"{shown(notebook)} has {len(tagged)} cells tagged 'parameters'; it must have one")
+    return ast.parse(tagged[0]["source"])
+
+
+def parameter_values(notebook: Path) -> dict[str, Any]:
+    """Names and literal values in the parameters cell."""
+    values: dict[str, Any] = {}
+    for node in parameters_cell(notebook).body:
+        if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name) and node.value:
+            values[node.target.id] = ast.literal_eval(node.value)
+    return values
+
+
+def parameter_names(notebook: Path) -> set[str]:
+    """The names that the parameters cell declares."""
+    return set(parameter_values(notebook))
+
+
+def code_digest(notebook: Path) -> str:
+    """Hash of every module of this package that the notebook's code imports, directly or not.
+
+    Of their syntax trees, so that comments and layout do not matter.
+    """
+    trees = [ast.parse(source) for source in code_of(notebook)]
+    known: dict[str, str] = {}
+    waiting = [name for tree in trees for name in imported(tree)]
+    while waiting:
+        name = waiting.pop()
+        path = module_path(name)
+        if name in known or path is None:
+            continue
+        known[name], further = module_digest(path)
+        waiting += further
+    return bytes_digest("\n".join(f"{name} {known[name]}" for name in sorted(known)).encode())
+
+
+@cache
+def module_digest(path: Path) -> tuple[str, set[str]]:
+    """Hash of a module's syntax tree, and what it imports of this package."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    return bytes_digest(ast.dump(tree).encode()), imported(tree)
+
+
+def imported(tree: ast.AST) -> set[str]:
+    """Dotted names of this package that a tree may import, in functions too, with the packages above them."""
+    names: set[str] = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
+    ours = {name for name in names if name.split(".")[0] == PACKAGE}
+    return ours | {name.rpartition(".")[0] for name in ours if "." in name}
+
+
+def module_path(name: str) -> Path | None:
+    """The file of a module or package of ours; None when the name is something else."""
+    base = ROOT.joinpath(*name.split("."))
+    return next((path for path in (base.with_suffix(".py"), base / "__init__.py") if path.is_file()), None)

@@ -1,0 +1,62 @@
+"""What became of each stage, kept beside the run and told the same way everywhere."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from mnistlib.files import RunError, bytes_digest, file_digest, read_json, write_json, write_text
+from mnistlib.rundir import STAGE, Run
+
+OK, FAILED, DIED, TIMED_OUT, INTERRUPTED = "ok", "failed", "died", "timed out", "interrupted"
+NOT_RUN = "not run"
+
+
+@dataclass(frozen=True)
+class Status:
+    """A stage's verdict; `seconds` by phase (start, imports, work, page); `error` in words with its cell."""
+
+    stage: str
+    verdict: str
+    finished: str = ""
+    seconds: dict[str, float] = field(default_factory=dict)
+    peak_memory_bytes: int = 0
+    error: str = ""
+    cell: int = 0
+
+    @property
+    def total_seconds(self) -> float:
+        return sum(self.seconds.values())
+
+
+def write_status(run: Run, status: Status) -> None:
+    """Keep what became of a stage, with the time of day."""
+    write_json(run.status(status.stage), {**asdict(status), "finished": time.strftime("%Y-%m-%d %H:%M:%S")})
+
+
+def read_status(run: Run, stage: str) -> Status:
+    """What became of a stage; `not run` when nothing is known."""
+    try:
+        kept = read_json(run.status(stage), hint="")
+        return Status(**kept)
+    except (RunError, TypeError):
+        return Status(stage, NOT_RUN)
+
+
+def hand_on(run: Run, stage: str) -> None:
+    """Stamp what later stages read from this one; the stamp is rewritten only when that has changed."""
+    hashes = [f"{name} {file_digest(run.folder / name)}" for name in STAGE[stage].hands_on]
+    text = bytes_digest("\n".join(hashes).encode()) + "\n"
+    path = run.handed_on(stage)
+    if not path.is_file() or path.read_text(encoding="utf-8") != text:
+        write_text(path, text)
+
+
+def merged_metrics(run: Run) -> dict[str, Any]:
+    """The metrics of all stages that ran, in one flat mapping, later stages last."""
+    merged: dict[str, Any] = {}
+    for stage in STAGE:
+        if run.metrics(stage).is_file():
+            merged.update(run.read_metrics(stage))
+    return merged

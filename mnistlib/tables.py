@@ -1,0 +1,50 @@
+"""Rows as a table that reads well in a notebook, a page and a terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from html import escape
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Table:
+    """Rows with the same keys; shown as HTML where that can be, else as aligned text. All text is escaped."""
+
+    rows: Sequence[Mapping[str, Any]]
+
+    def _repr_html_(self) -> str:
+        if not self.rows:
+            return "<p>nothing</p>"
+        head = "".join(f"<th>{escape(str(name))}</th>" for name in self.rows[0])
+        body = "".join(f"<tr>{''.join(html_cell(v) for v in row.values())}</tr>" for row in self.rows)
+        return f'<div class="table"><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
+
+    def __repr__(self) -> str:
+        if not self.rows:
+            return "nothing"
+        lines = [list(map(str, self.rows[0])), *([as_text(v) for v in row.values()] for row in self.rows)]
+        widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+        return "\n".join("  ".join(t.ljust(w) for t, w in zip(line, widths, strict=True)).rstrip() for line in lines)
+
+
+def as_text(value: Any) -> str:
+    """A value for people: floats to four significant digits, large whole numbers in groups."""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, int):
+        return f"{value:,}"
+    if isinstance(value, float):
+        return f"{value:.4f}" if 0.001 <= abs(value) < 1000 or value == 0 else f"{value:.4g}"
+    return str(value)
+
+
+def html_cell(value: Any) -> str:
+    kind = ' class="number"' if isinstance(value, int | float) and not isinstance(value, bool) else ""
+    return f"<td{kind}>{escape(as_text(value))}</td>"
+
+
+def facts(mapping: Mapping[str, Any]) -> Table:
+    """Names and values, one to a row."""
+    return Table([{"what": name.replace("_", " "), "value": value} for name, value in mapping.items()])

@@ -1,0 +1,194 @@
+"""The training loop: batches gathered and distorted as whole tensors, weights averaged as they move."""
+
+from __future__ import annotations
+
+import copy
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from mnistlib.augment import Distortion, distort
+from mnistlib.device import autocast
+from mnistlib.files import RunError, write_json
+from mnistlib.model import DigitNet
+from mnistlib.rundir import Run
+
+SCORED_AT_ONCE = 1000
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How to train: everything but the network and the data.
+
+    AdamW (Loshchilov & Hutter 2019) under a one-cycle schedule (Smith & Topin 2018) that rises for the
+    first `warmup` share of all steps; the network kept is an exponential moving average of the
+    weights with `ema_decay` per step (0: none).
+    """
+
+    epochs: int = 10
+    batch_size: int = 256
+    learning_rate: float = 0.01
+    warmup: float = 0.2
+    weight_decay: float = 0.01
+    label_smoothing: float = 0.0
+    ema_decay: float = 0.98
+    distortion: Distortion = field(default_factory=Distortion)
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """One pass over the training part; losses in nats, accuracies in 0…1."""
+
+    epoch: int
+    train_loss: float
+    train_accuracy: float
+    val_loss: float
+    val_accuracy: float
+    learning_rate: float
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Split:
+    """One part of the data on the training device: images uint8 N×1×28×28, labels int64 N."""
+
+    images: Tensor
+    labels: Tensor
+
+    @staticmethod
+    def of(images: np.ndarray, labels: np.ndarray, device: torch.device) -> Split:
+        """From uint8 N×28×28 and labels, memory-mapped or not."""
+        pixels = torch.from_numpy(np.array(images))[:, None].to(device)
+        return Split(pixels, torch.from_numpy(np.array(labels)).long().to(device))
+
+
+class Trainer:
+    """What changes while training: weights, their average, optimiser, schedule, random state."""
+
+    def __init__(self, network: DigitNet, recipe: Recipe, steps: int, seed: int) -> None:
+        device = next(network.parameters()).device
+        self.network, self.recipe, self.step = network, recipe, 0
+        self.average = copy.deepcopy(network).requires_grad_(False)
+        self.optimiser = torch.optim.AdamW(parameter_groups(network, recipe.weight_decay), lr=recipe.learning_rate)
+        self.schedule = torch.optim.lr_scheduler.OneCycleLR(
+            self.optimiser, recipe.learning_rate, total_steps=steps + 1, pct_start=recipe.warmup, cycle_momentum=False
+        )
+        self.order = torch.Generator().manual_seed(seed)
+        self.noise = torch.Generator(device).manual_seed(seed)
+
+    def train_step(self, images: Tensor, labels: Tensor, precision: str) -> tuple[Tensor, Tensor]:
+        """One batch (float N×1×28×28 in 0…1); returns its mean loss and how many were right."""
+        bent = distort(images, self.recipe.distortion, self.noise)
+        with autocast(images.device, precision):
+            logits = self.network(bent)
+        loss = F.cross_entropy(logits.float(), labels, label_smoothing=self.recipe.label_smoothing)
+        self.optimiser.zero_grad(set_to_none=True)
+        loss.backward()
+        self.optimiser.step()
+        self.schedule.step()
+        self.step += 1
+        self.update_average()
+        return loss.detach(), (logits.detach().argmax(1) == labels).sum()
+
+    @torch.no_grad()
+    def update_average(self) -> None:
+        """Move the average towards the weights; less smoothing in the first steps."""
+        decay = min(self.recipe.ema_decay, self.step / (self.step + 10))
+        ours, theirs = self.average.state_dict(), self.network.state_dict()
+        floats = [k for k, v in ours.items() if v.is_floating_point()]
+        torch._foreach_lerp_([ours[k] for k in floats], [theirs[k] for k in floats], 1 - decay)
+
+
+def parameter_groups(network: nn.Module, weight_decay: float) -> list[dict[str, object]]:
+    """Decay for matrices and kernels, none for biases and batch norm."""
+    decayed = [p for p in network.parameters() if p.ndim > 1]
+    plain = [p for p in network.parameters() if p.ndim <= 1]
+    return [{"params": decayed, "weight_decay": weight_decay}, {"params": plain, "weight_decay": 0.0}]
+
+
+def fit(
+    network: DigitNet,
+    train: Split,
+    val: Split,
+    recipe: Recipe,
+    *,
+    seed: int,
+    precision: str = "fp32",
+    on_epoch: Callable[[Epoch], None] = lambda epoch: None,
+    on_step: Callable[[int, int], None] = lambda step, steps: None,
+) -> tuple[DigitNet, list[Epoch]]:
+    """Train, and return the averaged network of the last step with one row per epoch.
+
+    The rule for the weights: always the last ones. Validation is watched, never chosen by.
+    `on_step(step, steps)` is called after each batch, `on_epoch` after each validation.
+    Raises RunError when the loss stops being a number.
+    """
+    per_epoch = max(1, len(train.labels) // recipe.batch_size)
+    history: list[Epoch] = []
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)  # what dropout draws from
+        trainer = Trainer(network, recipe, recipe.epochs * per_epoch, seed)
+        for epoch in range(1, recipe.epochs + 1):
+            history.append(fit_epoch(trainer, epoch, train, val, per_epoch, precision, on_step))
+            on_epoch(history[-1])
+    return trainer.average.eval(), history
+
+
+def fit_epoch(
+    trainer: Trainer,
+    epoch: int,
+    train: Split,
+    val: Split,
+    batches: int,
+    precision: str,
+    on_step: Callable[[int, int], None],
+) -> Epoch:
+    """Train for one epoch, then score the average on validation. Raises RunError when the loss is no number."""
+    started = time.perf_counter()
+    loss, accuracy = run_epoch(trainer, train, batches, precision, on_step)
+    if not np.isfinite(loss):
+        rate = trainer.recipe.learning_rate
+        raise RunError(f"the loss became {loss} in epoch {epoch}: lower train.learning_rate ({rate})")
+    val_loss, val_accuracy = score(trainer.average, val)
+    rate = float(trainer.schedule.get_last_lr()[0])
+    return Epoch(epoch, loss, accuracy, val_loss, val_accuracy, rate, time.perf_counter() - started)
+
+
+def save_history(run: Run, history: list[Epoch]) -> None:
+    """Write `models/history.json`: one row per epoch."""
+    write_json(run.history_json, {"epochs": [asdict(epoch) for epoch in history]})
+
+
+def run_epoch(
+    trainer: Trainer, train: Split, batches: int, precision: str, on_step: Callable[[int, int], None]
+) -> tuple[float, float]:
+    """One pass in a new order; the last incomplete batch is left to another epoch's order."""
+    size, steps = trainer.recipe.batch_size, trainer.recipe.epochs * batches
+    order = torch.randperm(len(train.labels), generator=trainer.order).to(train.labels.device)
+    trainer.network.train()
+    losses, right, seen = [], [], 0
+    for chosen in order.split(size)[:batches]:
+        images = train.images[chosen].float().div_(255)
+        loss, correct = trainer.train_step(images, train.labels[chosen], precision)
+        losses.append(loss)
+        right.append(correct)
+        seen += len(chosen)
+        on_step(trainer.step, steps)
+    return float(torch.stack(losses).mean()), float(torch.stack(right).sum()) / seen
+
+
+@torch.no_grad()
+def score(network: DigitNet, split: Split) -> tuple[float, float]:
+    """Mean cross-entropy in nats and accuracy over every example."""
+    network.eval()
+    loss, right = 0.0, 0
+    for images, labels in zip(split.images.split(SCORED_AT_ONCE), split.labels.split(SCORED_AT_ONCE), strict=True):
+        logits = network(images.float() / 255).float()
+        loss += float(F.cross_entropy(logits, labels, reduction="sum"))
+        right += int((logits.argmax(1) == labels).sum())
+    return loss / len(split.labels), right / len(split.labels)

@@ -1,0 +1,91 @@
+"""What tests share: MNIST where it is, a copy of the project to run in, one smoke pipeline."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+COPIED = ("Makefile", "mnistlib", "notebooks", "params", "pyproject.toml", "requirements.lock")
+NO_NETWORK = "http://127.0.0.1:9"
+
+
+class Made(NamedTuple):
+    """How a make ended: its exit code and all it printed."""
+
+    code: int
+    text: str
+
+    @property
+    def stages(self) -> list[str]:
+        """The stages that were executed, in order."""
+        return [line.split()[1] for line in self.text.splitlines() if line.startswith("── ")]
+
+
+class Project:
+    """A copy of the project in a folder of its own, run as a user would, with this environment and no network."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        folder.mkdir(parents=True)
+        for name in COPIED:
+            source = ROOT / name
+            if source.is_dir():
+                shutil.copytree(source, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+            else:
+                shutil.copy2(source, folder / name)
+
+    def make(self, *arguments: str, **environment: str) -> Made:
+        kept = {k: v for k, v in os.environ.items() if k not in ("MNIST_DIR", "MAKEFLAGS", "MAKELEVEL", "CONDA_PREFIX")}
+        active = {
+            "VIRTUAL_ENV": sys.prefix,
+            "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+            "http_proxy": NO_NETWORK,
+            "https_proxy": NO_NETWORK,
+        }
+        done = subprocess.run(
+            ["make", *arguments],
+            cwd=self.folder,
+            env={**kept, **active, **environment},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            stdin=subprocess.DEVNULL,
+            text=True,
+            timeout=900,
+        )
+        return Made(done.returncode, done.stdout)
+
+    def run(self, name: str = "smoke") -> Path:
+        return self.folder / "runs" / name
+
+
+@pytest.fixture(scope="session")
+def mnist_dir() -> Path:
+    """The folder with real MNIST."""
+    given = os.environ.get("MNIST_DIR")
+    if not given:
+        pytest.skip("MNIST_DIR is not set")
+    folder = (ROOT / given).resolve()
+    if not folder.is_dir():
+        pytest.fail(f"MNIST_DIR is {folder}, which is no folder")
+    return folder
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Project:
+    """A fresh copy of the project, its path with a space."""
+    return Project(tmp_path / "my project")
+
+
+@pytest.fixture(scope="session")
+def smoke(tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """A copy of the project in which the whole smoke pipeline has run once."""
+    made = Project(tmp_path_factory.mktemp("smoke") / "my project")
+    result = made.make("all", "PARAMS=smoke")
+    assert result.code == 0, result.text
+    (made.folder / "first.txt").write_text(result.text)
+    return made

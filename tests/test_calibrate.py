@@ -1,0 +1,70 @@
+"""Calibration against worlds of known temperature and sums done by hand."""
+
+import numpy as np
+import pytest
+
+from mnistlib import calibrate as cal
+from mnistlib import rundir
+from mnistlib.evaluate import softmax
+from mnistlib.files import RunError
+from mnistlib.rundir import Run
+
+
+def world(temperature: float, count: int = 20_000) -> tuple[np.ndarray, np.ndarray]:
+    """Logits whose labels are drawn from their softmax at a temperature."""
+    generator = np.random.default_rng(0)
+    logits = generator.normal(size=(count, 10)) * 3
+    cumulative = softmax(logits, temperature).cumsum(1)
+    return logits, (generator.random((count, 1)) > cumulative).sum(1)
+
+
+@pytest.mark.parametrize("temperature", [0.5, 1.0, 3.0])
+def test_temperature_is_found_again(temperature):
+    assert cal.fit_temperature(*world(temperature)) == pytest.approx(temperature, rel=0.03)
+
+
+def test_a_calibrated_world_has_next_to_no_ece_and_another_has():
+    logits, labels = world(2.0)
+    assert cal.ece(cal.reliability_bins(softmax(logits, 2.0), labels, 15)) < 0.01
+    assert cal.ece(cal.reliability_bins(softmax(logits), labels, 15)) > 0.1
+
+
+def test_ece_by_hand():
+    probabilities = np.array([[0.9, 0.1], [0.9, 0.1], [0.6, 0.4], [0.6, 0.4]])
+    bins = cal.reliability_bins(probabilities, np.array([0, 1, 0, 0]), 10)
+    assert [b.count for b in bins] == [2, 2]
+    assert cal.ece(bins) == pytest.approx((2 * 0.4 + 2 * 0.4) / 4)
+
+
+def test_threshold_by_hand():
+    confidence = np.array([0.9, 0.8, 0.7, 0.6, 0.5])
+    right = np.array([True, True, False, True, True])
+    assert cal.fit_threshold(confidence, right, 0.0) == 0.8
+    assert cal.fit_threshold(confidence, right, 0.2) == 0.5
+    assert cal.fit_threshold(confidence, ~right, 0.1) == 1.0
+    assert cal.fit_threshold(np.array([0.9, 0.9]), np.array([True, False]), 0.1) == 1.0
+
+
+def test_accepted_errors_stay_below_what_is_allowed():
+    logits, labels = world(1.0)
+    found = cal.calibrate(logits, labels, 0.02)
+    assert found.accepted_error <= 0.02
+    accepted = softmax(logits, found.temperature).max(1) >= found.threshold
+    assert found.coverage == pytest.approx(accepted.mean())
+    assert 0.05 < found.coverage < 1
+
+
+def test_risk_coverage_by_hand():
+    coverage, risk = cal.risk_coverage(np.array([[0.6, 0.4], [0.9, 0.1], [0.2, 0.8]]), np.array([0, 0, 0]))
+    assert coverage.tolist() == pytest.approx([1 / 3, 2 / 3, 1])
+    assert risk.tolist() == pytest.approx([0, 1 / 2, 1 / 3])
+
+
+def test_it_is_kept_and_another_version_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr(rundir, "RUNS", tmp_path)
+    run, found = Run("r"), cal.Calibration(1.2, 0.8, 0.95, 0.001)
+    cal.save_calibration(run, found)
+    assert cal.load_calibration(run) == found
+    run.calibration_json.write_text('{"format": 0}')
+    with pytest.raises(RunError, match="04_evaluate again"):
+        cal.load_calibration(run)

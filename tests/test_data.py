@@ -1,0 +1,161 @@
+"""The four ways to the data, with a real web server on loopback."""
+
+import gzip
+import http.server
+import shutil
+import threading
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from mnistlib import idx
+from mnistlib.catalogue import DATASETS, FILES
+from mnistlib.data import better_source_exists, obtain
+from mnistlib.download import UnreachableError, download, mirrors
+from mnistlib.files import RunError
+
+DEAD = "http://127.0.0.1:9/"
+
+
+@pytest.fixture(autouse=True)
+def no_environment(monkeypatch):
+    monkeypatch.delenv("MNIST_DIR", raising=False)
+    for name in ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture
+def served(tmp_path, mnist_dir):
+    """A folder with the real files, and the address of a server that serves it."""
+    folder = tmp_path / "served"
+    shutil.copytree(mnist_dir, folder)
+
+    class Quiet(http.server.SimpleHTTPRequestHandler):
+        def log_message(self, *args):
+            pass
+
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(folder)))
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield folder, f"http://127.0.0.1:{server.server_port}/"
+    server.shutdown()
+    server.server_close()
+
+
+def test_download_fetches_checks_and_keeps(served, tmp_path):
+    _, address = served
+    raw = obtain("mnist", raw=tmp_path / "raw", mirrors=[DEAD, address])
+    assert (raw.source, raw.fallback) == ("download", False)
+    assert raw.train_images.shape == (60000, 28, 28)
+    assert tuple(np.bincount(raw.test_labels)) == DATASETS["mnist"].test_counts
+    assert sorted(f.name for f in (tmp_path / "raw" / "mnist").iterdir()) == sorted(f"{n}.gz" for n in FILES)
+    assert obtain("mnist", raw=tmp_path / "raw", mirrors=[DEAD]).source == "raw"
+
+
+def damage(path: Path, kind: str) -> None:
+    content = bytearray(path.read_bytes())
+    if kind == "missing":
+        path.unlink()
+        return
+    if kind == "truncated":
+        del content[len(content) // 2 :]
+    else:
+        content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+
+
+@pytest.mark.parametrize("kind", ["missing", "truncated", "one byte flipped"])
+def test_a_bad_file_on_the_server_is_never_kept(served, tmp_path, kind):
+    folder, address = served
+    damage(folder / f"{FILES[3]}.gz", kind)
+    with pytest.raises(RunError, match=FILES[3]):
+        obtain("mnist", source="download", raw=tmp_path / "raw", mirrors=[address])
+    assert not list((tmp_path / "raw").rglob(f"*{FILES[3]}*"))
+
+
+def test_a_bad_mirror_gives_way_to_a_good_one(served, tmp_path):
+    folder, address = served
+    shutil.copytree(folder, folder / "good")
+    damage(folder / f"{FILES[1]}.gz", "one byte flipped")
+    download("mnist", tmp_path / "raw", [address, f"{address}good/"])
+    assert len(list((tmp_path / "raw").iterdir())) == 4
+
+
+def test_without_any_source_it_is_the_fallback_and_says_so(tmp_path):
+    raw = obtain("mnist", raw=tmp_path, mirrors=[DEAD])
+    assert (raw.dataset, raw.source, raw.fallback) == ("digits", "digits", True)
+    assert len(raw.train_images) + len(raw.test_images) == 1797
+    with pytest.raises(UnreachableError, match=r"127\.0\.0\.1:9"):
+        obtain("mnist", source="download", raw=tmp_path, mirrors=[DEAD])
+
+
+def test_digits_asked_for_are_no_fallback(tmp_path):
+    assert not obtain("digits", raw=tmp_path).fallback
+
+
+def test_mnist_dir_is_read_in_place(mnist_dir, tmp_path, monkeypatch):
+    monkeypatch.setenv("MNIST_DIR", str(mnist_dir))
+    assert better_source_exists("mnist", raw=tmp_path)
+    raw = obtain("mnist", raw=tmp_path, mirrors=[])
+    assert (raw.source, raw.folder) == ("local", str(mnist_dir))
+    assert not list(tmp_path.iterdir())
+
+
+def test_unpacked_files_will_do(mnist_dir, tmp_path):
+    for name in FILES:
+        (tmp_path / name).write_bytes(gzip.decompress((mnist_dir / f"{name}.gz").read_bytes()))
+    assert obtain("mnist", source="local", local_dir=str(tmp_path)).train_labels.shape == (60000,)
+
+
+@pytest.mark.parametrize("kind", ["truncated", "one byte flipped", "missing"])
+def test_a_wrong_local_file_is_named_and_not_replaced(mnist_dir, tmp_path, kind):
+    folder = tmp_path / "mine"
+    shutil.copytree(mnist_dir, folder)
+    path = folder / f"{FILES[2]}.gz"
+    damage(path, kind)
+    before = path.read_bytes() if path.exists() else None
+    with pytest.raises(RunError, match=FILES[2]):
+        obtain("mnist", local_dir=str(folder), raw=tmp_path / "raw", mirrors=[DEAD])
+    assert (path.read_bytes() if path.exists() else None) == before
+
+
+def test_a_foreign_file_shows_both_checksums(mnist_dir, tmp_path):
+    shutil.copytree(mnist_dir, tmp_path / "mine")
+    shutil.copy(mnist_dir / f"{FILES[2]}.gz", tmp_path / "mine" / f"{FILES[0]}.gz")
+    with pytest.raises(RunError) as caught:
+        obtain("mnist", local_dir=str(tmp_path / "mine"), raw=tmp_path)
+    assert DATASETS["mnist"].sha256[0] in str(caught.value)
+    assert DATASETS["mnist"].sha256[2] in str(caught.value)
+
+
+def test_a_missing_folder_says_what_should_be_there(tmp_path):
+    with pytest.raises(RunError, match="MNIST_DIR"):
+        obtain("mnist", local_dir=str(tmp_path / "nowhere"), raw=tmp_path)
+
+
+def test_checksums_are_torchvisions():
+    from mnistlib.download import declare_missing_operators
+
+    declare_missing_operators()
+    from torchvision import datasets
+
+    for entry in DATASETS.values():
+        if entry.torchvision:
+            published = getattr(datasets, entry.torchvision).resources
+            assert [(f"{n}.gz", m) for n, m in zip(FILES, entry.md5, strict=True)] == published
+            assert mirrors(entry)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"\x00\x00\x08", b"\x00\x00\x09\x01\x00\x00\x00\x01x", b"\x00\x00\x08\x01\x00\x00\x00\x02x", b"<html>"],
+)
+def test_idx_with_a_wrong_header_is_refused(content):
+    with pytest.raises(RunError):
+        idx.parse(content, "file")
+
+
+def test_idx_by_hand():
+    content = bytes([0, 0, 8, 2, 0, 0, 0, 2, 0, 0, 0, 3, 1, 2, 3, 4, 5, 6])
+    assert idx.parse(content, "file").tolist() == [[1, 2, 3], [4, 5, 6]]

@@ -1,0 +1,142 @@
+"""One stage at a time, with notebooks that end in every way a notebook can."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+PARAMETERS = """run: str = "lab"  # the run
+seed: int = 0  # the seed
+val_fraction: float = 0.1  # share
+train_limit: int = 0  # at most"""
+OPENING = "from mnistlib.rundir import Run\nhere = Run(run)"
+
+
+def cell(source: str, *tags: str) -> dict:
+    return {
+        "cell_type": "code", "id": f"c{abs(hash(source)) % 10**8}", "metadata": {"tags": list(tags)},
+        "source": source, "outputs": [], "execution_count": None,
+    }  # fmt: skip
+
+
+@pytest.fixture
+def stage(project):
+    """Put code into 02_preprocess and start it."""
+
+    def start(*codes: str, parameters: str = PARAMETERS) -> subprocess.Popen:
+        cells = [cell(parameters, "parameters"), cell(OPENING, "setup"), *map(cell, codes)]
+        kernel = {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}
+        notebook = {"cells": cells, "metadata": kernel, "nbformat": 4, "nbformat_minor": 5}
+        (project.folder / "notebooks" / "02_preprocess.ipynb").write_text(json.dumps(notebook))
+        command = [sys.executable, "-m", "mnistlib.execute", "02_preprocess", "--run", "r"]
+        return subprocess.Popen(
+            command, cwd=project.folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        )
+
+    start.folder = project.run("r")
+    start.project = project
+    return start
+
+
+def verdict(stage) -> dict:
+    return json.loads((stage.folder / "status" / "02_preprocess.json").read_text())
+
+
+def kept(stage) -> list[str]:
+    return sorted(f.name for f in (stage.folder / "notebooks").iterdir())
+
+
+def test_a_failure_keeps_notebook_page_status_and_says_where(stage):
+    process = stage('print("so far")', "raise ValueError('no <b>luck</b>')", "print('never')")
+    text, _ = process.communicate(timeout=120)
+    assert process.returncode == 1
+    assert "so far" in text
+    assert "02_preprocess failed in cell" in text
+    assert "ValueError: no <b>luck</b>" in text
+    assert "runs/r/reports/02_preprocess.html" in text
+    assert (verdict(stage)["verdict"], verdict(stage)["error"]) == ("failed", "ValueError: no <b>luck</b>")
+    assert kept(stage) == ["02_preprocess.failed.ipynb"]
+    page = (stage.folder / "reports" / "02_preprocess.html").read_text()
+    assert "no &lt;b&gt;luck" in page
+    assert "<b>luck" not in page
+    assert "failed" in (stage.folder / "reports" / "index.html").read_text()
+
+
+def test_an_end_without_its_files_is_a_failure(stage):
+    process = stage("x = 1")
+    text, _ = process.communicate(timeout=120)
+    assert process.returncode == 1
+    assert "without leaving" in text
+    assert "data/processed/statistics.json" in text
+    assert kept(stage) == ["02_preprocess.failed.ipynb"]
+
+
+def test_a_dead_kernel_is_called_so(stage):
+    process = stage("import os, signal; os.kill(os.getpid(), signal.SIGKILL)")
+    process.communicate(timeout=120)
+    assert process.returncode == 137
+    assert verdict(stage)["verdict"] == "died"
+    assert "02_preprocess.ipynb" not in kept(stage)
+
+
+def test_a_cell_that_hangs_is_timed_out(stage):
+    (stage.project.folder / "params" / "default.yaml").write_text(
+        (stage.project.folder / "params" / "default.yaml").read_text().replace("timeout: 1800", "timeout: 2")
+    )
+    process = stage("import time; time.sleep(600)")
+    process.communicate(timeout=120)
+    assert process.returncode == 124
+    assert verdict(stage)["verdict"] == "timed out"
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+def test_an_interruption_leaves_no_kernel_behind(stage, number, code):
+    process = stage("import os; print('pid', os.getpid(), flush=True)", "import time; time.sleep(600)")
+    line = next(line for line in process.stdout if "pid" in line)
+    kernel = int(line.split()[-1])
+    time.sleep(0.5)
+    process.send_signal(number)
+    process.communicate(timeout=60)
+    assert process.returncode == code
+    assert verdict(stage)["verdict"] == "interrupted"
+    with pytest.raises(ProcessLookupError):
+        os.kill(kernel, 0)
+    assert "02_preprocess.ipynb" not in kept(stage)
+
+
+@pytest.mark.parametrize(
+    "parameters",
+    [
+        PARAMETERS.replace("train_limit", "train_limt"),
+        PARAMETERS + "\nmore: int = 1  # too much",
+        PARAMETERS.split("\ntrain")[0],
+    ],
+)
+def test_a_parameters_cell_that_does_not_fit_is_refused_before_a_kernel(stage, parameters):
+    process = stage("1", parameters=parameters)
+    text, _ = process.communicate(timeout=60)
+    assert process.returncode == 2
+    assert "parameters cell" in text
+    assert not stage.folder.exists()
+
+
+def test_wrong_parameters_are_refused_before_anything_is_touched(stage):
+    (stage.folder / "params").mkdir(parents=True)
+    (stage.folder / "params" / "params.yaml").write_text("train:\n  epoch: 3\n")
+    process = stage("1")
+    text, _ = process.communicate(timeout=60)
+    assert process.returncode == 2
+    assert "unknown parameter train.epoch; did you mean train.epochs?" in text
+    assert sorted(f.name for f in stage.folder.iterdir()) == ["params"]
+
+
+def test_an_unknown_stage_or_run_is_refused(project):
+    for arguments in (["07_sell", "--run", "r"], ["01_data", "--run", "../r"]):
+        command = [sys.executable, "-m", "mnistlib.execute", *arguments]
+        done = subprocess.run(command, cwd=project.folder, capture_output=True, text=True)
+        assert done.returncode == 2
+        assert not (project.folder / "runs").exists()

@@ -1,0 +1,58 @@
+"""Files written whole or not at all."""
+
+import hashlib
+import subprocess
+import sys
+
+import pytest
+
+from mnistlib.files import ROOT, RunError, file_digest, read_json, whole, write_json, write_text
+
+
+def test_a_write_that_fails_leaves_the_old_file_and_no_other(tmp_path):
+    path = tmp_path / "a.txt"
+    write_text(path, "old")
+    with pytest.raises(ZeroDivisionError), whole(path) as temporary:
+        temporary.write_text("new")
+        raise ZeroDivisionError
+    assert path.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_json_refuses_what_other_parsers_cannot_read(tmp_path):
+    with pytest.raises(ValueError, match="JSON"):
+        write_json(tmp_path / "a.json", {"x": float("nan")})
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("content", ["", "{", "[1]", "\x00"])
+def test_damaged_json_says_what_to_do(tmp_path, content):
+    (tmp_path / "a.json").write_text(content)
+    with pytest.raises(RunError, match="run 02 again"):
+        read_json(tmp_path / "a.json", hint="run 02 again")
+
+
+def test_digest_is_that_of_hashlib(tmp_path):
+    (tmp_path / "a").write_bytes(b"x" * 3_000_000)
+    assert file_digest(tmp_path / "a", "md5") == hashlib.md5(b"x" * 3_000_000).hexdigest()
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="mounts a small file system, as Linux lets one")
+def test_a_full_disk_leaves_nothing_half_written(tmp_path):
+    script = (
+        f"mount -t tmpfs -o size=64k none '{tmp_path}' && {sys.executable} -c \""
+        "from pathlib import Path; from mnistlib.files import RunError, write_text\n"
+        f"folder = Path('{tmp_path}')\n"
+        "write_text(folder / 'a.txt', 'old')\n"
+        "try: write_text(folder / 'a.txt', 'x' * 1000000)\n"
+        "except RunError as error: print(error)\n"
+        "print((folder / 'a.txt').read_text(), len(list(folder.iterdir())))\""
+    )
+    done = subprocess.run(
+        ["unshare", "--mount", "--map-root-user", "sh", "-c", script],
+        capture_output=True, text=True, env={"PYTHONPATH": str(ROOT)},
+    )  # fmt: skip
+    if "unshare" in done.stderr or "mount" in done.stderr:
+        pytest.skip(f"no private mounts here: {done.stderr.strip()}")
+    assert "No space left" in done.stdout, done
+    assert done.stdout.splitlines()[-1] == "old 1"

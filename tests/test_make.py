@@ -1,0 +1,109 @@
+"""What people type: the help, settings with odd characters, bad input."""
+
+import re
+import subprocess
+import sys
+
+import pytest
+
+from mnistlib.files import ROOT
+
+ODD = [
+    "a b",
+    'a"b',
+    "a'b",
+    "a;touch owned",
+    "../up",
+    "$(shell touch owned)",
+    "`touch owned`",
+    "$HOME",
+    "a\\b",
+    "é",
+    "#x",
+    "%",
+]
+
+
+def test_help_lists_every_target(project):
+    text = project.make().text
+    targets = re.findall(r"^\.PHONY: (.+)$", (ROOT / "Makefile").read_text().split("\nelse\n")[0], re.MULTILINE)
+    named = " ".join(targets).replace("$(GOALS)", "data preprocess train evaluate features infer").split()
+    assert len(named) >= 14
+    for name in named:
+        assert re.search(rf"^  make {name}\b", text, re.MULTILINE), name
+
+
+def untouched(project) -> bool:
+    return not (project.folder / "runs").exists() and not list(project.folder.rglob("owned"))
+
+
+@pytest.mark.parametrize("text", ODD)
+@pytest.mark.parametrize("name", ["RUN", "PARAMS", "SET"])
+def test_odd_settings_are_refused_and_never_run(project, name, text):
+    done = project.make("all", f"{name}={text}")
+    assert done.code != 0
+    assert name in done.text or "PARAMS" in done.text
+    assert untouched(project), done.text
+
+
+@pytest.mark.parametrize("text", ["no such folder", "$(shell touch owned)", "a;touch owned", "it's"])
+def test_input_that_is_not_there_is_refused(project, text):
+    done = project.make("infer", "PARAMS=smoke", f"INPUT={text}")
+    assert done.code != 0
+    assert "INPUT" in done.text
+    assert done.stages == []
+    assert not list(project.folder.rglob("owned"))
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        (["SET=train.epoch=3"], "did you mean train.epochs"),
+        (["SET=train.epochs=many"], "train.epochs"),
+        (["PARAMS=nowhere"], "profiles: default"),
+        (["RUN=data"], "choose another name"),
+    ],
+)
+def test_wrong_settings_get_one_clear_line_and_touch_nothing(project, settings, words):
+    done = project.make("all", *settings)
+    assert done.code == 2
+    assert words in done.text
+    assert "Traceback" not in done.text
+    assert untouched(project)
+
+
+def test_a_missing_mnist_dir_stops_01_and_says_what_to_do(project):
+    done = project.make("data", "RUN=r", MNIST_DIR="/no/such folder")
+    assert done.code != 0
+    assert "/no/such folder" in done.text
+    assert "MNIST_DIR" in done.text
+    assert (project.run("r") / "notebooks" / "01_data.failed.ipynb").is_file()
+    assert not (project.run("r") / "notebooks" / "01_data.ipynb").exists()
+    page = (project.run("r") / "reports" / "01_data.html").read_text()
+    assert "failed in cell" in page
+    assert "/no/such folder" in page
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="mounts read-only, as Linux lets one")
+def test_runs_on_a_read_only_mount_is_said_plainly(project):
+    (project.folder / "runs").mkdir()
+    script = (
+        "mount --bind runs runs && mount -o remount,ro,bind runs && "
+        f'PATH="{sys.prefix}/bin:$PATH" VIRTUAL_ENV="{sys.prefix}" make all PARAMS=smoke'
+    )
+    command = ["unshare", "--mount", "--map-root-user", "sh", "-c", script]
+    done = subprocess.run(command, cwd=project.folder, capture_output=True, text=True)
+    if "unshare" in done.stderr or "mount:" in done.stderr:
+        pytest.skip(f"no private mounts here: {done.stderr.strip()}")
+    assert done.returncode
+    assert "Read-only file system" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_clean_asks_first(project):
+    (project.run("r") / "data" / "inference").mkdir(parents=True)
+    (project.run("r") / "data" / "inference" / "mine.json").write_text("{}")
+    done = project.make("clean", "RUN=r")
+    assert "data/inference" in done.text
+    assert (project.run("r") / "data" / "inference" / "mine.json").exists()
+    assert project.make("clean", "RUN=../..").code != 0

@@ -1,0 +1,94 @@
+"""The network, its file and what happens when the file is not what it was."""
+
+import pickle
+
+import numpy as np
+import pytest
+import torch
+
+from mnistlib import rundir
+from mnistlib.files import RunError
+from mnistlib.model import Architecture, build, count_parameters, layer_rows, load_model, save_model
+from mnistlib.rundir import Run
+
+SMALL = Architecture(widths=(4, 8, 16), hidden=32)
+
+
+@pytest.fixture
+def run(tmp_path, monkeypatch):
+    monkeypatch.setattr(rundir, "RUNS", tmp_path)
+    return Run("r")
+
+
+def test_it_is_three_convolutions_with_batch_norm_then_two_layers():
+    kinds = [type(layer).__name__ for layer in build(SMALL, 0).modules()]
+    assert (kinds.count("Conv2d"), kinds.count("BatchNorm2d"), kinds.count("Linear")) == (3, 3, 2)
+    assert kinds.count("Dropout") == 2
+
+
+def test_shapes_and_parameters_by_hand():
+    network = build(SMALL, 0).eval()
+    assert network(torch.zeros(2, 1, 28, 28)).shape == (2, 10)
+    assert network.embed(torch.zeros(2, 1, 28, 28)).shape == (2, 32)
+    convolutions = 4 * 25 + 8 * 4 * 9 + 16 * 8 * 9
+    norms = 2 * (4 + 8 + 16 + 32)
+    assert count_parameters(network) == convolutions + norms + 16 * 9 * 32 + 32 * 10 + 10
+    assert sum(row["parameters"] for row in layer_rows(network)) == count_parameters(network)
+
+
+def test_the_seed_alone_makes_the_weights():
+    torch.manual_seed(5)
+    before = torch.random.get_rng_state()
+    first, again, other = (build(SMALL, s).head[1].weight for s in (1, 1, 2))
+    assert torch.equal(first, again)
+    assert not torch.equal(first, other)
+    assert torch.equal(before, torch.random.get_rng_state())
+
+
+def test_normalisation_is_inside():
+    plain, shifted = (build(Architecture((4, 8, 16), 32, mean=m, std=s), 0).eval() for m, s in ((0, 1), (0.2, 0.5)))
+    images = torch.rand(3, 1, 28, 28)
+    assert torch.allclose(shifted(images), plain((images - 0.2) / 0.5), atol=1e-6)
+
+
+def test_what_was_saved_comes_back(run):
+    network = build(SMALL, 3).eval()
+    save_model(run, network, {"dataset": "mnist"})
+    images = torch.rand(4, 1, 28, 28)
+    back = load_model(run)
+    assert not back.training
+    assert torch.equal(back(images), network(images))
+
+
+def test_a_damaged_or_foreign_weights_file_is_never_loaded(run, tmp_path):
+    save_model(run, build(SMALL, 0), {})
+    good = run.weights.read_bytes()
+    run.weights.write_bytes(good[:-1] + bytes([good[-1] ^ 1]))
+    with pytest.raises(RunError, match="damaged"):
+        load_model(run)
+
+    class Evil:
+        def __reduce__(self):
+            return (open, (str(tmp_path / "owned"), "w"))
+
+    run.weights.write_bytes(pickle.dumps(Evil()))
+    with pytest.raises(RunError, match="damaged"):
+        load_model(run)
+    assert not (tmp_path / "owned").exists()
+    run.weights.unlink()
+    with pytest.raises(RunError, match="missing"):
+        load_model(run)
+
+
+def test_another_format_says_which_stage_to_run(run):
+    save_model(run, build(SMALL, 0), {})
+    run.model_json.write_text(run.model_json.read_text().replace('"format": 1', '"format": 99'))
+    with pytest.raises(RunError, match="re-run 03_train"):
+        load_model(run)
+
+
+def test_weights_are_plain_float32_tensors(run):
+    save_model(run, build(SMALL, 0), {})
+    state = torch.load(run.weights, weights_only=True)
+    assert all(isinstance(v, torch.Tensor) for v in state.values())
+    assert state["head.1.weight"].numpy().dtype == np.float32

@@ -1,0 +1,117 @@
+"""Parameters: what is taken, what is refused and how that is said."""
+
+import pytest
+import yaml
+
+from mnistlib import params
+from mnistlib.params import ParamsError, check, load, load_file, parse_overrides, parse_yaml
+
+
+def test_default_profile_is_complete_and_valid():
+    content = load_file(params.profile_path("default"))
+    assert load().model_dump() == content
+
+
+def test_our_yaml_agrees_with_a_standard_loader_on_the_default_profile():
+    path = params.profile_path("default")
+    assert load_file(path) == yaml.safe_load(path.read_text())
+
+
+@pytest.mark.parametrize("profile", sorted(f.stem for f in params.PROFILES.glob("*.yaml")))
+def test_every_profile_is_valid(profile):
+    assert load(profile).seed >= 0
+
+
+def test_every_default_line_is_commented():
+    lines = params.profile_path("default").read_text().splitlines()
+    assert all("#" in line for line in lines if ":" in line and not line.rstrip().endswith(":"))
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("1e-3", 0.001),
+        ("012", 12),
+        ("no", "no"),
+        ("on", "on"),
+        ("true", True),
+        ("0x10", 16),
+        ("1.5E+2", 150.0),
+        ("~", None),
+    ],
+)
+def test_numbers_and_booleans_are_those_of_yaml_1_2(text, value):
+    parsed = parse_yaml(text, "here")
+    assert parsed == value
+    assert type(parsed) is type(value)
+
+
+def test_overrides_nest_and_keep_spaces_and_lists():
+    text = "train.epochs=3 train.learning_rate=1e-3 data.local_dir=my data/here train.widths=[4, 8, 16] seed=5"
+    assert parse_overrides(text) == {
+        "train": {"epochs": 3, "learning_rate": 0.001, "widths": [4, 8, 16]},
+        "data": {"local_dir": "my data/here"},
+        "seed": 5,
+    }
+
+
+@pytest.mark.parametrize("text", ["epochs", "=3", "train.=3", "a.b.c=1", "train.epochs=[1", "train.epochs=*a"])
+def test_broken_overrides_are_refused(text):
+    with pytest.raises(ParamsError, match="SET"):
+        load(overrides=text)
+
+
+@pytest.mark.parametrize(
+    ("override", "words"),
+    [
+        ("train.epoch=3", "unknown parameter train.epoch; did you mean train.epochs"),
+        ("trian.epochs=3", "unknown parameter trian; did you mean train"),
+        ('train.epochs="3"', "train.epochs"),
+        ("train.epochs=0", "greater than or equal to 1"),
+        ("train.learning_rate=.nan", "train.learning_rate"),
+        ("train.learning_rate=.inf", "train.learning_rate"),
+        ("train.device=gpu", "'auto', 'cpu'"),
+        ("train.widths=[1, 2]", "train.widths"),
+        ("train.epochs=true", "train.epochs"),
+    ],
+)
+def test_what_does_not_fit_the_schema_is_named(override, words):
+    with pytest.raises(ParamsError, match="PARAMS=default") as caught:
+        load(overrides=override)
+    assert words in str(caught.value)
+
+
+def test_every_fault_gets_its_line():
+    with pytest.raises(ParamsError) as caught:
+        load(overrides="train.epochs=0 train.batch_size=x")
+    assert len(str(caught.value).splitlines()) == 2
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"train: [1", "not valid YAML"),
+        (b"- a\n- b\n", "holds a list"),
+        (b"train:\n  epochs: 1\n  epochs: 2\n", "epochs stands there twice"),
+        (b"a: &x 1\nb: *x\n", "aliases"),
+        (b"\xff\xfe\x00", "UTF-8"),
+        (b"x: !!python/object/apply:os.system ['true']\n", "not valid YAML"),
+        (b"#" * 2_000_000, "larger than"),
+    ],
+)
+def test_broken_files_are_refused_by_name(tmp_path, content, words):
+    path = tmp_path / "mine.yaml"
+    path.write_bytes(content)
+    with pytest.raises(ParamsError, match=r"mine\.yaml") as caught:
+        load_file(path)
+    assert words in str(caught.value)
+
+
+def test_a_missing_profile_names_the_nearest():
+    with pytest.raises(ParamsError, match="did you mean smoke"):
+        load("smok")
+
+
+def test_check_says_what_is_missing():
+    with pytest.raises(ParamsError, match="mine: train is missing"):
+        check({k: v for k, v in load().model_dump().items() if k != "train"}, "mine")

@@ -1,0 +1,171 @@
+"""Pictures as people have them, good and bad, through to the answer."""
+
+import csv
+import shutil
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from mnistlib import rundir
+from mnistlib.calibrate import Calibration, save_calibration
+from mnistlib.data import obtain
+from mnistlib.files import RunError
+from mnistlib.ink import frame
+from mnistlib.model import Architecture, build, save_model
+from mnistlib.pictures import PictureError, find_pictures, read_picture
+from mnistlib.predict import Predictor, load_predictor, prediction_rows, save_predictions_csv, usable_run
+from mnistlib.rundir import Run
+
+
+@pytest.fixture(scope="module")
+def digit() -> np.ndarray:
+    return obtain("digits").test_images[7]
+
+
+def large(digit: np.ndarray) -> Image.Image:
+    """The digit as a photo-like picture of 300×260, bright on dark, off centre."""
+    canvas = Image.new("L", (300, 260), 0)
+    canvas.paste(Image.fromarray(digit).resize((168, 168), Image.Resampling.BICUBIC), (110, 20))
+    return canvas
+
+
+def variants(digit: np.ndarray) -> dict[str, Image.Image]:
+    bright = large(digit)
+    dark = Image.fromarray(255 - np.asarray(bright))
+    ink = Image.new("RGBA", bright.size, (0, 0, 0, 0))
+    ink.putalpha(bright)
+    white_ink = Image.new("RGBA", bright.size, (255, 255, 255, 0))
+    white_ink.putalpha(bright)
+    deep = Image.fromarray(np.asarray(dark).astype(np.uint16) * 257)
+    grey_paper = Image.fromarray((40 + np.asarray(dark) * 0.7).astype(np.uint8))
+    return {
+        "light_on_dark.png": bright,
+        "dark_on_light.png": dark,
+        "photo.jpg": grey_paper.convert("RGB"),
+        "cmyk.jpg": dark.convert("CMYK"),
+        "transparent.png": ink,
+        "transparent_white.png": white_ink,
+        "palette.png": dark.convert("P"),
+        "black_and_white.png": dark.convert("1"),
+        "sixteen_bit.png": deep,
+    }
+
+
+@pytest.mark.parametrize("name", sorted(variants(np.zeros((28, 28), np.uint8))))
+def test_every_kind_of_picture_gives_the_same_digit(digit, tmp_path, name):
+    path = tmp_path / name
+    variants(digit)[name].save(path)
+    expected = frame(np.asarray(large(digit))).astype(float)
+    found = read_picture(path).astype(float)
+    assert np.corrcoef(found.ravel(), expected.ravel())[0, 1] > 0.97
+
+
+def test_mnists_own_pictures_are_taken_as_they_are(digit, tmp_path):
+    Image.fromarray(digit).save(tmp_path / "a.png")
+    assert np.array_equal(read_picture(tmp_path / "a.png"), digit)
+
+
+def test_the_first_frame_of_an_animation_counts(digit, tmp_path):
+    frames = [Image.fromarray(digit), Image.new("L", (28, 28))]
+    frames[0].save(tmp_path / "a.gif", save_all=True, append_images=frames[1:])
+    assert np.abs(read_picture(tmp_path / "a.gif").astype(int) - digit).max() < 40
+
+
+def bad_files(folder) -> dict[str, str]:
+    """Bad pictures by name, with a word of the reason expected."""
+    (folder / "empty.png").write_bytes(b"")
+    (folder / "text.png").write_text("no picture")
+    Image.new("L", (300, 300), 255).save(folder / "blank.png")
+    noise = np.random.default_rng(0).integers(0, 256, (300, 300), dtype=np.uint8)
+    Image.fromarray(noise).save(folder / "broken.png")
+    whole = (folder / "broken.png").read_bytes()
+    (folder / "broken.png").write_bytes(whole[: len(whole) // 2])
+    Image.new("1", (20_000, 20_000)).save(folder / "huge.png")
+    return {"empty": "empty", "text": "not a picture", "blank": "no ink", "broken": "broken", "huge": "pixels"}
+
+
+def test_bad_pictures_say_why(tmp_path):
+    for name, word in bad_files(tmp_path).items():
+        with pytest.raises(PictureError, match=word):
+            read_picture(tmp_path / f"{name}.png")
+
+
+@pytest.fixture
+def predictor(tmp_path, monkeypatch) -> Predictor:
+    monkeypatch.setattr(rundir, "RUNS", tmp_path / "runs")
+    run = Run("r")
+    save_model(run, build(Architecture((4, 8, 16), 32), 0), {"dataset": "mnist"})
+    save_calibration(run, Calibration(1.0, 0.0, 1.0, 0.0))
+    return load_predictor("r")
+
+
+def test_a_bad_file_is_a_row_and_the_rest_goes_on(predictor, digit, tmp_path):
+    folder = tmp_path / "mine"
+    folder.mkdir()
+    bad = bad_files(folder)
+    Image.fromarray(digit).save(folder / "a $(shell x); 'good'.png")
+    paths = find_pictures(str(folder))
+    rows = prediction_rows(paths, predictor.files(paths))
+    assert len(rows) == len(bad) + 1
+    good = [row for row in rows if row["accepted"]]
+    assert [str(row["file"]).rpartition("/")[2] for row in good] == ["a $(shell x); 'good'.png"]
+    assert all(row["why_not"] and row["digit"] == "" for row in rows if not row["accepted"])
+    path = save_predictions_csv(Run("r"), rows)
+    assert [row["file"] for row in csv.DictReader(path.open())] == [row["file"] for row in rows]
+
+
+def test_images_files_and_network_agree(predictor, tmp_path):
+    images = obtain("digits").test_images[:30]
+    for i, image in enumerate(images):
+        Image.fromarray(image).save(tmp_path / f"{i:02d}.png")
+    answers = predictor.images(images)
+    from_files = predictor.files(find_pictures(str(tmp_path)))
+    assert [p.digit for p in answers] == [p.digit for p in from_files]
+    assert all(p.probabilities.sum() == pytest.approx(1) for p in answers)
+    assert all(np.array_equal(p.image, image) for p, image in zip(answers, images, strict=True))
+
+
+def test_below_the_threshold_nothing_is_accepted(predictor, digit):
+    strict = Predictor(predictor.network, Calibration(1.0, 1.0, 0.0, 0.0), "r")
+    answer = strict.images(digit[None])[0]
+    assert not answer.accepted
+    assert answer.why_not == "not sure enough"
+    assert answer.digit == answer.probabilities.argmax()
+
+
+def test_no_ink_is_never_accepted(predictor):
+    assert predictor.images(np.zeros((1, 28, 28), np.uint8))[0].why_not == "no ink"
+
+
+@pytest.mark.parametrize("bad", [np.zeros((28, 28), np.uint8), np.zeros((1, 28, 28)), np.zeros((1, 27, 28), np.uint8)])
+def test_arrays_of_another_kind_are_refused(predictor, bad):
+    with pytest.raises(ValueError, match="uint8 N×28×28"):
+        predictor.images(bad)
+
+
+def test_input_may_name_several_or_nothing(tmp_path, digit):
+    (tmp_path / "two words").mkdir()
+    one, two = tmp_path / "one.png", tmp_path / "two words" / "b.png"
+    for path in (one, two):
+        Image.fromarray(digit).save(path)
+    assert find_pictures(f"{one} '{two}'") == [one, two]
+    assert find_pictures(str(two.parent)) == [two]
+    with pytest.raises(RunError, match="INPUT"):
+        find_pictures(str(tmp_path / "nowhere"))
+    (tmp_path / "none").mkdir()
+    with pytest.raises(RunError, match="no pictures"):
+        find_pictures(str(tmp_path / "none"))
+
+
+def test_without_a_model_of_its_own_a_run_takes_the_newest_on_mnist(predictor, tmp_path):
+    shutil.copytree(Run("r").folder, Run("later").folder)
+    later = Run("later").model_json
+    later.write_text(later.read_text().replace("mnist", "digits"))
+    assert usable_run("later") == "later"
+    assert usable_run("lab") == "r"
+    shutil.rmtree(Run("r").folder)
+    assert usable_run("lab") == "later"
+    shutil.rmtree(Run("later").folder)
+    with pytest.raises(RunError, match="make all"):
+        usable_run("lab")

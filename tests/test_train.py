@@ -1,0 +1,117 @@
+"""The loop: it learns, it repeats itself, and it stops when it should."""
+
+import numpy as np
+import pytest
+import torch
+
+from mnistlib.augment import Distortion
+from mnistlib.data import obtain
+from mnistlib.device import pick_device, pick_precision
+from mnistlib.files import RunError
+from mnistlib.model import Architecture, build
+from mnistlib.train import Recipe, Split, Trainer, fit, parameter_groups, score
+
+CPU = torch.device("cpu")
+SMALL = Architecture(widths=(8, 16, 32), hidden=32)
+
+
+@pytest.fixture(scope="module")
+def digits() -> tuple[Split, Split]:
+    raw = obtain("digits")
+    return (
+        Split.of(raw.train_images[:1000], raw.train_labels[:1000], CPU),
+        Split.of(raw.train_images[1000:], raw.train_labels[1000:], CPU),
+    )
+
+
+def trained(digits, seed=0, **changes):
+    recipe = Recipe(**{"epochs": 4, "batch_size": 50, "distortion": Distortion(5, 0.05, 0.05, 0.05), **changes})
+    return fit(build(SMALL, seed), *digits, recipe, seed=seed)
+
+
+def test_it_learns(digits):
+    network, history = trained(digits)
+    assert [e.epoch for e in history] == [1, 2, 3, 4]
+    assert history[-1].val_accuracy > 0.95
+    assert history[-1].train_loss < history[0].train_loss / 2
+    assert score(network, digits[1])[1] == history[-1].val_accuracy
+
+
+def test_the_same_seed_gives_the_same_weights_and_another_does_not(digits):
+    def weights(seed):
+        torch.rand(seed + 1)
+        return torch.cat([v.flatten().float() for v in trained(digits, seed, epochs=1)[0].state_dict().values()])
+
+    assert torch.equal(weights(1), weights(1))
+    assert not torch.equal(weights(1), weights(2))
+
+
+def test_score_counts_every_example(digits):
+    network = build(SMALL, 0)
+    _, val = digits
+    loss, accuracy = score(network, val)
+    with torch.no_grad():
+        logits = network.eval()(val.images.float() / 255)
+    assert accuracy == pytest.approx(float((logits.argmax(1) == val.labels).float().mean()))
+    assert loss == pytest.approx(float(torch.nn.functional.cross_entropy(logits, val.labels)), abs=1e-5)
+
+
+def test_average_follows_the_weights_by_its_decay(digits):
+    trainer = Trainer(build(SMALL, 0), Recipe(ema_decay=0.75), steps=10, seed=0)
+    before = trainer.average.head[1].weight.clone()
+    with torch.no_grad():
+        trainer.network.head[1].weight.add_(1)
+    trainer.step = 1000
+    trainer.update_average()
+    assert torch.allclose(trainer.average.head[1].weight, before + 0.25)
+
+
+def test_learning_rate_rises_to_its_peak_and_falls(digits):
+    _, history = trained(digits, learning_rate=0.01, warmup=0.25)
+    rates = [e.learning_rate for e in history]
+    assert rates[0] == pytest.approx(0.01, rel=0.05)
+    assert rates == sorted(rates, reverse=True)
+    assert rates[-1] < 0.0002
+
+
+def test_biases_and_norms_do_not_decay():
+    decayed, plain = parameter_groups(build(SMALL, 0), 0.1)
+    assert (decayed["weight_decay"], plain["weight_decay"]) == (0.1, 0.0)
+    assert all(p.ndim > 1 for p in decayed["params"])
+    assert all(p.ndim == 1 for p in plain["params"])
+
+
+def test_a_loss_that_is_no_number_stops_the_run(digits):
+    with pytest.raises(RunError, match=r"train\.learning_rate"):
+        trained(digits, learning_rate=1e30)
+
+
+def test_steps_are_reported_one_by_one(digits):
+    seen = []
+    fit(build(SMALL, 0), *digits, Recipe(epochs=2, batch_size=250), seed=0, on_step=lambda *at: seen.append(at))
+    assert seen == [(n, 8) for n in range(1, 9)]
+
+
+def test_a_device_that_is_not_there_is_refused():
+    if torch.backends.mps.is_available():
+        pytest.skip("this machine has MPS")
+    with pytest.raises(RunError, match=r"train\.device is 'mps'"):
+        pick_device("mps")
+
+
+def test_precision_is_what_is_asked_for_or_one_of_two():
+    assert pick_precision("fp32", CPU) == "fp32"
+    assert pick_precision("auto", CPU) in ("fp32", "bf16")
+
+
+def test_bf16_trains_too(digits):
+    recipe = Recipe(epochs=3, batch_size=50)
+    _, history = fit(build(SMALL, 0), *digits, recipe, seed=0, precision="bf16")
+    assert history[-1].val_accuracy > 0.9
+
+
+def test_memory_mapped_arrays_are_taken(tmp_path):
+    np.save(tmp_path / "a.npy", np.arange(28 * 28 * 2, dtype=np.uint8).reshape(2, 28, 28))
+    split = Split.of(np.load(tmp_path / "a.npy", mmap_mode="r"), np.array([1, 2], np.uint8), CPU)
+    assert split.images.shape == (2, 1, 28, 28)
+    assert split.labels.dtype == torch.int64
