@@ -85,7 +85,7 @@ def better_source_exists(dataset: str, local_dir: str = "", raw: Path = RAW) -> 
 def local_folder(local_dir: str) -> Path | None:
     """`data.local_dir`, else MNIST_DIR, relative to the project's root; None when neither is set."""
     text = local_dir or os.environ.get("MNIST_DIR", "")
-    return ROOT / Path(text).expanduser() if text else None
+    return Path(os.path.normpath(ROOT / Path(text).expanduser())) if text else None
 
 
 def checked_folder(folder: Path | None) -> Path:

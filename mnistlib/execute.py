@@ -101,6 +101,7 @@ def run_notebook(stage: Stage, work: Path, parameters: dict[str, Any], limits: A
         start_timeout=limits.startup_timeout,
         execution_timeout=limits.timeout or None,
         store_widget_state=False,
+        coalesce_streams=True,
         kernel_manager_class=kernel.manager_class(),
     )
 

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from html import escape
 from typing import Any
 
+LONG = 40
+
 
 @dataclass(frozen=True)
 class Table:
@@ -41,8 +43,12 @@ def as_text(value: Any) -> str:
 
 
 def html_cell(value: Any) -> str:
-    kind = ' class="number"' if isinstance(value, int | float) and not isinstance(value, bool) else ""
-    return f"<td{kind}>{escape(as_text(value))}</td>"
+    """One cell; numbers stand to the right, short words are not broken, long ones anywhere."""
+    text = as_text(value)
+    kind = "number" if isinstance(value, int | float) and not isinstance(value, bool) else ""
+    if not kind and " " not in text:
+        kind = "long" if len(text) > LONG else "word"
+    return f'<td class="{kind}">{escape(text)}</td>'
 
 
 def facts(mapping: Mapping[str, Any]) -> Table:

@@ -96,7 +96,7 @@ def check_table(checks: list[Check]) -> Table:
     rows: list[dict[str, Any]] = []
     for check in checks:
         row = asdict(check)
-        row["passed"] = "✓ passed" if check.passed else "✗ FAILED"
+        row["passed"] = "✓" if check.passed else "✗ FAILED"
         rows.append(row)
     return Table(rows)
 
