@@ -1,8 +1,9 @@
 """`make bench`: whole pipelines, timed stage by stage, as a table and in runs/bench/.
 
-The smoke profile on the embedded digits always; the default profile on MNIST where MNIST_DIR or runs/data/raw has
-it. Each runs into a run of its own that is deleted first, so that every stage executes; then once more,
-to time a make that has nothing to do.
+The smoke profile on the embedded digits always; the default profile on MNIST where MNIST_DIR or
+runs/data/raw has it; and the drawings of UCI's pen digits where PEN_STROKES names their file. Each
+pipeline runs into a run of its own that is deleted first, so that every stage executes; then once
+more, to time a make that has nothing to do.
 """
 
 from __future__ import annotations
@@ -16,11 +17,13 @@ import sys
 import time
 from importlib.metadata import version
 
+from bench.drawn import measure_drawn
 from mnistlib.data import better_source_exists
 from mnistlib.files import ROOT, shown, write_json
+from mnistlib.predict import load_predictor
 from mnistlib.rundir import RUNS, STAGE, Run
 from mnistlib.status import read_status
-from mnistlib.tables import Table
+from mnistlib.tables import Table, facts
 
 PHASES = ("start", "imports", "work", "page")
 
@@ -33,6 +36,11 @@ def main() -> int:
         print(Table(result["stages"]))
         print(" ".join(f"{name}={result['metrics'][name]}" for name in ("dataset", "test_accuracy", "train_seconds")))
     kept = {"machine": machine(), "results": results}
+    if os.environ.get("PEN_STROKES"):
+        kept["drawn"] = measure_drawn(load_predictor(f"bench-{profiles[-1]}"), ROOT / os.environ["PEN_STROKES"])
+        print(f"\ndrawn digits, by the network of {profiles[-1]}:")
+        print(facts({k: v for k, v in kept["drawn"].items() if not isinstance(v, dict)}))
+        print("other writers, per digit:", kept["drawn"]["per_digit_other_writers"])
     path = RUNS / "bench" / f"pipeline-{time.strftime('%Y%m%d-%H%M%S')}.json"
     write_json(path, kept)
     print(f"\n{machine()}\nkept in {shown(path)}")

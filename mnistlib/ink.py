@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageDraw
 
 SIZE = 28
 BOX = 20
+PEN = 2.7
+FINER = 8
+
+Stroke = Sequence[Sequence[float]] | np.ndarray
 
 
 def frame(image: np.ndarray) -> np.ndarray:
@@ -22,16 +28,61 @@ def frame(image: np.ndarray) -> np.ndarray:
     if pixels.ndim != 2 or not np.isfinite(pixels).all():
         raise ValueError(f"expected finite H×W pixels, found shape {pixels.shape}")
     rows, columns = np.flatnonzero(pixels.max(1) > 0), np.flatnonzero(pixels.max(0) > 0)
-    framed = np.zeros((SIZE, SIZE), np.uint8)
     if not len(rows):
-        return framed
+        return np.zeros((SIZE, SIZE), np.uint8)
     square = to_square(pixels[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1])
-    small = np.asarray(Image.fromarray(square).resize((BOX, BOX), Image.Resampling.BOX))
-    small = np.clip(np.rint(small), 0, 255)
-    if not small.any():
-        return framed
-    top, left = (int(SIZE / 2 + 1 - b) for b in barycentre(small))
-    put(framed, small.astype(np.uint8), top, left)
+    return centre(np.asarray(Image.fromarray(square).resize((BOX, BOX), Image.Resampling.BOX)))
+
+
+def rasterise(strokes: Sequence[Stroke]) -> np.ndarray:
+    """Draw strokes as MNIST's makers would have scanned and framed them.
+
+    `strokes`: each a sequence of (x, y), y down, in any units and at any place; joined point to point by a round
+    pen of `PEN` pixels of the final picture, however large the drawing. A single point is a dot of that size.
+    Returns uint8 28×28; without any point, all 0. Raises ValueError for coordinates that are not finite pairs.
+    """
+    paths = [path for path in map(as_path, strokes) if len(path)]
+    if not paths:
+        return np.zeros((SIZE, SIZE), np.uint8)
+    low = np.min([path.min(0) for path in paths], axis=0)
+    high = np.max([path.max(0) for path in paths], axis=0)
+    extent = float((high / 2 - low / 2).max()) * 2
+    scale = FINER * (BOX - PEN) / extent if extent > 0 else 0.0
+    page = Image.new("L", (BOX * FINER, BOX * FINER))
+    pencil = ImageDraw.Draw(page)
+    for path in paths:
+        draw_path(pencil, np.round((path - low / 2 - high / 2) * scale + BOX * FINER / 2, 4))
+    return centre(np.asarray(page.resize((BOX, BOX), Image.Resampling.BOX)))
+
+
+def as_path(stroke: Stroke) -> np.ndarray:
+    """A stroke as float64 N×2. Raises ValueError for anything else."""
+    path = np.asarray(stroke, np.float64)
+    if path.size == 0:
+        return np.empty((0, 2))
+    if path.ndim != 2 or path.shape[1] != 2 or not np.isfinite(path).all():
+        raise ValueError(f"a stroke is a sequence of finite (x, y); found an array of shape {path.shape}")
+    return path
+
+
+def draw_path(pencil: ImageDraw.ImageDraw, path: np.ndarray) -> None:
+    """One stroke N×2 in page pixels, with round ends and joins; points closer than a page pixel are left out."""
+    grid = np.rint(path)
+    keep = np.append(True, (np.diff(grid, axis=0) != 0).any(1))
+    points, radius = path[keep], PEN * FINER / 2
+    if len(points) > 1:
+        pencil.line([tuple(p) for p in points], fill=255, width=round(2 * radius), joint="curve")
+    for x, y in (points[0], points[-1]):
+        pencil.ellipse((x - radius, y - radius, x + radius, y + radius), fill=255)
+
+
+def centre(box: np.ndarray) -> np.ndarray:
+    """20×20 intensities in 0…255 put into uint8 28×28, their barycentre in the middle."""
+    small = np.clip(np.rint(box), 0, 255)
+    framed = np.zeros((SIZE, SIZE), np.uint8)
+    if small.any():
+        top, left = (int(SIZE / 2 + 1 - b) for b in barycentre(small))
+        put(framed, small.astype(np.uint8), top, left)
     return framed
 
 

@@ -13,9 +13,10 @@ import numpy as np
 from mnistlib.calibrate import Calibration, load_calibration
 from mnistlib.evaluate import predict_logits, softmax
 from mnistlib.files import RunError, read_json, shown, write_text
+from mnistlib.ink import Stroke, rasterise
 from mnistlib.model import DigitNet, load_model
 from mnistlib.pictures import PictureError, read_picture
-from mnistlib.rundir import RUNS, Run, existing_runs
+from mnistlib.rundir import Run, existing_runs
 
 AT_ONCE = 500
 
@@ -54,6 +55,10 @@ class Predictor:
         probabilities = softmax(predict_logits(self.network, images), self.calibration.temperature)
         return [self.judge(p, image) for p, image in zip(probabilities, images, strict=True)]
 
+    def strokes(self, drawing: Sequence[Stroke]) -> Prediction:
+        """Recognise a drawing: strokes of (x, y), y down, any units. Raises ValueError for what is no drawing."""
+        return self.images(rasterise(drawing)[None])[0]
+
     def judge(self, probabilities: np.ndarray, image: np.ndarray) -> Prediction:
         """The answer for one picture, accepted or not."""
         why_not = ""
@@ -89,10 +94,9 @@ def unreadable(prediction: Prediction, reason: str) -> Prediction:
 
 
 def load_predictor(run: str | Path) -> Predictor:
-    """The predictor of a run, by its name or its folder under runs/. Raises RunError when it is not whole."""
-    name = Path(run).name if Path(run).parent == RUNS or "/" in str(run) else str(run)
-    chosen = Run(name)
-    return Predictor(load_model(chosen), load_calibration(chosen), name)
+    """The predictor of a run, by its name or as its folder. Raises RunError when the run is not whole."""
+    chosen = Run(run.name, run.parent) if isinstance(run, Path) else Run(run)
+    return Predictor(load_model(chosen), load_calibration(chosen), chosen.name)
 
 
 def usable_run(wanted: str) -> str:

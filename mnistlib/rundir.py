@@ -91,16 +91,17 @@ def check_run_name(name: str) -> str:
 
 @dataclass(frozen=True)
 class Run:
-    """One run's files by name. Raises RunError for a name that cannot be one."""
+    """One run's files by name, under runs/ or another `base`. Raises RunError for a name that cannot be one."""
 
     name: str
+    base: Path | None = None
 
     def __post_init__(self) -> None:
         check_run_name(self.name)
 
     @property
     def folder(self) -> Path:
-        return RUNS / self.name
+        return (self.base or RUNS) / self.name
 
     @property
     def log(self) -> Path:

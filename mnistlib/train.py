@@ -30,7 +30,7 @@ class Recipe:
     weights with `ema_decay` per step (0: none).
     """
 
-    epochs: int = 10
+    epochs: int = 9
     batch_size: int = 256
     learning_rate: float = 0.01
     warmup: float = 0.2

@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 
 from mnistlib.data import obtain
-from mnistlib.ink import SIZE, barycentre, frame
+from mnistlib.ink import PEN, SIZE, barycentre, frame, rasterise
 
 
 @pytest.fixture(scope="module")
@@ -26,11 +26,12 @@ def test_place_does_not_matter(test_images):
 
 
 def test_size_does_not_matter(test_images):
-    """Enlarged pictures come back alike, up to where a pixel's edge falls along the narrower side."""
+    """Enlarged pictures come back alike, up to a pixel's shift where the narrower side falls between pixels."""
     for image in test_images[:50]:
-        enlarged = frame(np.kron(image, np.ones((7, 7), np.uint8))).astype(float)
-        assert np.corrcoef(enlarged.ravel(), frame(image).ravel())[0, 1] > 0.95
-        assert np.abs(enlarged.sum(1) - frame(image).sum(1)).max() <= 28
+        framed, enlarged = frame(image), frame(np.kron(image, np.ones((7, 7), np.uint8)))
+        shifted = [np.roll(enlarged, across, 1).ravel() for across in (-1, 0, 1)]
+        assert max(np.corrcoef(s, framed.ravel())[0, 1] for s in shifted) > 0.95
+        assert np.abs(np.sort(enlarged.sum(1, dtype=int)) - np.sort(framed.sum(1, dtype=int))).max() <= 28
 
 
 def test_centre_of_ink_lies_in_the_middle():
@@ -73,3 +74,58 @@ def test_area_averaging_is_exact():
 def test_what_is_no_picture_is_refused(bad):
     with pytest.raises(ValueError, match="finite H×W"):
         frame(bad)
+
+
+def seven(count: int = 40) -> list[np.ndarray]:
+    """A 7 with a bar, two strokes."""
+    t = np.linspace(0, 1, count)[:, None]
+    corner = np.concatenate([t * [60, 0], [60, 0] + t * [-35, 100]])
+    return [corner, np.array([[25.0, 50.0], [60.0, 50.0]])]
+
+
+def test_strokes_are_framed_as_mnist():
+    drawn = rasterise(seven())
+    rows, columns = np.flatnonzero(drawn.any(1)), np.flatnonzero(drawn.any(0))
+    assert max(np.ptp(rows), np.ptp(columns)) + 1 in (20, 21)
+    assert all(14 <= b < 15 for b in barycentre(drawn))
+    assert drawn.max() == 255
+
+
+@pytest.mark.parametrize(("scale", "shift"), [(1e-3, 0), (5, 1000), (3.7, -12345.6), (1e6, 1e7)])
+def test_neither_size_nor_place_of_strokes_matters(scale, shift):
+    moved = [stroke * scale + shift for stroke in seven()]
+    assert np.abs(rasterise(moved).astype(int) - rasterise(seven())).max() <= 8
+
+
+def test_how_many_points_a_hand_gives_does_not_matter():
+    sparse, dense = rasterise(seven(5)).astype(int), rasterise(seven(5000)).astype(int)
+    assert np.abs(sparse - dense).mean() < 1.5
+
+
+def test_pen_width_by_the_ink_of_a_long_line():
+    line = rasterise([[(0, 0), (0, 300)]])
+    across = line[10:18].sum(1) / 255
+    assert across == pytest.approx([PEN] * 8, abs=0.4)
+    assert np.flatnonzero(line.any(1)).size == 20
+
+
+def test_a_dot_is_a_dot_of_the_pens_size():
+    for dot in ([[(5, 5)]], [[(5, 5), (5, 5)]]):
+        assert rasterise(dot).sum() / 255 == pytest.approx(np.pi * (PEN / 2) ** 2, rel=0.25)
+
+
+@pytest.mark.parametrize("nothing", [[], [[]], [np.empty((0, 2))]])
+def test_no_strokes_are_no_picture(nothing):
+    assert not rasterise(nothing).any()
+
+
+@pytest.mark.parametrize("bad", [[[(1, np.nan), (2, 2)]], [[(1, np.inf)]], [[(1, 2, 3)]], [[1, 2]]])
+def test_what_is_no_drawing_is_refused(bad):
+    with pytest.raises(ValueError, match="finite"):
+        rasterise(bad)
+
+
+def test_a_million_points_and_huge_coordinates_are_drawn():
+    walk = np.cumsum(np.random.default_rng(0).normal(size=(1_000_000, 2)), axis=0)
+    assert rasterise([walk]).any()
+    assert rasterise([[(-1e308, 0), (1e308, 1e308)]]).any()

@@ -158,6 +158,12 @@ def test_input_may_name_several_or_nothing(tmp_path, digit):
         find_pictures(str(tmp_path / "none"))
 
 
+def test_a_run_may_be_named_by_its_folder(predictor, digit, tmp_path):
+    shutil.copytree(Run("r").folder, tmp_path / "elsewhere" / "moved")
+    moved = load_predictor(tmp_path / "elsewhere" / "moved")
+    assert np.array_equal(moved.images(digit[None])[0].probabilities, predictor.images(digit[None])[0].probabilities)
+
+
 def test_without_a_model_of_its_own_a_run_takes_the_newest_on_mnist(predictor, tmp_path):
     shutil.copytree(Run("r").folder, Run("later").folder)
     later = Run("later").model_json
