@@ -16,12 +16,13 @@ from mnistlib.status import merged_metrics, read_status
 
 KEY_FIGURES = (
     ("confusion_matrix", "Where it errs", "Rows: what the digit is; columns: what it was recognised as."),
-    ("mistakes", "The surest mistakes", "What each is, what it was taken for, how surely."),
     ("tsne_plot", "What it has learnt", "Embeddings of test digits by t-SNE; ringed ones were mistaken."),
-    ("learning_curves", "How it learnt", "Loss and errors by epoch."),
     ("reliability", "How far to trust it", "Accuracy against confidence; on the line is perfect."),
+    ("learning_curves", "How it learnt", "Loss and errors by epoch."),
+    ("mistakes", "The surest mistakes", "What each is, what it was taken for, how surely."),
     ("what_the_model_saw", "What it was given", "Pictures as the network saw them, with its answers."),
 )
+WIDE = {"mistakes", "what_the_model_saw"}
 TOLD = {
     "01_data": "Where the data came from, and whether it is what it claims to be",
     "02_preprocess": "Normalise, reshape, encode, split",
@@ -83,5 +84,13 @@ BANNER = """
 
 def key_figures(run: Run) -> list[dict[str, Any]]:
     """The figures that are there, as data to be put into the page."""
-    there = [(run.figure(name), title, text) for name, title, text in KEY_FIGURES if run.figure(name).is_file()]
-    return [{"png": base64.b64encode(p.read_bytes()).decode(), "title": t, "text": words} for p, t, words in there]
+    return [
+        {
+            "png": base64.b64encode(run.figure(name).read_bytes()).decode(),
+            "title": title,
+            "text": text,
+            "wide": name in WIDE,
+        }
+        for name, title, text in KEY_FIGURES
+        if run.figure(name).is_file()
+    ]

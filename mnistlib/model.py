@@ -103,9 +103,21 @@ def layer_rows(network: DigitNet) -> list[dict[str, Any]]:
         for layer in parts:
             x = layer(x)
             shape = " × ".join(str(n) for n in x.shape[1:])
-            rows.append({"layer": str(layer), "output": shape, "parameters": count_parameters(layer)})
+            rows.append({"layer": layer_name(layer), "output": shape, "parameters": count_parameters(layer)})
     network.train(was_training)
     return rows
+
+
+def layer_name(layer: nn.Module) -> str:
+    """Its kind and what it was built with, in a few words."""
+    match layer:
+        case nn.Conv2d():
+            return f"Conv2d {layer.kernel_size[0]} × {layer.kernel_size[1]}, stride {layer.stride[0]}"
+        case nn.MaxPool2d():
+            return f"MaxPool2d {layer.kernel_size} × {layer.kernel_size}"
+        case nn.Dropout():
+            return f"Dropout {layer.p:g}"
+    return type(layer).__name__
 
 
 def save_model(run: Run, network: DigitNet, training: dict[str, Any]) -> str:
