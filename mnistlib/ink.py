@@ -34,11 +34,11 @@ def frame(image: np.ndarray) -> np.ndarray:
     return centre(np.asarray(Image.fromarray(square).resize((BOX, BOX), Image.Resampling.BOX)))
 
 
-def rasterise(strokes: Sequence[Stroke]) -> np.ndarray:
+def rasterise(strokes: Sequence[Stroke], pen: float = PEN) -> np.ndarray:
     """Draw strokes as MNIST's makers would have scanned and framed them.
 
     `strokes`: each a sequence of (x, y), y down, in any units and at any place; joined point to point by a round
-    pen of `PEN` pixels of the final picture, however large the drawing. A single point is a dot of that size.
+    pen `pen` pixels of the final picture wide, however large the drawing. A single point is a dot of that size.
     Returns uint8 28×28; without any point, all 0. Raises ValueError for coordinates that are not finite pairs.
     """
     paths = [path for path in map(as_path, strokes) if len(path)]
@@ -47,11 +47,11 @@ def rasterise(strokes: Sequence[Stroke]) -> np.ndarray:
     low = np.min([path.min(0) for path in paths], axis=0)
     high = np.max([path.max(0) for path in paths], axis=0)
     extent = float((high / 2 - low / 2).max()) * 2
-    scale = FINER * (BOX - PEN) / extent if extent > 0 else 0.0
+    scale = FINER * (BOX - pen) / extent if extent > 0 else 0.0
     page = Image.new("L", (BOX * FINER, BOX * FINER))
     pencil = ImageDraw.Draw(page)
     for path in paths:
-        draw_path(pencil, np.round((path - low / 2 - high / 2) * scale + BOX * FINER / 2, 4))
+        draw_path(pencil, np.round((path - low / 2 - high / 2) * scale + BOX * FINER / 2, 4), pen * FINER)
     return centre(np.asarray(page.resize((BOX, BOX), Image.Resampling.BOX)))
 
 
@@ -65,13 +65,13 @@ def as_path(stroke: Stroke) -> np.ndarray:
     return path
 
 
-def draw_path(pencil: ImageDraw.ImageDraw, path: np.ndarray) -> None:
+def draw_path(pencil: ImageDraw.ImageDraw, path: np.ndarray, width: float) -> None:
     """One stroke N×2 in page pixels, with round ends and joins; points closer than a page pixel are left out."""
     grid = np.rint(path)
     keep = np.append(True, (np.diff(grid, axis=0) != 0).any(1))
-    points, radius = path[keep], PEN * FINER / 2
+    points, radius = path[keep], width / 2
     if len(points) > 1:
-        pencil.line([tuple(p) for p in points], fill=255, width=round(2 * radius), joint="curve")
+        pencil.line([tuple(p) for p in points], fill=255, width=round(width), joint="curve")
     for x, y in (points[0], points[-1]):
         pencil.ellipse((x - radius, y - radius, x + radius, y + radius), fill=255)
 

@@ -47,6 +47,7 @@ class Train(Section):
     widths: Annotated[list[Annotated[int, Field(ge=1, le=1024)]], Field(min_length=3, max_length=3)]
     hidden: Annotated[int, Field(ge=2, le=4096)]
     dropout: Fraction
+    synthetic_ink: Fraction
     rotate: Annotated[float, Field(ge=0.0, le=180.0)]
     shear: Fraction
     scale: Fraction
