@@ -7,14 +7,18 @@ from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
+from scipy import ndimage
 
 from mnistlib.files import ROOT, RunError
 from mnistlib.ink import SIZE, frame
 
 SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp"}
 LARGEST = 50_000_000
-WORKING = 400
+WORKING = 200
 LEAST_CONTRAST = 24
+TILES = 12
+REWEIGHTED = 8
+SPECK = 0.03
 
 
 class PictureError(ValueError):
@@ -58,6 +62,7 @@ def read_picture(path: Path) -> np.ndarray:
         with Image.open(path) as picture:
             if picture.width * picture.height > LARGEST:
                 raise PictureError(f"{picture.width} × {picture.height} pixels are too many")
+            picture.draft("L", (WORKING, WORKING))  # a JPEG is decoded no larger than needed
             grey = to_grey(ImageOps.exif_transpose(picture))
     except PictureError:
         raise
@@ -96,26 +101,73 @@ def to_digit(grey: np.ndarray) -> np.ndarray:
 
     Raises PictureError when nothing stands out.
     """
-    ink = grey if is_dark(grey) else 255 - grey
-    if ink.shape == (SIZE, SIZE) and not border(ink).any():
-        framed = frame(ink)
-        exact = ink.astype(np.uint8)
+    if grey.shape == (SIZE, SIZE) and not border(grey).any():
+        framed = frame(grey)
+        exact = grey.astype(np.uint8)
         return exact if np.abs(framed.astype(int) - exact).max() <= 1 else framed
-    background = np.median(border(ink))
-    raised = np.clip(ink - background, 0, None)
-    strongest = float(np.percentile(raised, 99.8)) if raised.size > 1000 else float(raised.max())
-    if strongest < LEAST_CONTRAST:
+    away = grey - background(grey)
+    dark, bright = (stands_out(np.clip(raised, 0, None)) for raised in (-away, away))
+    _, ink = max(dark, bright, key=lambda found: (found[0], found[1].sum()))
+    if not ink.any():
         raise PictureError("no ink: nothing stands out from the background")
+    return frame(ink)
+
+
+def background(grey: np.ndarray) -> np.ndarray:
+    """The paper's brightness at each pixel, float32: the border's median or, in a larger picture, a plane.
+
+    Uneven light tilts the plane through the medians of the two outer rows of tiles; those that a table's edge or a
+    stroke fills have little say (least absolute deviations, by reweighting).
+    """
+    if min(grey.shape) < 4 * TILES:
+        return np.full_like(grey, np.median(border(grey)))
+    high, wide = (side // TILES for side in grey.shape)
+    tiles = grey[: high * TILES, : wide * TILES].reshape(TILES, high, TILES, wide)
+    outer = np.pad(np.zeros((TILES - 4, TILES - 4), bool), 2, constant_values=True)
+    medians = np.median(tiles, axis=(1, 3))[outer]
+    y, x = (axis[outer] for axis in np.mgrid[-1 : 1 : TILES * 1j, -1 : 1 : TILES * 1j])
+    terms, weights = np.stack([np.ones_like(x), x, y], axis=1), np.ones(len(x))
+    for _ in range(REWEIGHTED):
+        middle, along_x, along_y = np.linalg.lstsq(terms * weights[:, None], medians * weights, rcond=None)[0]
+        weights = 1 / np.sqrt(np.abs(medians - middle - along_x * x - along_y * y) + 1)
+    rows, columns = (np.linspace(-1, 1, side, dtype=np.float32) for side in grey.shape)
+    return (middle + along_x * columns + along_y * rows[:, None]).astype(np.float32)
+
+
+def stands_out(raised: np.ndarray) -> tuple[bool, np.ndarray]:
+    """What is raised above the paper and belongs to the digit, stretched to 0…255, all 0 when nothing does.
+
+    And whether it stands free of the border, as ink does and shadows or the edge of a table do not.
+    """
+    strongest = float(np.percentile(raised, 99.5)) if raised.size > 1000 else float(raised.max())
+    if strongest < LEAST_CONTRAST:
+        return False, np.zeros_like(raised)
     stretched = np.clip(raised * (255 / strongest), 0, 255)
-    stretched[stretched < 48] = 0
-    return frame(stretched)
+    stretched[stretched < 64] = 0
+    free, digit = belongs(stretched > 100)
+    return free, stretched * digit
 
 
-def is_dark(grey: np.ndarray) -> bool:
-    """Whether the background, seen at the border, is darker than what stands on it."""
-    edge = float(np.median(border(grey)))
-    middle = grey[np.abs(grey - edge) >= LEAST_CONTRAST]
-    return bool(middle.mean() > edge) if middle.size else edge < 128
+def belongs(mask: np.ndarray) -> tuple[bool, np.ndarray]:
+    """Where the digit is, bool H×W with its soft edges: without specks, and without what comes in from the border.
+
+    Pieces at the border are left out only when what remains could be the digit: a fifth of the picture or more.
+    """
+    pieces, count = ndimage.label(mask, np.ones((3, 3)))
+    sizes = np.bincount(pieces.ravel(), minlength=2)[1:]
+    inside = np.ones(max(count, 1), bool)
+    inside[np.unique(border(pieces)[border(pieces) > 0]) - 1] = False
+    for candidates in (inside, np.ones_like(inside)):
+        kept = candidates & (sizes >= SPECK * max(sizes[candidates].max(initial=0), 1))
+        digit = np.append(False, kept)[pieces]
+        if kept.any() and extent(digit) >= min(mask.shape) / 5:
+            break
+    return candidates is inside, ndimage.binary_dilation(digit, iterations=2)
+
+
+def extent(mask: np.ndarray) -> int:
+    """The longer side of what is set."""
+    return max((int(np.ptp(np.flatnonzero(mask.any(axis)))) + 1 for axis in (0, 1) if mask.any()), default=0)
 
 
 def border(grey: np.ndarray) -> np.ndarray:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterable, Sequence
+import os
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,7 +14,7 @@ import numpy as np
 
 from mnistlib.calibrate import Calibration, load_calibration
 from mnistlib.evaluate import predict_logits, softmax
-from mnistlib.files import RunError, read_json, shown, write_text
+from mnistlib.files import RunError, file_digest, read_json, shown, write_text
 from mnistlib.ink import Stroke, rasterise
 from mnistlib.model import DigitNet, load_model
 from mnistlib.pictures import PictureError, read_picture
@@ -42,11 +44,15 @@ class Prediction:
 
 @dataclass(frozen=True)
 class Predictor:
-    """A network with its calibration. Not to be changed; safe to share."""
+    """A network with its calibration, the run that they come from and the SHA-256 of its weights.
+
+    Not to be changed; safe to share.
+    """
 
     network: DigitNet
     calibration: Calibration
     run: str
+    model: str
 
     def images(self, images: np.ndarray) -> list[Prediction]:
         """Recognise uint8 N×28×28 pictures, framed as MNIST. Raises ValueError for anything else."""
@@ -68,23 +74,30 @@ class Predictor:
             why_not = "not sure enough"
         return Prediction(int(probabilities.argmax()), probabilities, not why_not, image, why_not)
 
-    def files(self, paths: Iterable[Path]) -> list[Prediction]:
-        """Recognise picture files, in order; one that cannot be read is a prediction not accepted, with the reason."""
+    def files(
+        self, paths: Iterable[Path], on_progress: Callable[[int, int], None] = lambda done, total: None
+    ) -> list[Prediction]:
+        """Recognise picture files, in order; one that cannot be read is a prediction not accepted, with the reason.
+
+        Read side by side on all cores, a few hundred at a time; `on_progress(done, of_how_many)` after each lot.
+        """
         paths = list(paths)
         predictions: list[Prediction] = []
-        for start in range(0, len(paths), AT_ONCE):
-            predictions += self.some_files(paths[start : start + AT_ONCE])
+        with ThreadPoolExecutor(os.cpu_count()) as readers:
+            for start in range(0, len(paths), AT_ONCE):
+                read = list(readers.map(read_or_reason, paths[start : start + AT_ONCE]))
+                answers = self.images(np.stack([image for image, _ in read]))
+                predictions += [unreadable(p, why) if why else p for p, (_, why) in zip(answers, read, strict=True)]
+                on_progress(len(predictions), len(paths))
         return predictions
 
-    def some_files(self, paths: Sequence[Path]) -> list[Prediction]:
-        images, reasons = np.zeros((len(paths), 28, 28), np.uint8), [""] * len(paths)
-        for i, path in enumerate(paths):
-            try:
-                images[i] = read_picture(path)
-            except PictureError as error:
-                reasons[i] = str(error)
-        answers = zip(self.images(images), reasons, strict=True)
-        return [unreadable(p, reason) if reason else p for p, reason in answers]
+
+def read_or_reason(path: Path) -> tuple[np.ndarray, str]:
+    """The picture, uint8 28×28, and no reason; or a blank one and why it cannot be recognised."""
+    try:
+        return read_picture(path), ""
+    except PictureError as error:
+        return np.zeros((28, 28), np.uint8), str(error)
 
 
 def unreadable(prediction: Prediction, reason: str) -> Prediction:
@@ -96,7 +109,7 @@ def unreadable(prediction: Prediction, reason: str) -> Prediction:
 def load_predictor(run: str | Path) -> Predictor:
     """The predictor of a run, by its name or as its folder. Raises RunError when the run is not whole."""
     chosen = Run(run.name, run.parent) if isinstance(run, Path) else Run(run)
-    return Predictor(load_model(chosen), load_calibration(chosen), chosen.name)
+    return Predictor(load_model(chosen), load_calibration(chosen), chosen.name, file_digest(chosen.weights))
 
 
 def usable_run(wanted: str) -> str:

@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 
 from mnistlib.train import Epoch
-
-
-def is_headless() -> bool:
-    """Whether the runner executes this kernel, and nobody watches."""
-    return bool(os.environ.get("MNISTLIB_HEADLESS"))
+from mnistlib.watched import is_headless
 
 
 def print_epoch(epoch: Epoch) -> None:
@@ -22,18 +17,27 @@ def print_epoch(epoch: Epoch) -> None:
     )
 
 
-def live_bar() -> Callable[[int, int], None]:
-    """For `fit(on_step=…)`: a bar that moves with each batch; headless, nothing."""
+def live_bar(unit: str = "batch", every: int = 0) -> Callable[[int, int], None]:
+    """For `on_step` and the like: a bar that moves with each call (done, of how many).
+
+    Headless, a line each time that `every` more are done, or nothing.
+    """
     if is_headless():
-        return lambda step, steps: None
+        return lambda done, total: print_progress(done, total, unit, every)
     from tqdm.auto import tqdm
 
-    bar: tqdm[None] = tqdm(unit="batch", desc="training")
+    bar: tqdm[None] = tqdm(unit=unit)
 
-    def move(step: int, steps: int) -> None:
-        bar.total = steps
-        bar.update(step - bar.n)
-        if step == steps:
+    def move(done: int, total: int) -> None:
+        bar.total = total
+        bar.update(done - bar.n)
+        if done == total:
             bar.close()
 
     return move
+
+
+def print_progress(done: int, total: int, unit: str, every: int) -> None:
+    """A line when a further `every` are done."""
+    if every and done >= every and (done % every == 0 or done == total):
+        print(f"{done:,} of {total:,} {unit}s", flush=True)

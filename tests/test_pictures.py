@@ -61,6 +61,47 @@ def test_every_kind_of_picture_gives_the_same_digit(digit, tmp_path, name):
     assert np.corrcoef(found.ravel(), expected.ravel())[0, 1] > 0.97
 
 
+def photo(digit: np.ndarray, kind: str) -> np.ndarray:
+    """The digit on paper as a telephone sees it: noise, light from one side, a table's edges, a frame, specks."""
+    noise = np.random.default_rng(0)
+    y, x = np.mgrid[:260, :300] / np.array([260, 300])[:, None, None]
+    light = 110 + 100 * x + 20 * y if "light" in kind else np.full_like(x, 200)
+    seen = light * (1 - 0.65 * np.asarray(large(digit)) / 255)
+    if "table" in kind:
+        seen[:, :20], seen[-12:] = 50, 60
+    if "frame" in kind:
+        seen[:7] = seen[-7:] = seen[:, :7] = seen[:, -7:] = 30
+    for top, left in noise.integers(20, 230, (5 * ("specks" in kind), 2)):
+        seen[top : top + 3, left : left + 3] = 60
+    return np.clip(seen + noise.normal(0, 4, seen.shape), 0, 255).astype(np.uint8)
+
+
+@pytest.mark.parametrize("negative", [False, True])
+@pytest.mark.parametrize("kind", ["plain", "light", "table", "frame", "specks", "light table specks"])
+def test_what_surrounds_the_digit_in_a_photograph_is_left_out(digit, tmp_path, kind, negative):
+    seen = photo(digit, kind)
+    Image.fromarray(255 - seen if negative else seen).save(tmp_path / "a.png")
+    expected = frame(np.asarray(large(digit))).astype(float)
+    assert np.corrcoef(read_picture(tmp_path / "a.png").ravel(), expected.ravel())[0, 1] > 0.9
+
+
+def test_large_and_thick_digits_are_not_taken_for_paper(digit, tmp_path):
+    for side in (100, 400):
+        Image.fromarray(255 - digit).resize((side, side), Image.Resampling.BICUBIC).save(tmp_path / "a.png")
+        assert np.corrcoef(read_picture(tmp_path / "a.png").ravel(), frame(digit).ravel())[0, 1] > 0.9
+
+
+def test_progress_is_told_and_the_order_kept(predictor, digit, tmp_path):
+    images = obtain("digits").test_images[:300]
+    for i in range(600):
+        Image.fromarray(images[i % 300]).save(tmp_path / f"{i:03d}.png")
+    told = []
+    paths = find_pictures(str(tmp_path))
+    answers = predictor.files(paths, lambda done, total: told.append((done, total)))
+    assert told == [(500, 600), (600, 600)]
+    assert all(np.array_equal(a.image, read_picture(path)) for a, path in zip(answers, paths, strict=True))
+
+
 def test_mnists_own_pictures_are_taken_as_they_are(digit, tmp_path):
     Image.fromarray(digit).save(tmp_path / "a.png")
     assert np.array_equal(read_picture(tmp_path / "a.png"), digit)
@@ -127,7 +168,7 @@ def test_images_files_and_network_agree(predictor, tmp_path):
 
 
 def test_below_the_threshold_nothing_is_accepted(predictor, digit):
-    strict = Predictor(predictor.network, Calibration(1.0, 1.0, 0.0, 0.0), "r")
+    strict = Predictor(predictor.network, Calibration(1.0, 1.0, 0.0, 0.0), "r", "")
     answer = strict.images(digit[None])[0]
     assert not answer.accepted
     assert answer.why_not == "not sure enough"

@@ -23,7 +23,7 @@ def tidy(axes: object) -> None:
 
 def picture_grid(count: int, columns: int, cell: float = 1.0, title: float = 0.0) -> tuple[Figure, list[object]]:
     """A figure with `count` empty axes in rows of `columns`; `title` inches are kept above each cell."""
-    rows = -(-count // columns)
+    rows = max(1, -(-count // columns))
     figure = new_figure(columns * cell, rows * (cell + title))
     grid = figure.subplots(rows, columns, squeeze=False).ravel()
     for axes in grid:
