@@ -23,8 +23,12 @@ class Picture:
     alt: str
     width: int
 
+    @property
+    def base64(self) -> str:
+        return base64.b64encode(self.png).decode()
+
     def _repr_mimebundle_(self, **kwargs: Any) -> tuple[dict[str, str], dict[str, Any]]:
-        data = {"image/png": base64.b64encode(self.png).decode(), "text/plain": self.alt}
+        data = {"image/png": self.base64, "text/plain": self.alt}
         return data, {"image/png": {"width": self.width, "alt": self.alt}}
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from mnistlib.files import RunError, bytes_digest, read_json, write_bytes, write_json
+from mnistlib.files import RunError, bytes_digest, read_json, shown, write_bytes, write_json
 from mnistlib.rundir import Run
 
 FORMAT = 1
@@ -147,15 +147,20 @@ def load_model(run: Run) -> DigitNet:
     """
     described = read_json(run.model_json, hint="re-run 03_train")
     if described.get("format") != FORMAT:
-        raise RunError(f"{run.model_json} has format {described.get('format')!r}, expected {FORMAT}: re-run 03_train")
+        raise RunError(
+            f"{shown(run.model_json)} has format {described.get('format')!r}, expected {FORMAT}: re-run 03_train"
+        )
     if not run.weights.is_file():
-        raise RunError(f"{run.weights} is missing: re-run 03_train")
+        raise RunError(f"{shown(run.weights)} is missing: re-run 03_train")
     weights = run.weights.read_bytes()
     found, expected = bytes_digest(weights), described["weights_sha256"]
     if found != expected:
-        raise RunError(f"{run.weights} is damaged: SHA-256 {found}, model.json says {expected}: re-run 03_train")
+        raise RunError(f"{shown(run.weights)} is damaged: SHA-256 {found}, model.json says {expected}: re-run 03_train")
     parts: dict[str, Any] = described["architecture"]
     widths: Sequence[int] = parts.pop("widths")
     network = build(Architecture(widths=(widths[0], widths[1], widths[2]), **parts), seed=0)
-    network.load_state_dict(torch.load(io.BytesIO(weights), map_location="cpu", weights_only=True))
+    try:
+        network.load_state_dict(torch.load(io.BytesIO(weights), map_location="cpu", weights_only=True))
+    except RuntimeError as error:
+        raise RunError(f"{shown(run.weights)} was made by another version of the network: re-run 03_train") from error
     return network.eval()

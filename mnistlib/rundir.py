@@ -12,6 +12,7 @@ from mnistlib.files import ROOT, RunError, read_json, shown, write_json
 
 RUNS = ROOT / "runs"
 RAW = RUNS / "data" / "raw"
+HANDWRITING = RUNS / "handwriting"
 TAKEN = {"data", "handwriting", "compare", "bench", "sweeps", "index.html"}
 MODEL_FILE = "pytorch_mnist_model.pth"
 
@@ -74,7 +75,7 @@ STAGES = (
         "06_infer",
         "infer",
         ("03_train", "04_evaluate"),
-        ("data/inference/predictions.csv", "reports/figures/what_the_model_saw.png"),
+        ("data/inference/predictions.csv", "reports/figures/pad.png", "reports/figures/what_the_model_saw.png"),
     ),
 )
 STAGE = {stage.name: stage for stage in STAGES}
@@ -146,6 +147,10 @@ class Run:
         return self.folder / "data" / "inference"
 
     @property
+    def drawings(self) -> Path:
+        return self.inference / "drawings"
+
+    @property
     def weights(self) -> Path:
         return self.folder / "models" / MODEL_FILE
 
@@ -156,6 +161,10 @@ class Run:
     @property
     def history_json(self) -> Path:
         return self.folder / "models" / "history.json"
+
+    @property
+    def teach_json(self) -> Path:
+        return self.folder / "reports" / "teach.json"
 
     @property
     def calibration_json(self) -> Path:

@@ -59,6 +59,13 @@ class Project:
         )
         return Made(done.returncode, done.stdout)
 
+    def copy(self, folder: Path) -> "Project":
+        """The same project, finished runs and times included, in another folder."""
+        shutil.copytree(self.folder, folder, symlinks=True)
+        copied = object.__new__(Project)
+        copied.folder = folder
+        return copied
+
     def run(self, name: str = "smoke") -> Path:
         return self.folder / "runs" / name
 
@@ -89,3 +96,9 @@ def smoke(tmp_path_factory: pytest.TempPathFactory) -> Project:
     assert result.code == 0, result.text
     (made.folder / "first.txt").write_text(result.text)
     return made
+
+
+@pytest.fixture
+def made(smoke: Project, tmp_path: Path) -> Project:
+    """A copy of the finished smoke project, for one test to change."""
+    return smoke.copy(tmp_path / "my project")

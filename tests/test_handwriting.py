@@ -1,0 +1,106 @@
+"""Drawings kept whole or not at all, and scored again by another model."""
+
+import os
+import subprocess
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from mnistlib import handwriting, rundir
+from mnistlib.files import RunError
+from mnistlib.handwriting import Drawing, handwriting_metrics, keep_drawing, keep_label, load_handwriting, rescore
+from mnistlib.ink import rasterise
+from mnistlib.predict import Prediction
+from mnistlib.rundir import Run
+from mnistlib.synthetic import examples
+
+
+@pytest.fixture
+def run(tmp_path, monkeypatch):
+    monkeypatch.setattr(rundir, "RUNS", tmp_path)
+    monkeypatch.setattr(handwriting, "HANDWRITING", tmp_path / "handwriting")
+    return Run("r")
+
+
+def drawing(which: int = 0, digit: int = 1, label: int | None = None, drawn_at: str = "2026-01-01") -> Drawing:
+    strokes = [stroke.tolist() for stroke in examples()[which]]
+    return Drawing(strokes, digit, [0.1] * 10, True, "abc", label, drawn_at)
+
+
+def test_what_was_kept_comes_back(run):
+    folder, new = keep_drawing(run, drawing())
+    assert new
+    assert handwriting.kept_drawings(run) == [drawing()]
+    assert np.array_equal(np.asarray(Image.open(folder / "picture.png")), rasterise(drawing().strokes))
+
+
+def test_the_same_strokes_are_kept_once(run):
+    first, _ = keep_drawing(run, drawing())
+    again, new = keep_drawing(run, drawing(digit=5))
+    assert (again, new) == (first, False)
+    assert handwriting.kept_drawings(run)[0].digit == 1
+
+
+def test_a_label_reaches_the_regression_set_and_may_change(run):
+    folder, _ = keep_drawing(run, drawing())
+    keep_label(folder, 7)
+    keep_label(folder, 2)
+    (mine,) = load_handwriting(handwriting.HANDWRITING)
+    assert mine.label == 2
+    assert handwriting.kept_drawings(run)[0].label == 2
+
+
+def test_the_oldest_comes_first(run):
+    for which, day in ((0, "2026-01-03"), (1, "2026-01-01"), (2, "2026-01-02")):
+        keep_drawing(run, drawing(which, drawn_at=day))
+    assert [d.drawn_at[-1] for d in handwriting.kept_drawings(run)] == ["1", "2", "3"]
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="mounting a small file system needs root")
+def test_a_full_disk_is_said_and_nothing_half_written_is_left(run, tmp_path):
+    disk = tmp_path / "r"
+    disk.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=16k", "tmpfs", str(disk)], check=True)
+    try:
+        (disk / "ballast").write_bytes(b"0" * 4096 * 3)
+        with pytest.raises(RunError, match="No space left"):
+            keep_drawing(run, drawing())
+        assert [p for p in disk.rglob("*") if p.is_file()] == [disk / "ballast"]
+    finally:
+        subprocess.run(["umount", str(disk)], check=True)
+
+
+class Said:
+    """A predictor that gives the answers it is told: rescoring is about what becomes of them."""
+
+    def __init__(self, *digits: int) -> None:
+        self.digits = digits
+
+    def images(self, images):
+        return [Prediction(d, np.eye(10)[d], True, image) for d, image in zip(self.digits, images, strict=True)]
+
+
+def test_won_lost_and_still_wrong_by_hand():
+    drawn = [drawing(0, digit=1, label=1), drawing(1, 2, 7), drawing(2, 9, 9), drawing(0, 4, 5)]
+    rows = rescore(Said(1, 7, 3, 6), drawn)
+    assert [row["change"] for row in rows] == ["", "won", "lost", "still wrong"]
+    assert handwriting_metrics(rows) == {
+        "handwriting_count": 4,
+        "handwriting_right": 2,
+        "handwriting_won": 1,
+        "handwriting_lost": 1,
+    }
+
+
+def test_without_drawings_there_is_nothing_to_say(run):
+    assert rescore(Said(), load_handwriting(handwriting.HANDWRITING)) == []
+    assert handwriting_metrics([]) == {}
+
+
+@pytest.mark.parametrize("text", ["{}", "[]", "no json", '{"strokes": [[[0, "x"]]], "digit": 1}'])
+def test_a_damaged_drawing_is_named(run, text):
+    handwriting.HANDWRITING.mkdir()
+    (handwriting.HANDWRITING / "bad.json").write_text(text)
+    with pytest.raises(RunError, match="bad"):
+        load_handwriting(handwriting.HANDWRITING)
