@@ -1,0 +1,141 @@
+"""A real JupyterLab on loopback, driven by a real Chromium: for the pad's tests and its latency."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import secrets
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+QUIET = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--disable-background-networking", "--disable-sync"]
+LAB, NOTEBOOK = "lab/tree", "notebooks"
+PROMPTS = "[...document.querySelectorAll('.jp-InputPrompt')].map(e => e.innerText).join()"
+CANVAS = ".sketchpad-canvas canvas, canvas.sketchpad-canvas"
+FILL = 0.7
+Stroke = Sequence[Sequence[float]]
+
+
+@contextmanager
+def jupyter(project: Path) -> Iterator[str]:
+    """Jupyter on the project's notebooks, on a free port of loopback; gives 06's address, with `{}` for an app."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    token, state = secrets.token_hex(16), project / "runs" / ".lab"
+    command = [
+        sys.executable, "-m", "jupyter", "lab", "--no-browser", "--allow-root", "--ip=127.0.0.1", f"--port={port}",
+        f"--IdentityProvider.token={token}", "--notebook-dir", str(project / "notebooks"),
+        "--LabApp.news_url=", "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",
+    ]  # fmt: skip
+    places = {
+        name: str(state / name)
+        for name in ("JUPYTER_CONFIG_DIR", "JUPYTERLAB_WORKSPACES_DIR", "JUPYTERLAB_SETTINGS_DIR")
+    }
+    environment = {**os.environ, **places, "PYTHONPATH": str(project)}
+    state.mkdir(parents=True, exist_ok=True)
+    with (state / "lab.log").open("w") as log:
+        server = subprocess.Popen(command, cwd=project, env=environment, stdout=log, stderr=subprocess.STDOUT)
+        try:
+            wait_for(f"http://127.0.0.1:{port}/api/status?token={token}", server)
+            yield f"http://127.0.0.1:{port}/{{}}/06_infer.ipynb?token={token}"
+        finally:
+            server.terminate()
+            server.wait(30)
+            shutil.rmtree(state, ignore_errors=True)
+
+
+def can_browse() -> bool:
+    """Whether a browser and what drives it are there."""
+    return bool(CHROMIUM and importlib.util.find_spec("playwright") and importlib.util.find_spec("notebook"))
+
+
+def wait_for(address: str, server: subprocess.Popen[bytes]) -> None:
+    """Until the server answers, a minute at most. Raises RuntimeError."""
+    for _ in range(240):
+        try:
+            with urllib.request.urlopen(address, timeout=5) as answer:  # noqa: S310 - our own server on loopback
+                json.load(answer)
+                return
+        except OSError:
+            if server.poll() is not None:
+                break
+            time.sleep(0.25)
+    raise RuntimeError("JupyterLab did not start")
+
+
+@contextmanager
+def browser(**context: Any) -> Iterator[Any]:
+    """A page of a headless Chromium; `context` are Playwright's options, as viewport, color_scheme or has_touch."""
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as driver:
+        chromium = driver.chromium.launch(executable_path=CHROMIUM, args=QUIET)
+        yield chromium.new_context(**{"viewport": {"width": 1280, "height": 900}, **context}).new_page()
+        chromium.close()
+
+
+def open_pad(page: Any, address: str, app: str = LAB) -> None:
+    """Open 06 in JupyterLab or Notebook 7, run all its cells, and wait for the pad and the last cell."""
+    page.goto(address.format(app))
+    page.wait_for_selector(".jp-Notebook .jp-Cell", timeout=60_000)
+    run_all(page)
+    page.wait_for_selector(CANVAS, timeout=60_000, state="attached")
+    page.locator(CANVAS).scroll_into_view_if_needed()
+    wait_status(page, "Draw a digit")
+    page.wait_for_function(f"() => !{PROMPTS}.includes('*')", timeout=60_000)
+
+
+def run_all(page: Any) -> None:
+    """Run All, again until a cell runs: before the kernel is there, nothing does. Raises RuntimeError."""
+    for _ in range(20):
+        page.get_by_role("menuitem", name="Run", exact=True).click()
+        page.get_by_role("menuitem", name="Run All Cells", exact=True).click()
+        page.wait_for_timeout(1500)
+        if page.evaluate(f"() => /[*0-9]/.test({PROMPTS})"):
+            return
+    raise RuntimeError("no cell ran")
+
+
+def draw(page: Any, strokes: Sequence[Stroke]) -> None:
+    """Draw the strokes with the mouse, large and in the middle of the pad."""
+    for stroke in strokes:
+        draw_part(page, strokes, stroke)
+
+
+def draw_part(page: Any, strokes: Sequence[Stroke], stroke: Stroke) -> None:
+    """Draw one stroke of a drawing where it belongs."""
+    box = page.locator(CANVAS).bounding_box()
+    points = [point for each in strokes for point in each]
+    low, high = ([most(p[i] for p in points) for i in (0, 1)] for most in (min, max))
+    scale = FILL * box["width"] / max(high[0] - low[0], high[1] - low[1])
+    place = [box["x"] + box["width"] / 2, box["y"] + box["height"] / 2]
+    path = [[place[i] + (p[i] - (low[i] + high[i]) / 2) * scale for i in (0, 1)] for p in stroke]
+    page.mouse.move(*path[0])
+    page.mouse.down()
+    for point in path[1:]:
+        page.mouse.move(*point)
+    page.mouse.up()
+
+
+def shown(page: Any, part: str) -> str:
+    """The text of a part of the pad."""
+    return str(page.locator(f".sketchpad-{part}").inner_text()).strip()
+
+
+def wait_status(page: Any, words: str) -> str:
+    """Wait until the pad's status holds the words; returns all of it."""
+    page.wait_for_function(
+        "words => document.querySelector('.sketchpad-status').innerText.includes(words)", arg=words, timeout=15_000
+    )
+    return shown(page, "status")

@@ -1,0 +1,71 @@
+"""The pad's widgets, each with the class by which it is styled and found."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import ipywidgets as widgets
+from ipycanvas import Canvas
+
+from mnistlib.sketchpad.look import SIDE, STYLE
+
+COMMANDS = ("Save · Space", "Clear · C", "Undo · Z", "Close · Esc")
+SEEN = '<div class="sketchpad-hint">what the model saw</div>'
+HINT = '<div class="sketchpad-hint">Not what you meant? Click the right digit; it is kept for teaching.</div>'
+
+
+def named(part: Any, name: str) -> Any:
+    """The widget, to be found as `.sketchpad-<name>`."""
+    part.add_class(f"sketchpad-{name}")
+    return part
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What changes as one draws."""
+
+    canvas: Any
+    saw: Any
+    digit: Any
+    caption: Any
+    bars: Any
+    status: Any
+
+
+def make_parts() -> Parts:
+    """The canvas twice as fine as it is shown; without a layout it would fill the cell's width."""
+    canvas = Canvas(width=2 * SIDE, height=2 * SIDE, layout={"width": f"{SIDE}px", "height": f"{SIDE}px"})
+    saw = widgets.Image(format="png", layout={"width": "84px", "height": "84px"})
+    texts = {name: named(widgets.HTML(), name) for name in ("digit", "caption", "bars", "status")}
+    return Parts(named(canvas, "canvas"), named(saw, "saw"), **texts)
+
+
+def arrange(
+    parts: Parts, commands: Mapping[str, Callable[[], None]], correct: Callable[[int], None]
+) -> list[widgets.Widget]:
+    """Canvas and commands to the left; the answer, its bars and the ten digits to click on to the right or below."""
+    pressed = [button(text, act) for text, act in commands.items()]
+    digits = [button(str(n), partial(correct, n), f"it is a {n}") for n in range(10)]
+    seen = column("seen", parts.saw, widgets.HTML(SEEN))
+    head = box("head", widgets.VBox([parts.digit, parts.caption]), seen)
+    bars = box("answer", column("labels", *digits), parts.bars)
+    left = column("left", parts.canvas, box("buttons", *pressed))
+    right = column("right", head, bars, widgets.HTML(HINT))
+    return [widgets.HTML(STYLE), box("body", left, right), parts.status]
+
+
+def button(text: str, act: Callable[[], None], tooltip: str = "") -> widgets.Button:
+    made = widgets.Button(description=text, tooltip=tooltip or text)
+    made.on_click(lambda _: act())
+    return made
+
+
+def box(name: str, *parts: widgets.Widget) -> Any:
+    return named(widgets.Box(parts), name)
+
+
+def column(name: str, *parts: widgets.Widget) -> Any:
+    return named(widgets.VBox(parts), name)

@@ -1,0 +1,127 @@
+"""The pad in a real JupyterLab, in a real Chromium, drawn on with the mouse."""
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+from bench import lab
+from bench.pendigits import read_drawings
+from mnistlib.files import ROOT
+from mnistlib.handwriting import read_drawing
+from mnistlib.predict import load_predictor
+from mnistlib.synthetic import examples
+
+SAME = "text => document.querySelector('.sketchpad-bars').innerText.trim() === text"
+DIFFERENT = SAME.replace("===", "!==")
+
+
+@pytest.fixture(scope="module")
+def drawn_in(smoke, tmp_path_factory):
+    """A project of this module's own, for what is drawn stays there."""
+    return smoke.copy(tmp_path_factory.mktemp("lab") / "my project")
+
+
+@pytest.fixture(scope="module")
+def address(drawn_in):
+    if not lab.can_browse():
+        said = 'the pad is not tried in a browser: apt-get install chromium; pip install "notebook>=7.4" playwright'
+        (pytest.fail if os.environ.get("REQUIRE_BROWSER") else pytest.skip)(said)
+    with lab.jupyter(drawn_in.folder) as address:
+        yield address
+
+
+@pytest.fixture
+def page(address):
+    with lab.browser() as page:
+        try:
+            lab.open_pad(page, address)
+            yield page
+        finally:
+            keep_screenshot(page, "pad-last")
+
+
+def some_strokes(count: int):
+    """Real pen strokes where they are at hand, else the copybook's."""
+    given = os.environ.get("PEN_STROKES")
+    if not given:
+        return [[stroke.tolist() for stroke in drawing] for drawing in examples()[:count]]
+    drawings = read_drawings(ROOT / given)
+    return [[stroke.tolist() for stroke in d.strokes] for d in drawings[:: len(drawings) // count][:count]]
+
+
+def keep_screenshot(page, name: str) -> None:
+    folder = ROOT / "runs" / "screenshots"
+    folder.mkdir(parents=True, exist_ok=True)
+    page.screenshot(path=str(folder / f"{name}.png"))
+
+
+def drawings_in(project) -> list[Path]:
+    return sorted(project.run("smoke").parent.glob("lab/data/inference/drawings/*/drawing.json"))
+
+
+def test_drawn_recognised_saved_and_corrected(page, drawn_in):
+    predictor = load_predictor(drawn_in.run("smoke"))
+    for number, strokes in enumerate(some_strokes(3)):
+        before = drawings_in(drawn_in)
+        lab.draw(page, strokes)
+        page.keyboard.press(" ")
+        said = lab.wait_status(page, "saved: ")
+        (new,) = set(drawings_in(drawn_in)) - set(before)
+        assert new.parent.name in said
+        kept = read_drawing(new)
+        assert len(kept.strokes) == len(strokes)
+        assert all(
+            len(mine) >= len(theirs) for mine, theirs in zip(kept.strokes, strokes, strict=True) if len(theirs) < 9
+        )
+        again = predictor.strokes(kept.strokes)
+        assert (kept.digit, kept.accepted) == (again.digit, again.accepted)
+        assert lab.shown(page, "digit") == (str(kept.digit) if kept.accepted else "?")
+        page.keyboard.press(" ")
+        lab.wait_status(page, "already saved")
+        page.locator(".sketchpad-labels button").nth(number).click()
+        lab.wait_status(page, f"saved as a {number}")
+        assert read_drawing(new).label == number
+        kept_apart = drawn_in.folder / "runs" / "handwriting" / f"{kept.name}.json"
+        assert json.loads(kept_apart.read_text())["label"] == number
+        keep_screenshot(page, f"pad-{number}")
+        page.locator(lab.CANVAS).focus()
+        page.keyboard.press("c")
+        lab.wait_status(page, "cleared")
+        assert lab.shown(page, "digit") == "?"
+    assert len(drawings_in(drawn_in)) == 3
+
+
+def test_undo_close_and_a_new_pad_after_reloading(page, address):
+    strokes = some_strokes(1)[0]
+    cells = page.locator(".jp-Notebook .jp-Cell").count()
+    empty = lab.shown(page, "bars")
+    lab.draw(page, strokes)
+    page.wait_for_function(DIFFERENT, arg=empty)
+    page.wait_for_timeout(500)
+    answer = lab.shown(page, "bars")
+    lab.draw(page, [[[0, 0], [50, 100]]])
+    page.wait_for_function(DIFFERENT, arg=answer)
+    page.keyboard.press("z")
+    lab.wait_status(page, "undone")
+    page.wait_for_function(SAME, arg=answer)
+    assert page.locator(".jp-Notebook .jp-Cell").count() == cells
+    page.keyboard.press("Escape")
+    lab.wait_status(page, "closed")
+    assert page.locator(lab.CANVAS).count() == 0
+    lab.open_pad(page, address)
+    lab.draw(page, strokes)
+    page.wait_for_function(SAME, arg=answer)
+
+
+def test_it_fits_a_phone_in_notebook_7_and_takes_a_finger(address):
+    with lab.browser(viewport={"width": 390, "height": 844}, has_touch=True) as page:
+        lab.open_pad(page, address, lab.NOTEBOOK)
+        box = page.locator(lab.CANVAS).bounding_box()
+        assert abs(box["width"] - box["height"]) < 2
+        assert box["x"] >= 0
+        assert box["x"] + box["width"] <= 390
+        page.touchscreen.tap(box["x"] + 100, box["y"] + 100)
+        page.wait_for_function("() => document.querySelector('.sketchpad-caption').innerText !== 'no ink yet'")
+        keep_screenshot(page, "pad-phone")
