@@ -44,6 +44,11 @@ help:
 all $(GOALS):
 	@+$(FIND); GOAL=$@ MAKE_COMMAND=$(firstword $(MAKE)) exec "$$python" -m mnistlib.resolve
 
+## teach: learn your own corrected drawings with the model of RUN, into a new run
+.PHONY: teach
+teach:
+	@$(FIND); exec "$$python" -m mnistlib.taught
+
 ## lab: open the notebooks in JupyterLab
 .PHONY: lab
 lab:

@@ -1,9 +1,9 @@
 """`make bench`: whole pipelines, timed stage by stage, as a table and in runs/bench/.
 
-The smoke profile on the embedded digits always; the default profile on MNIST where MNIST_DIR or
-runs/data/raw has it; and the drawings of UCI's pen digits where PEN_STROKES names their file. Each
-pipeline runs into a run of its own that is deleted first, so that every stage executes; then once
-more, to time a make that has nothing to do.
+The smoke profile on the embedded digits always; the default profile on MNIST where MNIST_DIR or runs/data/raw has
+it. Each pipeline runs into a run of its own that is deleted first, so that every stage executes; then once more, to
+time a make that has nothing to do. With the last one's model: where PEN_STROKES names their file, the drawings of
+UCI's pen digits, recognised and taught; where there is a browser, the pad's latency.
 """
 
 from __future__ import annotations
@@ -16,8 +16,12 @@ import subprocess
 import sys
 import time
 from importlib.metadata import version
+from typing import Any
 
+from bench import lab
 from bench.drawn import measure_drawn
+from bench.latency import measure_latency
+from bench.teaching import measure_teaching
 from mnistlib.data import better_source_exists
 from mnistlib.files import ROOT, shown, write_json
 from mnistlib.predict import load_predictor
@@ -35,16 +39,26 @@ def main() -> int:
         print(f"\n{profile}: make all {result['all_seconds']:.1f} s, again {result['again_seconds']:.2f} s")
         print(Table(result["stages"]))
         print(" ".join(f"{name}={result['metrics'][name]}" for name in ("dataset", "test_accuracy", "train_seconds")))
-    kept = {"machine": machine(), "results": results}
+    kept: dict[str, Any] = {"machine": machine(), "results": results}
+    best = Run(f"bench-{profiles[-1]}")
     if os.environ.get("PEN_STROKES"):
-        kept["drawn"] = measure_drawn(load_predictor(f"bench-{profiles[-1]}"), ROOT / os.environ["PEN_STROKES"])
-        print(f"\ndrawn digits, by the network of {profiles[-1]}:")
-        print(facts({k: v for k, v in kept["drawn"].items() if not isinstance(v, dict)}))
-        print("other writers, per digit:", kept["drawn"]["per_digit_other_writers"])
+        strokes = ROOT / os.environ["PEN_STROKES"]
+        kept["drawn"] = tell("drawn digits", measure_drawn(load_predictor(best.name), strokes))
+        kept["teaching"] = tell("taught five drawings of each digit, by writer", measure_teaching(best, strokes))
+    if lab.can_browse():
+        kept["pad"] = tell(
+            "the pad in JupyterLab, from pen-up to the answer", measure_latency(load_predictor(best.name))
+        )
     path = RUNS / "bench" / f"pipeline-{time.strftime('%Y%m%d-%H%M%S')}.json"
     write_json(path, kept)
     print(f"\n{machine()}\nkept in {shown(path)}")
     return 0
+
+
+def tell(title: str, measured: dict[str, Any]) -> dict[str, Any]:
+    """Print what was measured, but for the rows behind it; returns it."""
+    print(f"\n{title}:\n{facts({k: v for k, v in measured.items() if not isinstance(v, list)})}", flush=True)
+    return measured
 
 
 def measure(profile: str) -> dict[str, object]:

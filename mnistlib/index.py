@@ -20,6 +20,7 @@ KEY_FIGURES = (
     ("reliability", "How far to trust it", "Accuracy against confidence; on the line is perfect."),
     ("learning_curves", "How it learnt", "Loss and errors by epoch."),
     ("mistakes", "The surest mistakes", "What each is, what it was taken for, how surely."),
+    ("pad", "What people draw", "Strokes, what the network saw of them, and what it says."),
     ("what_the_model_saw", "What it was given", "Pictures as the network saw them, with its answers."),
 )
 WIDE = {"mistakes", "what_the_model_saw"}

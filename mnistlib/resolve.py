@@ -24,17 +24,27 @@ def main() -> None:
     setting = os.environ.get
     try:
         run, resolved = choose(setting("PARAMS", ""), setting("RUN", ""), setting("SET", ""), setting("INPUT", ""))
+        goal = setting("GOAL", "all")
         make_writable(run)
+        if run.teach_json.is_file():
+            infer_alone(run, resolved, goal)
         resolve(run, resolved)
     except RunError as error:
         print(error, file=sys.stderr)
         sys.exit(2)
-    goal = setting("GOAL", "all")
     for name in ("PARAMS", "SET", "INPUT", "GOAL", "MAKEFILES"):
         os.environ.pop(name, None)
     make = setting("MAKE_COMMAND", "make")
     settings = ["RESOLVED=yes", f"RUN={run.name}", f"PYTHON={sys.executable}"]
     os.execvp(make, [make, "--no-print-directory", *settings, goal])  # noqa: S606
+
+
+def infer_alone(run: Run, resolved: Params, goal: str) -> None:
+    """Become the runner of 06 in a run that `make teach` made, whose model no stage may train anew. Raises RunError."""
+    if goal != "infer":
+        raise RunError(f"runs/{run.name} was made by make teach and can do 'make infer' alone; give RUN another name")
+    write_if_changed(run, "params", resolved.model_dump())
+    os.execv(sys.executable, [sys.executable, "-m", "mnistlib.execute", "06_infer", "--run", run.name])  # noqa: S606
 
 
 def choose(profile: str, run_name: str, overrides: str, given_input: str) -> tuple[Run, Params]:

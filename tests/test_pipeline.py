@@ -3,23 +3,12 @@
 import csv
 import html
 import json
-import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 STAGES = ["01_data", "02_preprocess", "03_train", "04_evaluate", "05_features", "06_infer"]
-
-
-@pytest.fixture
-def made(smoke, tmp_path):
-    """A copy of the finished smoke project, times kept, for one test to change."""
-    folder = tmp_path / "my project"
-    shutil.copytree(smoke.folder, folder, symlinks=True)
-    copy = object.__new__(type(smoke))
-    copy.folder = folder
-    return copy
 
 
 def edit(path: Path, old: str, new: str) -> None:

@@ -1,0 +1,67 @@
+"""Teaching, writer by writer: five drawings of each digit are taught, all others of the same hand are the exam."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from bench.pendigits import Drawing, read_drawings
+from mnistlib import handwriting
+from mnistlib.evaluate import predict_logits
+from mnistlib.ink import rasterise
+from mnistlib.model import DigitNet, load_model
+from mnistlib.preprocess import load_part
+from mnistlib.rundir import Run
+from mnistlib.teach import Lesson, teach, versions_of
+from mnistlib.train import Split
+
+TAUGHT = 5
+
+
+def measure_teaching(run: Run, path: Path) -> dict[str, Any]:
+    """Errors on the other drawings of each writer, and on the validation part, before and after."""
+    network, lesson = load_model(run), Lesson()
+    rehearsal = Split.of(*load_part(run, "train"), torch.device("cpu"))
+    val = load_part(run, "val")
+    drawings = read_drawings(path)
+    rows = []
+    for writer in sorted({d.writer for d in drawings}):
+        mine = [d for d in drawings if d.writer == writer]
+        shown = [d for digit in range(10) for d in [m for m in mine if m.digit == digit][:TAUGHT]]
+        exam = [d for d in mine if not any(d is s for s in shown)]
+        began = time.perf_counter()
+        own = versions_of([as_labelled(d) for d in shown], lesson.versions, seed=0)
+        taught = teach(network, own, rehearsal, lesson, seed=0)
+        seconds = time.perf_counter() - began
+        before, after = (errors(n, exam) for n in (network, taught))
+        rows.append({"writer": writer, "exam": len(exam), "before": before, "after": after, "teach_seconds": seconds})
+        rows[-1]["val_errors_more"] = wrong(taught, val) - wrong(network, val)
+    total = {name: sum(row[name] for row in rows) for name in ("exam", "before", "after")}
+    return {
+        **total,
+        "ratio": total["after"] / max(total["before"], 1),
+        "val_errors_more_mean": float(np.mean([row["val_errors_more"] for row in rows])),
+        "val_errors_more_worst": max(row["val_errors_more"] for row in rows),
+        "teach_seconds_median": float(np.median([row["teach_seconds"] for row in rows])),
+        "writers": rows,
+    }
+
+
+def as_labelled(drawing: Drawing) -> handwriting.Drawing:
+    """A pen drawing as a person's corrected one."""
+    strokes = [stroke.tolist() for stroke in drawing.strokes]
+    return handwriting.Drawing(strokes, 0, [], False, "", label=drawing.digit)
+
+
+def errors(network: DigitNet, drawings: Sequence[Drawing]) -> int:
+    images = np.stack([rasterise(d.strokes) for d in drawings])
+    return int((predict_logits(network, images).argmax(1) != [d.digit for d in drawings]).sum())
+
+
+def wrong(network: DigitNet, part: Any) -> int:
+    return int((predict_logits(network, part.images).argmax(1) != part.labels).sum())

@@ -1,0 +1,138 @@
+"""The run that `make teach RUN=default` makes: a model that has learnt the person's own drawings, before and after."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import sys
+import time
+from collections.abc import Sequence
+from typing import Any
+
+import jinja2
+import numpy as np
+import torch
+
+from mnistlib.calibrate import calibrate, save_calibration
+from mnistlib.evaluate import accuracy, predict_logits
+from mnistlib.figures import keep_figure
+from mnistlib.files import RunError, link_or_copy, read_json, shown, write_json, write_text
+from mnistlib.handwriting import Drawing, load_handwriting
+from mnistlib.model import DigitNet, load_model, save_model
+from mnistlib.params import DEFAULT, load_file
+from mnistlib.plots.inference import plot_before_after
+from mnistlib.preprocess import load_part
+from mnistlib.report import TEMPLATES, assets
+from mnistlib.rundir import Run
+from mnistlib.tables import Table
+from mnistlib.teach import Lesson, hold_back, teach, versions_of
+from mnistlib.train import Split
+
+FEWEST = 10
+
+
+def main() -> int:
+    """Teach RUN's model (default: default) the corrected drawings; returns the exit code."""
+    try:
+        said = make_taught_run(Run(os.environ.get("RUN") or DEFAULT))
+    except RunError as error:
+        print(error, file=sys.stderr)
+        return 2
+    print(said)
+    return 0
+
+
+def make_taught_run(base: Run, seed: int = 0) -> str:
+    """Teach, calibrate, score and keep: returns what is said in the terminal. Raises RunError; nothing is kept then."""
+    began, lesson = time.perf_counter(), Lesson()
+    drawings = load_handwriting()
+    if len(drawings) < FEWEST:
+        raise RunError(
+            f"{len(drawings)} drawings with their right digit are too few to learn from, {FEWEST} are the least and "
+            "five of each digit are good: draw in notebook 06 (make lab) and click the right digit of each"
+        )
+    network, parts = load_model(base), {name: load_part(base, name) for name in ("train", "val", "test")}
+    lessons, held = hold_back(drawings)
+    rehearsal = Split.of(*parts["train"], torch.device("cpu"))
+    taught = teach(network, versions_of(lessons, lesson.versions, seed), rehearsal, lesson, seed)
+    run = next_run(base)
+    scores = {"drawings_taught": len(lessons), "drawings_held_back": len(held), "taught_from": base.name}
+    scores |= compare(network, taught, held, parts["test"])
+    keep_taught_run(base, run, taught, parts["val"], scores)
+    scores["teach_seconds"] = time.perf_counter() - began
+    write_json(run.teach_json, scores)
+    write_page(run, scores, held, answers(network, held), answers(taught, held))
+    return tell(run, scores)
+
+
+def next_run(base: Run) -> Run:
+    """The first of BASE-taught, BASE-taught-2, … that is not there: nothing is taught over."""
+    names = (f"{base.name}-taught{f'-{n}' if n > 1 else ''}" for n in itertools.count(1))
+    return next(run for run in map(Run, names) if not run.folder.exists())
+
+
+def answers(network: DigitNet, drawings: Sequence[Drawing]) -> np.ndarray:
+    """The digit that each drawing is taken for, int64 N."""
+    images = np.stack([d.image for d in drawings]) if drawings else np.zeros((0, 28, 28), np.uint8)
+    return predict_logits(network, images).argmax(1)
+
+
+def compare(before: DigitNet, after: DigitNet, held: Sequence[Drawing], test: Any) -> dict[str, Any]:
+    """Of either network: how many drawings kept back are right, and accuracy on the test part."""
+    scores: dict[str, Any] = {}
+    for name, network in (("before", before), ("after", after)):
+        right = [d.label == int(a) for d, a in zip(held, answers(network, held), strict=True)]
+        scores[f"held_back_right_{name}"] = sum(right)
+        scores[f"test_accuracy_{name}"] = accuracy(predict_logits(network, test.images), test.labels)
+    return scores
+
+
+def keep_taught_run(base: Run, run: Run, taught: DigitNet, val: Any, scores: dict[str, Any]) -> None:
+    """Write model and calibration, and what a run needs to be used: its parameters and its data, linked."""
+    described = read_json(base.model_json, hint="re-run 03_train")["training"]
+    save_calibration(run, calibrate(predict_logits(taught, val.images), val.labels, accepted_error(base)))
+    for folder in (base.params().parent, base.processed):
+        for path in folder.glob("*"):
+            target = run.folder / path.relative_to(base.folder)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            link_or_copy(path, target)
+    save_model(run, taught, described | {name: scores[name] for name in ("taught_from", "drawings_taught")})
+
+
+def accepted_error(base: Run) -> float:
+    """The share of errors that the base run's threshold allows, from its parameters."""
+    return float(load_file(base.params())["evaluate"]["accepted_error"])
+
+
+def before_and_after(scores: dict[str, Any]) -> Table:
+    """The scores as a table."""
+    held, accuracies = scores["drawings_held_back"], ("test_accuracy_before", "test_accuracy_after")
+    row = {"what": f"right of {held} drawings kept back", "before": scores["held_back_right_before"]}
+    figures = dict(zip(("before", "after"), (f"{scores[name]:.2%}" for name in accuracies), strict=True))
+    return Table([row | {"after": scores["held_back_right_after"]}, {"what": "test accuracy", **figures}])
+
+
+def tell(run: Run, scores: dict[str, Any]) -> str:
+    """What the terminal says."""
+    return (
+        f"{scores['drawings_taught']} drawings taught in {scores['teach_seconds']:.1f} s\n\n"
+        f"{before_and_after(scores)}\n\n"
+        f'to draw with it, set run = "{run.name}" in notebook 06; for pictures, make infer RUN={run.name} INPUT=…\n'
+        f"report  {shown(run.page('teach'))}"
+    )
+
+
+def write_page(
+    run: Run, scores: dict[str, Any], held: Sequence[Drawing], before: np.ndarray, after: np.ndarray
+) -> None:
+    """Write `reports/teach.html`: the scores, and the drawings kept back with both answers."""
+    figure = plot_before_after([d.image for d in held], [d.label or 0 for d in held], before, after)
+    picture = keep_figure(run, "before_and_after", figure, "drawings kept back, with the answers before and after")
+    environment = jinja2.Environment(loader=jinja2.FileSystemLoader(TEMPLATES), autoescape=True)
+    page = {**assets(), "title": f"{run.name} · taught", "run": run.name, "scores": scores}
+    page |= {"table": before_and_after(scores)._repr_html_(), "picture": picture}
+    write_text(run.page("teach"), environment.get_template("teach.html.j2").render(page=page))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,77 @@
+"""Teach a model a person's own hand: a few of their drawings, a rehearsal of the dataset, seconds."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from torch.nn import functional as F
+
+from mnistlib.augment import Distortion, distort
+from mnistlib.handwriting import Drawing
+from mnistlib.model import DigitNet
+from mnistlib.synthetic import another_version
+from mnistlib.train import Split, parameter_groups
+
+
+@dataclass(frozen=True)
+class Lesson:
+    """How to teach: `versions` of each drawing are made; a step sees `own` of them and `rehearsed` of the dataset."""
+
+    steps: int = 120
+    versions: int = 24
+    own: int = 96
+    rehearsed: int = 160
+    learning_rate: float = 0.002
+    distortion: Distortion = field(default_factory=lambda: Distortion(8.0, 0.1, 0.1, 0.08))
+
+
+def teach(
+    network: DigitNet, own: tuple[np.ndarray, np.ndarray], rehearsal: Split, lesson: Lesson, seed: int
+) -> DigitNet:
+    """A copy of the network that has learnt `own` (uint8 N×28×28 and labels) without forgetting the rehearsal.
+
+    Batch norm keeps its statistics and nothing is dropped: fifty drawings are too few to measure anew.
+    """
+    taught = copy.deepcopy(network).eval().requires_grad_(True)
+    optimiser = torch.optim.AdamW(parameter_groups(taught, 0.01), lr=lesson.learning_rate)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(
+        optimiser, lesson.learning_rate, total_steps=lesson.steps + 1, pct_start=0.2, cycle_momentum=False
+    )
+    chance = torch.Generator().manual_seed(seed)
+    mine = Split.of(*own, torch.device("cpu"))
+    for _ in range(lesson.steps):
+        chosen = [
+            (part.images[picked], part.labels[picked])
+            for part, count in ((mine, lesson.own), (rehearsal, lesson.rehearsed))
+            for picked in [torch.randint(len(part.labels), (count,), generator=chance)]
+        ]
+        images, labels = (torch.cat(parts) for parts in zip(*chosen, strict=True))
+        logits = taught(distort(images.float().div_(255), lesson.distortion, chance))
+        loss = F.cross_entropy(logits, labels, label_smoothing=0.03)
+        optimiser.zero_grad(set_to_none=True)
+        loss.backward()
+        optimiser.step()
+        schedule.step()
+    return taught.eval().requires_grad_(False)
+
+
+def versions_of(drawings: Sequence[Drawing], count: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """`count` versions of each drawing as the same hand might draw it again: uint8 N×28×28, labels uint8 N."""
+    chance = np.random.default_rng(seed)
+    images = [another_version(d.strokes, chance) for d in drawings for _ in range(count)]
+    return np.stack(images), np.repeat(np.array([d.label for d in drawings], np.uint8), count)
+
+
+def hold_back(drawings: Sequence[Drawing]) -> tuple[list[Drawing], list[Drawing]]:
+    """What is taught, and what is kept back to see whether it was learnt: of each digit every fourth drawing."""
+    taught: list[Drawing] = []
+    held: list[Drawing] = []
+    for digit in range(10):
+        same = [d for d in drawings if d.label == digit]
+        for place, drawing in enumerate(same):
+            (held if place % 4 == 3 else taught).append(drawing)
+    return taught, held
