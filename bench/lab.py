@@ -22,6 +22,8 @@ QUIET = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--disable-backgroun
 LAB, NOTEBOOK = "lab/tree", "notebooks"
 PROMPTS = "[...document.querySelectorAll('.jp-InputPrompt')].map(e => e.innerText).join()"
 CANVAS = ".sketchpad-canvas canvas, canvas.sketchpad-canvas"
+IDLE = ".jp-Notebook-ExecutionIndicator[data-status='idle']"
+ASKS = ".jp-Dialog .jp-mod-accept"
 FILL = 0.7
 Stroke = Sequence[Sequence[float]]
 
@@ -97,10 +99,17 @@ def open_pad(page: Any, address: str, app: str = LAB) -> None:
 
 
 def run_all(page: Any) -> None:
-    """Run All, again until a cell runs: before the kernel is there, nothing does. Raises RuntimeError."""
+    """Run All, again until a cell runs: before its kernel is there, Lab asks for one or does nothing.
+
+    Raises RuntimeError.
+    """
+    page.wait_for_selector(IDLE, timeout=60_000, state="attached")
     for _ in range(20):
-        page.get_by_role("menuitem", name="Run", exact=True).click()
-        page.get_by_role("menuitem", name="Run All Cells", exact=True).click()
+        if page.locator(ASKS).count():
+            page.locator(ASKS).click()
+        else:
+            page.get_by_role("menuitem", name="Run", exact=True).click()
+            page.get_by_role("menuitem", name="Run All Cells", exact=True).click()
         page.wait_for_timeout(1500)
         if page.evaluate(f"() => /[*0-9]/.test({PROMPTS})"):
             return

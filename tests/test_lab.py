@@ -15,6 +15,8 @@ from mnistlib.synthetic import examples
 
 SAME = "text => document.querySelector('.sketchpad-bars').innerText.trim() === text"
 DIFFERENT = SAME.replace("===", "!==")
+INKED = """at => document.querySelector('.sketchpad-canvas canvas, canvas.sketchpad-canvas')
+  .getContext('2d').getImageData(2 * at, 2 * at, 1, 1).data[0] < 100"""
 
 
 @pytest.fixture(scope="module")
@@ -124,4 +126,5 @@ def test_it_fits_a_phone_in_notebook_7_and_takes_a_finger(address):
         assert box["x"] + box["width"] <= 390
         page.touchscreen.tap(box["x"] + 100, box["y"] + 100)
         page.wait_for_function("() => document.querySelector('.sketchpad-caption').innerText !== 'no ink yet'")
+        page.wait_for_function(INKED, arg=100)
         keep_screenshot(page, "pad-phone")

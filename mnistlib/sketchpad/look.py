@@ -13,6 +13,7 @@ from mnistlib.predict import Prediction
 
 SIDE = 280
 PAPER, PEN = "#fdfcf8", "#1b1b1b"
+WIDTH = SIDE / 9
 ZOOM = 6
 
 STYLE = f"<style>{Path(__file__).with_name('style.css').read_text(encoding='utf-8')}</style>"

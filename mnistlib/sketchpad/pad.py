@@ -16,7 +16,7 @@ from mnistlib.files import RunError, shown
 from mnistlib.handwriting import describe_drawing, keep_drawing, keep_label
 from mnistlib.predict import Prediction, Predictor
 from mnistlib.rundir import Run
-from mnistlib.sketchpad.look import PAPER, PEN, SIDE, STYLE, show_answer, status
+from mnistlib.sketchpad.look import PAPER, PEN, SIDE, STYLE, WIDTH, show_answer, status
 from mnistlib.sketchpad.parts import COMMANDS, arrange, make_parts
 from mnistlib.watched import is_headless
 
@@ -84,7 +84,7 @@ class SketchPad(widgets.VBox):  # type: ignore[misc]
         """The pen comes down: a new stroke."""
         self.drawing, self.kept = True, None
         self.strokes.append([(x, y)])
-        self.ink([(x, y), (x, y)])
+        self.ink([(x, y)])
 
     @shielded
     def move(self, x: float, y: float) -> None:
@@ -112,10 +112,14 @@ class SketchPad(widgets.VBox):  # type: ignore[misc]
             act()
 
     def ink(self, points: list[tuple[float, float]]) -> None:
-        """Draw the line through the points; a round pen, so that joins are whole."""
-        self.canvas.stroke_style, self.canvas.line_width = PEN, SIDE / 9
+        """Draw the line through the points with a round pen, so that joins are whole; one point alone is a dot."""
+        self.canvas.stroke_style = self.canvas.fill_style = PEN
+        self.canvas.line_width = WIDTH
         self.canvas.line_cap = self.canvas.line_join = "round"
-        self.canvas.stroke_lines(points)
+        if len(points) > 1:
+            self.canvas.stroke_lines(points)
+        else:
+            self.canvas.fill_circle(*points[0], WIDTH / 2)
 
     @shielded
     def redraw(self) -> None:
@@ -124,7 +128,7 @@ class SketchPad(widgets.VBox):  # type: ignore[misc]
             self.canvas.fill_style = PAPER
             self.canvas.fill_rect(0, 0, 2 * SIDE)
             for stroke in self.strokes:
-                self.ink(stroke if len(stroke) > 1 else stroke * 2)
+                self.ink(stroke)
 
     def recognise(self) -> None:
         """Show the answer to what has been drawn so far."""
