@@ -9,6 +9,7 @@ import numpy as np
 import torch
 
 from mnistlib.files import whole
+from mnistlib.folded import FoldedNet
 from mnistlib.model import DigitNet
 from mnistlib.rundir import Run
 
@@ -17,7 +18,7 @@ Z95 = 1.959963984540054
 
 
 @torch.inference_mode()
-def predict_logits(network: DigitNet, images: np.ndarray) -> np.ndarray:
+def predict_logits(network: DigitNet | FoldedNet, images: np.ndarray) -> np.ndarray:
     """Logits float32 N×classes of uint8 N×28×28 pictures."""
     return in_batches(network, images, network.forward, network.architecture.classes)
 
@@ -28,7 +29,7 @@ def embed(network: DigitNet, images: np.ndarray) -> np.ndarray:
     return in_batches(network, images, network.embed, network.architecture.hidden)
 
 
-def in_batches(network: DigitNet, images: np.ndarray, function: Any, width: int) -> np.ndarray:
+def in_batches(network: DigitNet | FoldedNet, images: np.ndarray, function: Any, width: int) -> np.ndarray:
     """A function of the network over all images, a thousand at a time, memory-mapped arrays included."""
     network.eval()
     device = next(network.parameters()).device

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -13,54 +12,61 @@ from torch import Tensor, nn
 from mnistlib.files import RunError, bytes_digest, read_json, shown, write_bytes, write_json
 from mnistlib.rundir import Run
 
-FORMAT = 1
+FORMAT = 2
+SIDE = 28
 
 
 @dataclass(frozen=True)
 class Architecture:
     """Everything that is needed to build the network again.
 
-    `widths`: channels of the three convolutions; `hidden`: width of the embedding;
-    `mean`, `std`: of the training part's pixels, in 0…1, folded into the network.
+    `widths`, `kernels`: channels and side of the three convolutions, none of them padded; `pooling`: how each makes
+    its map smaller: `stride` (it skips every other place), `max` (2×2 max-pooling after it) or `none`;
+    `hidden`: width of the embedding; `mean`, `std`: of the training part's pixels, in 0…1, folded into the network.
     """
 
-    widths: tuple[int, int, int] = (24, 48, 96)
+    widths: tuple[int, ...] = (24, 48, 96)
     hidden: int = 128
     dropout: float = 0.3
     classes: int = 10
     mean: float = 0.1307
     std: float = 0.3081
+    kernels: tuple[int, ...] = (5, 3, 3)
+    pooling: tuple[str, ...] = ("stride", "max", "none")
+
+    def sides(self) -> list[int]:
+        """The side of each convolution's map once made smaller. Raises RunError when one would vanish."""
+        sides, side = [], SIDE
+        for kernel, pooling in zip(self.kernels, self.pooling, strict=True):
+            side = (side - kernel) // (2 if pooling == "stride" else 1) + 1
+            side //= 2 if pooling == "max" else 1
+            sides.append(side)
+        if min(sides) < 1:
+            raise RunError(
+                f"train.kernels {list(self.kernels)} with train.pooling {list(self.pooling)} leave maps of {sides} "
+                f"pixels a side, from {SIDE}: take smaller kernels or pool less"
+            )
+        return sides
 
 
 class DigitNet(nn.Module):
     """Three convolutions with batch norm, then two fully connected layers.
 
-    28×28 → 12×12 → 6×6 → 3×3: the first convolution strides where others pool, for on the largest
-    maps the pooling's backward pass costs more than the convolution; the other two pool.
+    By default 28×28 → 12×12 → 5×5 → 3×3: the first convolution strides where others pool, for on the largest
+    maps the pooling's backward pass costs more than the convolution. Without padding, no place is computed twice.
     Input: float32 N×1×28×28 in 0…1, ink bright on dark. Output: logits, float32 N×classes.
     """
 
     def __init__(self, architecture: Architecture) -> None:
         super().__init__()
-        a, (first, second, third) = architecture, architecture.widths
-        self.architecture = architecture
-        self.convolutions = nn.Sequential(
-            nn.Conv2d(1, first, 5, stride=2, bias=False),
-            nn.BatchNorm2d(first),
-            nn.ReLU(inplace=True),
-            nn.Conv2d(first, second, 3, padding=1, bias=False),
-            nn.MaxPool2d(2),
-            nn.BatchNorm2d(second),
-            nn.ReLU(inplace=True),
-            nn.Conv2d(second, third, 3, padding=1, bias=False),
-            nn.MaxPool2d(2),
-            nn.BatchNorm2d(third),
-            nn.ReLU(inplace=True),
-        )
+        a, inputs = architecture, (1, *architecture.widths)
+        self.architecture, last = architecture, architecture.sides()[-1]
+        blocks = zip(inputs, a.widths, a.kernels, a.pooling, strict=False)
+        self.convolutions = nn.Sequential(*(layer for block in blocks for layer in convolution(*block)))
         self.embedding = nn.Sequential(
             nn.Flatten(),
             nn.Dropout(a.dropout),
-            nn.Linear(third * 9, a.hidden, bias=False),
+            nn.Linear(a.widths[-1] * last**2, a.hidden, bias=False),
             nn.BatchNorm1d(a.hidden),
             nn.ReLU(inplace=True),
         )
@@ -76,6 +82,16 @@ class DigitNet(nn.Module):
     def forward(self, images: Tensor) -> Tensor:
         logits: Tensor = self.head(self.embed(images))
         return logits
+
+
+def convolution(inputs: int, width: int, kernel: int, pooling: str) -> list[nn.Module]:
+    """A convolution, pooled before its batch norm so that there is a quarter to normalise."""
+    return [
+        nn.Conv2d(inputs, width, kernel, stride=2 if pooling == "stride" else 1, bias=False),
+        *([nn.MaxPool2d(2)] if pooling == "max" else []),
+        nn.BatchNorm2d(width),
+        nn.ReLU(inplace=True),
+    ]
 
 
 def build(architecture: Architecture, seed: int) -> DigitNet:
@@ -95,7 +111,7 @@ def count_parameters(network: nn.Module) -> int:
 def layer_rows(network: DigitNet) -> list[dict[str, Any]]:
     """One row per layer: its kind, the shape it gives for one image, its parameters."""
     rows: list[dict[str, Any]] = []
-    x = torch.zeros(1, 1, 28, 28)
+    x = torch.zeros(1, 1, SIDE, SIDE)
     parts = [*network.convolutions, *network.embedding, *network.head]
     was_training = network.training
     network.eval()
@@ -157,8 +173,8 @@ def load_model(run: Run) -> DigitNet:
     if found != expected:
         raise RunError(f"{shown(run.weights)} is damaged: SHA-256 {found}, model.json says {expected}: re-run 03_train")
     parts: dict[str, Any] = described["architecture"]
-    widths: Sequence[int] = parts.pop("widths")
-    network = build(Architecture(widths=(widths[0], widths[1], widths[2]), **parts), seed=0)
+    lists: dict[str, Any] = {name: tuple(value) for name, value in parts.items() if isinstance(value, list)}
+    network = build(Architecture(**parts | lists), seed=0)
     try:
         network.load_state_dict(torch.load(io.BytesIO(weights), map_location="cpu", weights_only=True))
     except RuntimeError as error:

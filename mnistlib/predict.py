@@ -15,6 +15,7 @@ import numpy as np
 from mnistlib.calibrate import Calibration, load_calibration
 from mnistlib.evaluate import predict_logits, softmax
 from mnistlib.files import RunError, file_digest, read_json, shown, write_text
+from mnistlib.folded import FoldedNet
 from mnistlib.ink import Stroke, rasterise
 from mnistlib.model import DigitNet, load_model
 from mnistlib.pictures import PictureError, read_picture
@@ -49,7 +50,7 @@ class Predictor:
     Not to be changed; safe to share.
     """
 
-    network: DigitNet
+    network: DigitNet | FoldedNet
     calibration: Calibration
     run: str
     model: str
@@ -109,7 +110,7 @@ def unreadable(prediction: Prediction, reason: str) -> Prediction:
 def load_predictor(run: str | Path) -> Predictor:
     """The predictor of a run, by its name or as its folder. Raises RunError when the run is not whole."""
     chosen = Run(run.name, run.parent) if isinstance(run, Path) else Run(run)
-    return Predictor(load_model(chosen), load_calibration(chosen), chosen.name, file_digest(chosen.weights))
+    return Predictor(FoldedNet(load_model(chosen)), load_calibration(chosen), chosen.name, file_digest(chosen.weights))
 
 
 def usable_run(wanted: str) -> str:

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 Fraction = Annotated[float, Field(ge=0.0, lt=1.0)]
-Positive = Annotated[float, Field(gt=0.0)]
+THREE = Field(min_length=3, max_length=3)
 
 
 class Section(BaseModel):
@@ -39,12 +39,16 @@ class Train(Section):
     precision: Literal["auto", "fp32", "bf16"]
     epochs: Annotated[int, Field(ge=1, le=1000)]
     batch_size: Annotated[int, Field(ge=2, le=8192)]
+    optimiser: Literal["muon", "adamw"]
     learning_rate: Annotated[float, Field(gt=0.0, le=1.0)]
+    muon_rate: Annotated[float, Field(gt=0.0, le=1.0)]
     warmup: Annotated[float, Field(gt=0.0, lt=1.0)]
     weight_decay: Annotated[float, Field(ge=0.0, le=1.0)]
     label_smoothing: Fraction
     ema_decay: Fraction
-    widths: Annotated[list[Annotated[int, Field(ge=1, le=1024)]], Field(min_length=3, max_length=3)]
+    widths: Annotated[list[Annotated[int, Field(ge=1, le=1024)]], THREE]
+    kernels: Annotated[list[Annotated[int, Field(ge=1, le=15)]], THREE]
+    pooling: Annotated[list[Literal["stride", "max", "none"]], THREE]
     hidden: Annotated[int, Field(ge=2, le=4096)]
     dropout: Fraction
     synthetic_ink: Fraction

@@ -13,8 +13,9 @@ from torch.nn import functional as F
 from mnistlib.augment import Distortion, distort
 from mnistlib.handwriting import Drawing
 from mnistlib.model import DigitNet
+from mnistlib.optimisers import parameter_groups
 from mnistlib.synthetic import another_version
-from mnistlib.train import Split, parameter_groups
+from mnistlib.train import Split
 
 
 @dataclass(frozen=True)

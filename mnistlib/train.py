@@ -16,6 +16,7 @@ from mnistlib.augment import Distortion, distort
 from mnistlib.device import autocast
 from mnistlib.files import RunError, write_json
 from mnistlib.model import DigitNet
+from mnistlib.optimisers import make_optimisers
 from mnistlib.rundir import Run
 
 SCORED_AT_ONCE = 1000
@@ -25,14 +26,16 @@ SCORED_AT_ONCE = 1000
 class Recipe:
     """How to train: everything but the network and the data.
 
-    AdamW (Loshchilov & Hutter 2019) under a one-cycle schedule (Smith & Topin 2018) that rises for the
-    first `warmup` share of all steps; the network kept is an exponential moving average of the
-    weights with `ema_decay` per step (0: none).
+    `optimiser` (`muon`, with `muon_rate` beside `learning_rate`, or `adamw`) under a one-cycle schedule (Smith &
+    Topin 2018) that rises for the first `warmup` share of all steps; the network kept is an exponential moving
+    average of the weights with `ema_decay` per step (0: none).
     """
 
     epochs: int = 9
     batch_size: int = 256
+    optimiser: str = "adamw"
     learning_rate: float = 0.01
+    muon_rate: float = 0.05
     warmup: float = 0.2
     weight_decay: float = 0.01
     label_smoothing: float = 0.0
@@ -74,10 +77,10 @@ class Trainer:
         device = next(network.parameters()).device
         self.network, self.recipe, self.step = network, recipe, 0
         self.average = copy.deepcopy(network).requires_grad_(False)
-        self.optimiser = torch.optim.AdamW(parameter_groups(network, recipe.weight_decay), lr=recipe.learning_rate)
-        self.schedule = torch.optim.lr_scheduler.OneCycleLR(
-            self.optimiser, recipe.learning_rate, total_steps=steps + 1, pct_start=recipe.warmup, cycle_momentum=False
-        )
+        r = recipe
+        self.optimisers = make_optimisers(network, r.optimiser, r.learning_rate, r.muon_rate, r.weight_decay)
+        self.schedules = [one_cycle(optimiser, r, steps) for optimiser in self.optimisers]
+        self.averaged, self.moving = floats_of(self.average), floats_of(network)
         self.order = torch.Generator().manual_seed(seed)
         self.noise = torch.Generator(device).manual_seed(seed)
 
@@ -87,10 +90,11 @@ class Trainer:
         with autocast(images.device, precision):
             logits = self.network(bent)
         loss = F.cross_entropy(logits.float(), labels, label_smoothing=self.recipe.label_smoothing)
-        self.optimiser.zero_grad(set_to_none=True)
+        self.network.zero_grad(set_to_none=True)
         loss.backward()
-        self.optimiser.step()
-        self.schedule.step()
+        for optimiser, schedule in zip(self.optimisers, self.schedules, strict=True):
+            optimiser.step()
+            schedule.step()
         self.step += 1
         self.update_average()
         return loss.detach(), (logits.detach().argmax(1) == labels).sum()
@@ -99,16 +103,18 @@ class Trainer:
     def update_average(self) -> None:
         """Move the average towards the weights; less smoothing in the first steps."""
         decay = min(self.recipe.ema_decay, self.step / (self.step + 10))
-        ours, theirs = self.average.state_dict(), self.network.state_dict()
-        floats = [k for k, v in ours.items() if v.is_floating_point()]
-        torch._foreach_lerp_([ours[k] for k in floats], [theirs[k] for k in floats], 1 - decay)
+        torch._foreach_lerp_(self.averaged, self.moving, 1 - decay)
 
 
-def parameter_groups(network: nn.Module, weight_decay: float) -> list[dict[str, object]]:
-    """Decay for matrices and kernels, none for biases and batch norm."""
-    decayed = [p for p in network.parameters() if p.ndim > 1]
-    plain = [p for p in network.parameters() if p.ndim <= 1]
-    return [{"params": decayed, "weight_decay": weight_decay}, {"params": plain, "weight_decay": 0.0}]
+def one_cycle(optimiser: torch.optim.Optimizer, recipe: Recipe, steps: int) -> torch.optim.lr_scheduler.OneCycleLR:
+    """From low to each group's own peak rate and down to nothing."""
+    peaks, cycle = [float(group["lr"]) for group in optimiser.param_groups], torch.optim.lr_scheduler.OneCycleLR
+    return cycle(optimiser, peaks, total_steps=steps + 1, pct_start=recipe.warmup, cycle_momentum=False)
+
+
+def floats_of(network: nn.Module) -> list[Tensor]:
+    """Weights and running statistics, the tensors themselves."""
+    return [tensor for tensor in network.state_dict().values() if tensor.is_floating_point()]
 
 
 def fit(
@@ -155,7 +161,7 @@ def fit_epoch(
         rate = trainer.recipe.learning_rate
         raise RunError(f"the loss became {loss} in epoch {epoch}: lower train.learning_rate ({rate})")
     val_loss, val_accuracy = score(trainer.average, val)
-    rate = float(trainer.schedule.get_last_lr()[0])
+    rate = float(trainer.schedules[0].get_last_lr()[0])
     return Epoch(epoch, loss, accuracy, val_loss, val_accuracy, rate, time.perf_counter() - started)
 
 

@@ -8,6 +8,7 @@ import torch
 
 from mnistlib import rundir
 from mnistlib.files import RunError
+from mnistlib.folded import FoldedNet
 from mnistlib.model import Architecture, build, count_parameters, layer_rows, load_model, save_model
 from mnistlib.rundir import Run
 
@@ -51,6 +52,37 @@ def test_normalisation_is_inside():
     assert torch.allclose(shifted(images), plain((images - 0.2) / 0.5), atol=1e-6)
 
 
+POOLINGS = [("stride", "max", "none"), ("max", "max", "none"), ("max", "none", "stride")]
+
+
+@pytest.mark.parametrize("pooling", POOLINGS)
+def test_folding_changes_no_answer(pooling):
+    network = build(Architecture((4, 8, 16), 32, mean=0.2, std=0.5, pooling=pooling), 0)
+    with torch.no_grad():
+        for parameter in network.parameters():
+            parameter.normal_(0, 0.3)
+        for _ in range(4):
+            network(torch.rand(64, 1, 28, 28))
+    images = torch.rand(9, 1, 28, 28)
+    before = network.training
+    folded = FoldedNet(network)
+    assert torch.allclose(folded(images), network.eval()(images), atol=1e-5)
+    assert before
+    assert len(folded.layers) < sum(1 for m in network.modules() if not list(m.children()))
+
+
+@pytest.mark.parametrize("pooling", POOLINGS)
+def test_map_sides_are_what_torch_makes_them(pooling):
+    network = build(Architecture((4, 8, 16), 32, pooling=pooling), 0)
+    found = network.convolutions(torch.zeros(1, 1, 28, 28))
+    assert network.architecture.sides()[-1] == found.shape[-1] == found.shape[-2]
+
+
+def test_maps_that_vanish_are_refused_with_the_parameters_to_change():
+    with pytest.raises(RunError, match=r"train\.kernels"):
+        build(Architecture((4, 8, 16), 32, kernels=(15, 9, 9)), 0)
+
+
 def test_what_was_saved_comes_back(run):
     network = build(SMALL, 3).eval()
     save_model(run, network, {"dataset": "mnist"})
@@ -82,7 +114,7 @@ def test_a_damaged_or_foreign_weights_file_is_never_loaded(run, tmp_path):
 
 def test_another_format_says_which_stage_to_run(run):
     save_model(run, build(SMALL, 0), {})
-    run.model_json.write_text(run.model_json.read_text().replace('"format": 1', '"format": 99'))
+    run.model_json.write_text(run.model_json.read_text().replace('"format": 2', '"format": 99'))
     with pytest.raises(RunError, match="re-run 03_train"):
         load_model(run)
 

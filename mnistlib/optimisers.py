@@ -1,0 +1,75 @@
+"""What moves the weights: Muon for kernels and the hidden matrix, AdamW for the rest; or AdamW for all."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+ITERATIONS = 5
+COEFFICIENTS = (3.4445, -4.7750, 2.0315)
+
+
+class Muon(torch.optim.Optimizer):
+    """Momentum whose step is made orthogonal (Jordan et al. 2024, "Muon"), for kernels and hidden matrices.
+
+    `lr`: length of a step; `momentum`: Nesterov's; `weight_decay`: decoupled, per step times `lr`.
+    """
+
+    def __init__(
+        self, parameters: Iterable[nn.Parameter], lr: float, momentum: float = 0.95, weight_decay: float = 0.0
+    ) -> None:
+        super().__init__(parameters, {"lr": lr, "momentum": momentum, "weight_decay": weight_decay})
+
+    @torch.no_grad()
+    def step(self, closure: Callable[[], Any] | None = None) -> None:  # type: ignore[override]
+        """Move every parameter that has a gradient; a kernel counts as a matrix of its output channels' rows."""
+        for group in self.param_groups:
+            for weight in (p for p in group["params"] if p.grad is not None):
+                state = self.state[weight]
+                velocity = state.setdefault("velocity", torch.zeros_like(weight))
+                velocity.mul_(group["momentum"]).add_(weight.grad)
+                ahead = weight.grad.add(velocity, alpha=group["momentum"]).reshape(len(weight), -1)
+                direction = orthogonalise(ahead).mul_(max(1.0, ahead.shape[0] / ahead.shape[1]) ** 0.5)
+                weight.mul_(1 - group["lr"] * group["weight_decay"])
+                weight.add_(direction.view_as(weight), alpha=-group["lr"])
+
+
+def orthogonalise(matrix: Tensor) -> Tensor:
+    """The matrix with all singular values brought near 1, by a polynomial of its own (a Newton-Schulz iteration).
+
+    float M×N, in the matrix's precision; the values end in about 0.7…1.2, which is near enough for a step.
+    """
+    a, b, c = COEFFICIENTS
+    wide = matrix.T if matrix.shape[0] > matrix.shape[1] else matrix
+    x = wide / (wide.norm() + 1e-7)
+    for _ in range(ITERATIONS):
+        square = x @ x.T
+        x = a * x + (b * square + c * square @ square) @ x
+    return x.T if matrix.shape[0] > matrix.shape[1] else x
+
+
+def make_optimisers(
+    network: nn.Module, optimiser: str, learning_rate: float, muon_rate: float, weight_decay: float
+) -> list[torch.optim.Optimizer]:
+    """The optimisers that share a network's parameters, each at its peak rate.
+
+    `optimiser` is `adamw` (Loshchilov & Hutter 2019) or `muon`; the last layer, whose rows are classes and not
+    features, is AdamW's in either case.
+    """
+    matrices = [p for p in network.parameters() if p.ndim > 1] if optimiser == "muon" else []
+    ours, head = matrices[:-1], matrices[-1:]
+    theirs = parameter_groups(network, weight_decay)
+    if ours:
+        theirs[0]["params"] = head
+    adamw = torch.optim.AdamW(theirs, lr=learning_rate, fused=True)
+    return [adamw, Muon(ours, muon_rate, weight_decay=weight_decay)] if ours else [adamw]
+
+
+def parameter_groups(network: nn.Module, weight_decay: float) -> list[dict[str, Any]]:
+    """Decay for matrices and kernels, none for biases and batch norm."""
+    decayed = [p for p in network.parameters() if p.ndim > 1]
+    plain = [p for p in network.parameters() if p.ndim <= 1]
+    return [{"params": decayed, "weight_decay": weight_decay}, {"params": plain, "weight_decay": 0.0}]

@@ -1,0 +1,53 @@
+"""What moves the weights, against hand and torch's own linear algebra."""
+
+import pytest
+import torch
+
+from mnistlib.model import Architecture, build
+from mnistlib.optimisers import Muon, make_optimisers, orthogonalise, parameter_groups
+
+SMALL = Architecture(widths=(8, 16, 32), hidden=32)
+
+
+@pytest.mark.parametrize("shape", [(6, 40), (40, 6), (16, 16)])
+def test_an_orthogonal_step_keeps_directions_and_evens_their_sizes(shape):
+    matrix = torch.randn(*shape, generator=torch.Generator().manual_seed(0))
+    u, _, v = torch.linalg.svd(matrix, full_matrices=False)
+    found = orthogonalise(matrix)
+    sizes = torch.diagonal(u.T @ found @ v.T)
+    assert found.shape == matrix.shape
+    assert ((sizes > 0.3) & (sizes < 1.4)).all()
+    assert torch.allclose(u @ torch.diag(sizes) @ v, found, atol=1e-4)
+
+
+def test_a_step_by_hand():
+    weight = torch.nn.Parameter(torch.tensor([[2.0, 0.0]]))
+    muon = Muon([weight], lr=0.1, momentum=0.5, weight_decay=0.2)
+    weight.grad = torch.tensor([[3.0, 0.0]])
+    size = float(orthogonalise(torch.tensor([[1.0, 0.0]]))[0, 0])
+    muon.step()
+    assert weight.tolist() == [[pytest.approx(2 * (1 - 0.1 * 0.2) - 0.1 * size), 0.0]]
+    weight.grad = torch.tensor([[0.0, 4.0]])
+    muon.step()
+    ahead = orthogonalise(torch.tensor([[0.5 * 1.5, 4 + 0.5 * 4]]))
+    assert muon.state[weight]["velocity"].tolist() == [[1.5, 4.0]]
+    assert float(ahead[0, 1]) > float(ahead[0, 0]) > 0
+
+
+def test_muon_takes_kernels_and_the_hidden_matrix_and_adamw_the_rest():
+    network = build(SMALL, 0)
+    adamw, muon = make_optimisers(network, "muon", 0.01, 0.05, 0.1)
+    shapes = [tuple(p.shape) for group in muon.param_groups for p in group["params"]]
+    assert [len(shape) for shape in shapes] == [4, 4, 4, 2]
+    taken = {id(p) for o in (adamw, muon) for group in o.param_groups for p in group["params"]}
+    assert taken == {id(p) for p in network.parameters()}
+    assert network.head[1].weight in set(adamw.param_groups[0]["params"])
+    (alone,) = make_optimisers(network, "adamw", 0.01, 0.05, 0.1)
+    assert sum(len(group["params"]) for group in alone.param_groups) == len(list(network.parameters()))
+
+
+def test_biases_and_norms_do_not_decay():
+    decayed, plain = parameter_groups(build(SMALL, 0), 0.1)
+    assert (decayed["weight_decay"], plain["weight_decay"]) == (0.1, 0.0)
+    assert all(p.ndim > 1 for p in decayed["params"])
+    assert all(p.ndim == 1 for p in plain["params"])
