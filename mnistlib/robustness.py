@@ -1,0 +1,69 @@
+"""How well spoilt pictures are recognised: each corruption's error, as it is and after framing anew."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from mnistlib.corrupt import CORRUPTIONS, corrupt
+from mnistlib.evaluate import predict_logits
+from mnistlib.model import DigitNet
+from mnistlib.reframe import reframe
+
+AFFINE = frozenset({"shear", "scale", "rotate", "translate"})
+
+
+def choose(available: int, count: int, seed: int) -> np.ndarray:
+    """Sorted indices of `count` pictures, or of all when there are fewer.
+
+    By chance, for the first half of MNIST's test part is the easier one.
+    """
+    return np.sort(np.random.default_rng(seed).permutation(available)[:count])
+
+
+def robustness_rows(network: DigitNet, images: np.ndarray, labels: np.ndarray, seed: int) -> list[dict[str, Any]]:
+    """The share of errors on uint8 N×28×28 pictures spoilt in each of fifteen ways; no rows without pictures.
+
+    `in training`: whether distortions of its family, the affine ones, are learnt from; the others never are.
+    For comparison, a plain convolutional network in Mu & Gilmer, "MNIST-C" (2019), on the whole test part: 11.7 % in
+    the mean, and at worst 52.8 % on translate, 23.1 % on fog, 19.2 % on canny_edges.
+    """
+    if not len(images):
+        return []
+    rows = []
+    for name in CORRUPTIONS:
+        spoilt = corrupt(images, name, seed)
+        rows.append(
+            {
+                "corruption": name,
+                "in training": name in AFFINE,
+                "error": error(network, spoilt, labels),
+                "error, framed anew": error(network, reframe(spoilt), labels),
+            }
+        )
+    return rows
+
+
+def error(network: DigitNet, images: np.ndarray, labels: np.ndarray) -> float:
+    """Share of wrong answers."""
+    return float((predict_logits(network, images).argmax(1) != labels).mean())
+
+
+def robustness_metrics(rows: Sequence[Mapping[str, Any]]) -> dict[str, float]:
+    """The rows' errors as flat metrics, fractions: the means over the corruptions, and each one's own; {} for none."""
+    if not rows:
+        return {}
+    each = {f"corrupted_error_{row['corruption']}": row["error"] for row in rows}
+    reframed = float(np.mean([row["error, framed anew"] for row in rows]))
+    return {
+        "corrupted_error_mean": float(np.mean(list(each.values()))),
+        "corrupted_error_reframed_mean": reframed,
+        **each,
+    }
+
+
+def spoil_each_way(image: np.ndarray, seed: int) -> np.ndarray:
+    """One uint8 28×28 picture spoilt in each of the fifteen ways, in their order: uint8 15×28×28."""
+    return np.concatenate([corrupt(image[None], name, seed) for name in CORRUPTIONS])

@@ -1,0 +1,90 @@
+"""Errors on spoilt pictures, counted anew."""
+
+import numpy as np
+import pytest
+import torch
+
+from mnistlib import robustness as rob
+from mnistlib.corrupt import CORRUPTIONS, corrupt
+from mnistlib.digits import load_digits
+from mnistlib.evaluate import embed, predict_logits
+from mnistlib.ink import frame
+from mnistlib.model import Architecture, build
+from mnistlib.plots.robustness import plot_corruptions
+
+
+@pytest.fixture(scope="module")
+def digits():
+    _, _, images, labels = load_digits()
+    return images[:60], labels[:60]
+
+
+@pytest.fixture(scope="module")
+def network():
+    """Random but for its last layer, which takes a picture for the class whose mean embedding is nearest."""
+    images, labels, _, _ = load_digits()
+    network = build(Architecture((4, 8, 16), 32), 0)
+    embeddings = embed(network, images)
+    means = torch.from_numpy(np.stack([embeddings[labels == digit].mean(0) for digit in range(10)]))
+    last = network.head[-1]
+    last.weight.data, last.bias.data = means, -(means**2).sum(1) / 2
+    return network
+
+
+@pytest.fixture(scope="module")
+def rows(network, digits):
+    return rob.robustness_rows(network, *digits, seed=5)
+
+
+def test_rows_are_the_networks_own_errors(network, digits, rows):
+    images, labels = digits
+    assert [row["corruption"] for row in rows] == list(CORRUPTIONS)
+    for row in rows:
+        spoilt = corrupt(images, row["corruption"], 5)
+        wrong = (predict_logits(network, spoilt).argmax(1) != labels).sum()
+        anew = (predict_logits(network, np.stack([*map(frame, spoilt)])).argmax(1) != labels).sum()
+        assert row["error"] == pytest.approx(wrong / 60)
+        if row["corruption"] in ("scale", "translate", "rotate"):
+            assert row["error, framed anew"] == pytest.approx(anew / 60)
+    assert len({row["error"] for row in rows}) > 5
+    assert {row["corruption"] for row in rows if row["in training"]} == {"shear", "scale", "rotate", "translate"}
+
+
+def test_metrics_are_means_over_the_corruptions_and_each_ones_own():
+    rows = [
+        {"corruption": "fog", "in training": False, "error": 0.5, "error, framed anew": 0.25},
+        {"corruption": "scale", "in training": True, "error": 0.1, "error, framed anew": 0.05},
+    ]
+    assert rob.robustness_metrics(rows) == {
+        "corrupted_error_mean": pytest.approx(0.3),
+        "corrupted_error_reframed_mean": pytest.approx(0.15),
+        "corrupted_error_fog": 0.5,
+        "corrupted_error_scale": 0.1,
+    }
+
+
+def test_no_pictures_give_no_rows_no_metrics_and_still_a_figure(network, digits):
+    images, labels = digits
+    none = rob.choose(len(labels), 0, 0)
+    rows = rob.robustness_rows(network, images[none], labels[none], 0)
+    assert rows == []
+    assert rob.robustness_metrics(rows) == {}
+    assert len(plot_corruptions(rob.spoil_each_way(images[0], 0), rows).axes) == 15
+
+
+def test_choice_is_by_chance_without_repetition_and_at_most_all():
+    chosen = rob.choose(1000, 300, 0)
+    assert len(np.unique(chosen)) == 300
+    assert 350 < np.median(chosen) < 650
+    assert np.array_equal(rob.choose(50, 300, 0), np.arange(50))
+
+
+def test_figure_shows_every_picture_with_its_error(digits, rows):
+    examples = rob.spoil_each_way(digits[0][0], 0)
+    figure = plot_corruptions(examples, rows)
+    *pictures, bars = figure.axes
+    for axes, example, row in zip(pictures, examples, rows, strict=True):
+        assert np.array_equal(axes.images[0].get_array(), example)
+        assert axes.get_xlabel() == f"{100 * row['error']:.1f} %"
+    heights = [bar.get_height() for bar in bars.patches]
+    assert heights == pytest.approx([100 * row[k] for k in ("error", "error, framed anew") for row in rows])
