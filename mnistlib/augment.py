@@ -34,8 +34,7 @@ def distort(images: Tensor, distortion: Distortion, generator: torch.Generator) 
     """
     if distortion.is_none:
         return images
-    maps = random_maps(len(images), distortion, generator, images.device)
-    grid = F.affine_grid(maps, list(images.shape), align_corners=False)
+    grid = affine_grid(random_maps(len(images), distortion, generator, images.device), *images.shape[-2:])
     return F.grid_sample(images, grid, mode="bilinear", padding_mode="zeros", align_corners=False)
 
 
@@ -50,3 +49,10 @@ def random_maps(count: int, d: Distortion, generator: torch.Generator, device: t
     top = torch.stack([cos * scale_x - sin * shear_y, cos * shear_x - sin * scale_y, shift_x], dim=1)
     low = torch.stack([sin * scale_x + cos * shear_y, sin * shear_x + cos * scale_y, shift_y], dim=1)
     return torch.stack([top, low], dim=1)
+
+
+def affine_grid(maps: Tensor, height: int, width: int) -> Tensor:
+    """Where each output pixel's centre comes from, N×H×W×2 in −1…1: `F.affine_grid` in a fraction of its time."""
+    y, x = (((torch.arange(n, device=maps.device) + 0.5) * 2 / n - 1) for n in (height, width))
+    along, down, offset = maps[:, None, None].unbind(-1)
+    return torch.addcmul(offset + down * y[:, None, None], along, x[:, None])

@@ -25,7 +25,7 @@ class FoldedNet(nn.Module):
         first = trained.convolutions[0]
         first.bias = nn.Parameter(-first.weight.sum((1, 2, 3)) * (a.mean / a.std))
         first.weight.data /= a.std
-        flatten, _, linear, norm, relu = trained.embedding
+        _, flatten, linear, norm, relu = trained.embedding
         self.layers = nn.Sequential(
             *fold_norms(list(trained.convolutions)), flatten, fuse_linear_bn_eval(linear, norm), relu, trained.head[1]
         ).requires_grad_(False)

@@ -64,8 +64,8 @@ class DigitNet(nn.Module):
         blocks = zip(inputs, a.widths, a.kernels, a.pooling, strict=False)
         self.convolutions = nn.Sequential(*(layer for block in blocks for layer in convolution(*block)))
         self.embedding = nn.Sequential(
+            nn.Dropout2d(a.dropout),
             nn.Flatten(),
-            nn.Dropout(a.dropout),
             nn.Linear(a.widths[-1] * last**2, a.hidden, bias=False),
             nn.BatchNorm1d(a.hidden),
             nn.ReLU(inplace=True),
@@ -131,8 +131,8 @@ def layer_name(layer: nn.Module) -> str:
             return f"Conv2d {layer.kernel_size[0]} × {layer.kernel_size[1]}, stride {layer.stride[0]}"
         case nn.MaxPool2d():
             return f"MaxPool2d {layer.kernel_size} × {layer.kernel_size}"
-        case nn.Dropout():
-            return f"Dropout {layer.p:g}"
+        case nn.Dropout() | nn.Dropout2d():
+            return f"{type(layer).__name__} {layer.p:g}"
     return type(layer).__name__
 
 

@@ -47,7 +47,7 @@ def orthogonalise(matrix: Tensor) -> Tensor:
     x = wide / (wide.norm() + 1e-7)
     for _ in range(ITERATIONS):
         square = x @ x.T
-        x = a * x + (b * square + c * square @ square) @ x
+        x = torch.addmm(x, torch.addmm(square, square, square, beta=b, alpha=c), x, beta=a)
     return x.T if matrix.shape[0] > matrix.shape[1] else x
 
 

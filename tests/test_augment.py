@@ -5,7 +5,7 @@ import pytest
 import torch
 from scipy import ndimage
 
-from mnistlib.augment import Distortion, distort, random_maps
+from mnistlib.augment import Distortion, affine_grid, distort, random_maps
 
 
 def blob() -> torch.Tensor:
@@ -55,3 +55,9 @@ def test_every_picture_is_bent_anew_and_the_seed_decides():
     first, again = distort(images, d, generator(1)), distort(images, d, generator(1))
     assert torch.equal(first, again)
     assert not torch.equal(first[0], first[1])
+
+
+def test_the_grid_is_torchs_own():
+    maps = torch.randn(5, 2, 3, generator=torch.Generator().manual_seed(0))
+    expected = torch.nn.functional.affine_grid(maps, [5, 1, 28, 20], align_corners=False)
+    assert torch.allclose(affine_grid(maps, 28, 20), expected, atol=1e-5)

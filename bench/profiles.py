@@ -1,0 +1,78 @@
+"""Profiles trained in this process, seed by seed: the recipe alone, without notebooks and reports."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from mnistlib import params
+from mnistlib.augment import Distortion
+from mnistlib.data import Raw
+from mnistlib.device import pick_device, pick_precision
+from mnistlib.evaluate import predict_logits, softmax
+from mnistlib.model import Architecture, DigitNet, build, count_parameters
+from mnistlib.preprocess import Part, split, statistics
+from mnistlib.synthetic import joined, synthesise
+from mnistlib.train import Recipe, Split, fit
+
+
+@dataclass(frozen=True)
+class Trained:
+    """One seed's network, its test logits and what it cost."""
+
+    network: DigitNet
+    logits: np.ndarray
+    row: dict[str, Any]
+
+
+def train_profile(profile: str, raw: Raw, seed: int) -> Trained:
+    """Train a profile on its split by the seed; the test part is scored once."""
+    p = params.load(profile)
+    parts = split(raw, p.preprocess.val_fraction, seed, p.preprocess.train_limit)
+    network, recipe, device = design(p, parts["train"], raw, seed)
+    ink = synthesise(round(p.train.synthetic_ink * len(parts["train"].labels)), raw.classes, seed)
+    train, val = Split.of(*joined(parts["train"], ink), device), Split.of(*parts["val"], device)
+    precision = pick_precision(p.train.precision, device)
+    began = time.perf_counter()
+    network, history = fit(network, train, val, recipe, seed=seed, precision=precision)
+    seconds = time.perf_counter() - began
+    logits = predict_logits(network, raw.test_images)
+    row = {
+        "profile": profile,
+        "seed": seed,
+        "val_accuracy": history[-1].val_accuracy,
+        "test_accuracy": float((logits.argmax(1) == raw.test_labels).mean()),
+        "train_seconds": seconds,
+        "epoch_seconds": float(np.median([e.seconds for e in history])),
+        "parameters": count_parameters(network),
+        "precision": precision,
+    }
+    return Trained(network, logits, row)
+
+
+def design(p: params.Params, train: Part, raw: Raw, seed: int) -> tuple[DigitNet, Recipe, Any]:
+    """Network, recipe and device of a profile, as 03_train makes them."""
+    t, known, device = p.train, statistics(train), pick_device(p.train.device)
+    shape = (tuple(t.widths), t.hidden, t.dropout, len(raw.classes))
+    architecture = Architecture(*shape, known["mean"], known["std"], tuple(t.kernels), tuple(t.pooling))
+    distortion = Distortion(t.rotate, t.shear, t.scale, t.shift)
+    rates = (t.optimiser, t.learning_rate, t.muon_rate, t.warmup, t.weight_decay)
+    recipe = Recipe(t.epochs, t.batch_size, *rates, t.label_smoothing, t.ema_decay, distortion)
+    return build(architecture, seed).to(device), recipe, device
+
+
+def measure_profile(profile: str, raw: Raw, seeds: Sequence[int]) -> dict[str, Any]:
+    """One row per seed with means and spreads, and the accuracy of all members' mean answer, none picked."""
+    trained = [train_profile(profile, raw, seed) for seed in seeds]
+    together = np.mean([softmax(t.logits) for t in trained], axis=0).argmax(1)
+    rows = [t.row for t in trained]
+    summary: dict[str, Any] = {"profile": profile, "n": len(rows), "parameters": rows[0]["parameters"]}
+    for name in ("test_accuracy", "val_accuracy", "train_seconds", "epoch_seconds"):
+        values = [row[name] for row in rows]
+        summary |= {name: float(np.mean(values)), f"{name}_std": float(np.std(values, ddof=len(values) > 1))}
+    summary["ensemble_test_accuracy"] = float((together == raw.test_labels).mean())
+    return summary | {"seeds": rows}
