@@ -64,7 +64,7 @@ test:
 lint:
 	@$(FIND); "$$python" -m ruff check . && "$$python" -m ruff format --check . && "$$python" -m mypy
 
-## bench: seconds, memory and accuracy of the profiles, as a table and in runs/bench/
+## bench: seconds and accuracy of profiles and pipelines, in runs/bench/; QUICK=1 or FULL=1
 .PHONY: bench
 bench:
 	@$(FIND); exec "$$python" -m bench

@@ -1,58 +1,87 @@
-"""`make bench`: whole pipelines, timed stage by stage, as a table and in runs/bench/.
+"""`make bench`: what the project claims, measured again, as a table, in runs/bench/<date>/bench.json and as a page.
 
-The smoke profile on the embedded digits always; the default profile on MNIST where MNIST_DIR or runs/data/raw has
-it. Each pipeline runs into a run of its own that is deleted first, so that every stage executes; then once more, to
-time a make that has nothing to do. With the last one's model: where PEN_STROKES names their file, the drawings of
-UCI's pen digits, recognised and taught; where there is a browser, the pad's latency.
+QUICK=1 takes about four minutes, without it under twenty, FULL=1 an hour or two (five seeds of every profile).
+The smoke pipeline always; all else with MNIST, from MNIST_DIR or runs/data/raw: profiles seed by seed beside the
+recipe that everybody starts from, the default pipeline, how fast it answers; where PEN_STROKES names their file,
+UCI's pen drawings, recognised and taught; where there is a browser, the pad's latency.
 """
 
 from __future__ import annotations
 
-import json
 import os
 import platform
-import shutil
-import subprocess
 import sys
 import time
 from importlib.metadata import version
 from typing import Any
 
+import numpy as np
+import torch
+
 from bench import lab
 from bench.drawn import measure_drawn
+from bench.inference import measure_inference
 from bench.latency import measure_latency
+from bench.page import write_page
+from bench.pipeline import measure_pipeline, tell_pipeline
+from bench.profiles import measure_profile
 from bench.teaching import measure_teaching
-from mnistlib.data import better_source_exists
+from bench.tutorial import GOAL, measure_tutorial
+from mnistlib.data import Raw, better_source_exists, obtain
 from mnistlib.files import ROOT, shown, write_json
 from mnistlib.predict import load_predictor
-from mnistlib.rundir import RUNS, STAGE, Run
-from mnistlib.status import read_status
+from mnistlib.rundir import RUNS, Run
 from mnistlib.tables import Table, facts
 
-PHASES = ("start", "imports", "work", "page")
+QUICK, FULL = (os.environ.get(name, "") not in ("", "0") for name in ("QUICK", "FULL"))
+PROFILES = ("fast",) if QUICK else ("fast", "fast-30s", "default", "tiny") if FULL else ("fast", "default")
+SEEDS = range(1 if QUICK else 5 if FULL else 3)
+TUTORIAL_SECONDS = 60 if QUICK else 1200 if FULL else 260
+COLUMNS = ("profile", "n", "parameters", "test_accuracy", "test_accuracy_std", "train_seconds", "train_seconds_std")
 
 
 def main() -> int:
-    profiles = ["smoke", *(["default"] if better_source_exists("mnist") else [])]
-    results = {profile: measure(profile) for profile in profiles}
-    for profile, result in results.items():
-        print(f"\n{profile}: make all {result['all_seconds']:.1f} s, again {result['again_seconds']:.2f} s")
-        print(Table(result["stages"]))
-        print(" ".join(f"{name}={result['metrics'][name]}" for name in ("dataset", "test_accuracy", "train_seconds")))
-    kept: dict[str, Any] = {"machine": machine(), "results": results}
-    best = Run(f"bench-{profiles[-1]}")
+    kept: dict[str, Any] = {"machine": machine(), "date": time.strftime("%Y-%m-%d %H:%M"), "pipelines": {}}
+    if better_source_exists("mnist"):
+        kept |= measure_training(obtain("mnist"))
+    for profile in ["smoke", *(["default"] if "profiles" in kept and not QUICK else [])]:
+        kept["pipelines"][profile] = measure_pipeline(profile)
+        tell_pipeline(profile, kept["pipelines"][profile])
+    if "default" in kept["pipelines"]:
+        kept |= measure_answers(Run("bench-default"))
+    folder = RUNS / "bench" / time.strftime("%Y%m%d-%H%M%S")
+    write_json(folder / "bench.json", kept)
+    write_page(folder / "index.html", kept)
+    print(f"\n{machine()}\nkept in {shown(folder / 'bench.json')}; the page: {shown(folder / 'index.html')}")
+    return 0
+
+
+def measure_training(raw: Raw) -> dict[str, Any]:
+    """Profiles and the plain recipe, on the same machine in the same call; and how much sooner 99 % is reached."""
+    profiles = [measure_profile(profile, raw, SEEDS) for profile in PROFILES]
+    print(f"\nprofiles, mean of {len(SEEDS)}:\n{Table([{c: row[c] for c in COLUMNS} for row in profiles])}", flush=True)
+    plain = measure_tutorial(raw, TUTORIAL_SECONDS)
+    print(f"\nthe plain recipe, epoch by epoch:\n{Table(plain['epochs'])}", flush=True)
+    good = [row["train_seconds"] for row in profiles if row["test_accuracy"] >= GOAL]
+    if good and plain["seconds_to_99"]:
+        plain["times_longer_to_99"] = plain["seconds_to_99"] / min(good)
+        ratio = f"{plain['seconds_to_99']:.0f} s against {min(good):.1f} s: {plain['times_longer_to_99']:.0f} times"
+        print(f"to {GOAL:.1%}: {ratio}")
+    return {"profiles": profiles, "tutorial": plain}
+
+
+def measure_answers(run: Run) -> dict[str, Any]:
+    """How fast the run's model answers, drawings recognised and taught, and the pad's latency."""
+    predictor = load_predictor(run.name)
+    noise = np.random.default_rng(0).integers(0, 256, (10_000, 28, 28), np.uint8)
+    found = {"inference": tell("answers", measure_inference(predictor, noise))}
     if os.environ.get("PEN_STROKES"):
         strokes = ROOT / os.environ["PEN_STROKES"]
-        kept["drawn"] = tell("drawn digits", measure_drawn(load_predictor(best.name), strokes))
-        kept["teaching"] = tell("taught five drawings of each digit, by writer", measure_teaching(best, strokes))
+        found["drawn"] = tell("drawn digits", measure_drawn(predictor, strokes))
+        found["teaching"] = tell("taught five drawings of each digit, by writer", measure_teaching(run, strokes))
     if lab.can_browse():
-        kept["pad"] = tell(
-            "the pad in JupyterLab, from pen-up to the answer", measure_latency(load_predictor(best.name))
-        )
-    path = RUNS / "bench" / f"pipeline-{time.strftime('%Y%m%d-%H%M%S')}.json"
-    write_json(path, kept)
-    print(f"\n{machine()}\nkept in {shown(path)}")
-    return 0
+        found["pad"] = tell("the pad in JupyterLab, from pen-up to the answer", measure_latency(predictor))
+    return found
 
 
 def tell(title: str, measured: dict[str, Any]) -> dict[str, Any]:
@@ -61,41 +90,11 @@ def tell(title: str, measured: dict[str, Any]) -> dict[str, Any]:
     return measured
 
 
-def measure(profile: str) -> dict[str, object]:
-    """Seconds of a whole make all, of a second one, and of each stage's phases."""
-    run = Run(f"bench-{profile}")
-    shutil.rmtree(run.folder, ignore_errors=True)
-    whole, again = make(profile, run), make(profile, run)
-    return {
-        "all_seconds": whole,
-        "again_seconds": again,
-        "stages": [stage_row(run, stage) for stage in STAGE],
-        "metrics": json.loads(run.all_metrics.read_text(encoding="utf-8")),
-    }
-
-
-def make(profile: str, run: Run) -> float:
-    """Seconds of `make all`; ends the benchmark when it fails."""
-    began = time.perf_counter()
-    command = ["make", "-C", str(ROOT), "all", f"PARAMS={profile}", f"RUN={run.name}"]
-    environment = {k: v for k, v in os.environ.items() if k not in ("MAKEFLAGS", "MAKELEVEL", "RUN", "PARAMS", "SET")}
-    done = subprocess.run(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-    if done.returncode:
-        sys.exit(done.stdout)
-    return time.perf_counter() - began
-
-
-def stage_row(run: Run, stage: str) -> dict[str, object]:
-    status = read_status(run, stage)
-    phases = {name: round(status.seconds.get(name, 0.0), 2) for name in PHASES}
-    memory = round(status.peak_memory_bytes / 1e6)
-    return {"stage": stage, **phases, "total": round(status.total_seconds, 2), "peak MB": memory}
-
-
 def machine() -> str:
-    """Cores, processor and versions, in one line."""
+    """Cores, threads, processor and versions, in one line."""
     versions = " ".join(f"{name} {version(name)}" for name in ("torch", "numpy", "papermill"))
-    return f"{os.cpu_count()} cores {platform.machine()}, Python {platform.python_version()}, {versions}"
+    hardware = f"{os.cpu_count()} cores {platform.machine()}, {torch.get_num_threads()} threads"
+    return f"{hardware}, Python {platform.python_version()}, {versions}"
 
 
 if __name__ == "__main__":

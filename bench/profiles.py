@@ -29,9 +29,9 @@ class Trained:
     row: dict[str, Any]
 
 
-def train_profile(profile: str, raw: Raw, seed: int) -> Trained:
-    """Train a profile on its split by the seed; the test part is scored once."""
-    p = params.load(profile)
+def train_profile(profile: str, raw: Raw, seed: int, overrides: str = "") -> Trained:
+    """Train a profile, `overrides` (as SET) over it, on its split by the seed; the test part is scored once."""
+    p = params.load(profile, overrides)
     parts = split(raw, p.preprocess.val_fraction, seed, p.preprocess.train_limit)
     network, recipe, device = design(p, parts["train"], raw, seed)
     ink = synthesise(round(p.train.synthetic_ink * len(parts["train"].labels)), raw.classes, seed)

@@ -1,0 +1,65 @@
+"""The benchmark as a page of its own: accuracy against seconds, and how long one answer takes."""
+
+from __future__ import annotations
+
+import base64
+import io
+from pathlib import Path
+from typing import Any
+
+import jinja2
+from matplotlib.figure import Figure
+
+from mnistlib.files import write_text
+from mnistlib.plots import BLUE, GREY, RED, new_figure, tidy
+from mnistlib.report import assets
+from mnistlib.tables import Table
+
+
+def write_page(path: Path, kept: dict[str, Any]) -> None:
+    """Write the page of what `make bench` measured."""
+    figures = []
+    if "profiles" in kept:
+        text = "Test accuracy against seconds of training: each seed a dot. Grey: the plain recipe, epoch by epoch."
+        figures.append((text, plot_accuracy(kept["profiles"], kept["tutorial"])))
+    if "inference" in kept:
+        figures.append(("How long one picture takes.", plot_latency(kept["inference"]["one_ms"])))
+    environment = jinja2.Environment(loader=jinja2.FileSystemLoader(Path(__file__).parent), autoescape=True)
+    page = {**assets(), "kept": kept, "figures": [(text, as_png(figure)) for text, figure in figures]}
+    page["stages"] = {name: Table(p["stages"])._repr_html_() for name, p in kept["pipelines"].items()}
+    write_text(path, environment.get_template("page.html.j2").render(page=page))
+
+
+def plot_accuracy(profiles: list[dict[str, Any]], tutorial: dict[str, Any]) -> Figure:
+    """Seconds on a logarithmic axis, for the recipes lie far apart."""
+    figure = new_figure(7.5, 4)
+    axes = figure.subplots()
+    epochs = tutorial["epochs"]
+    axes.plot([e["seconds"] for e in epochs], [100 * e["test_accuracy"] for e in epochs], "o-", color=GREY)
+    axes.annotate("the plain recipe", (epochs[-1]["seconds"], 100 * epochs[-1]["test_accuracy"]), color=GREY)
+    for row in profiles:
+        seconds, accuracies = ([seed[k] for seed in row["seeds"]] for k in ("train_seconds", "test_accuracy"))
+        axes.plot(seconds, [100 * a for a in accuracies], "o", color=BLUE)
+        axes.annotate(f"  {row['profile']}", (row["train_seconds"], 100 * row["test_accuracy"]), color=BLUE)
+    axes.axhline(99, color=RED, linewidth=1, linestyle="--")
+    axes.set(xscale="log", xlabel="seconds of training", ylabel="test accuracy, %")
+    tidy(axes)
+    return figure
+
+
+def plot_latency(milliseconds: list[float]) -> Figure:
+    """A histogram; the slowest percent is cut off."""
+    figure = new_figure(6, 2.6)
+    axes = figure.subplots()
+    shown = sorted(milliseconds)[: int(len(milliseconds) * 0.99)]
+    axes.hist(shown, bins=40, color=BLUE)
+    axes.set(xlabel="milliseconds for one picture", ylabel="pictures")
+    tidy(axes)
+    return figure
+
+
+def as_png(figure: Figure) -> str:
+    """PNG in base64."""
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=144)
+    return base64.b64encode(buffer.getvalue()).decode()

@@ -1,0 +1,54 @@
+"""Whole pipelines, timed stage by stage: each runs into a run of its own that is deleted first, then once more."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+
+from mnistlib.files import ROOT
+from mnistlib.rundir import STAGE, Run
+from mnistlib.status import read_status
+from mnistlib.tables import Table
+
+PHASES = ("start", "imports", "work", "page")
+
+
+def measure_pipeline(profile: str) -> dict[str, object]:
+    """Seconds of a whole make all, of a second one, and of each stage's phases."""
+    run = Run(f"bench-{profile}")
+    shutil.rmtree(run.folder, ignore_errors=True)
+    whole, again = make(profile, run), make(profile, run)
+    return {
+        "all_seconds": whole,
+        "again_seconds": again,
+        "stages": [stage_row(run, stage) for stage in STAGE],
+        "metrics": json.loads(run.all_metrics.read_text(encoding="utf-8")),
+    }
+
+
+def make(profile: str, run: Run) -> float:
+    """Seconds of `make all`; ends the benchmark when it fails."""
+    began = time.perf_counter()
+    command = ["make", "-C", str(ROOT), "all", f"PARAMS={profile}", f"RUN={run.name}"]
+    environment = {k: v for k, v in os.environ.items() if k not in ("MAKEFLAGS", "MAKELEVEL", "RUN", "PARAMS", "SET")}
+    done = subprocess.run(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    if done.returncode:
+        sys.exit(done.stdout)
+    return time.perf_counter() - began
+
+
+def stage_row(run: Run, stage: str) -> dict[str, object]:
+    status = read_status(run, stage)
+    phases = {name: round(status.seconds.get(name, 0.0), 2) for name in PHASES}
+    memory = round(status.peak_memory_bytes / 1e6)
+    return {"stage": stage, **phases, "total": round(status.total_seconds, 2), "peak MB": memory}
+
+
+def tell_pipeline(profile: str, result: dict[str, object]) -> None:
+    """Print a pipeline's table."""
+    print(f"\n{profile}: make all {result['all_seconds']:.1f} s, again {result['again_seconds']:.2f} s")
+    print(Table(result["stages"]))  # type: ignore[arg-type]
