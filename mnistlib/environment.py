@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import importlib.metadata as metadata
 import os
@@ -43,9 +44,17 @@ def find() -> Path:
             return Path(sys.executable)
         say(f"the active environment {active} lacks {', '.join(lacking)}: using .venv instead")
     python = VENV / "bin" / "python"
-    if not (python.exists() and STAMP.is_file() and STAMP.read_text() == wanted()):
-        build(python)
+    if not is_current(python):
+        with LOCK.open("rb") as held:
+            fcntl.flock(held, fcntl.LOCK_EX)  # another make may be building it just now
+            if not is_current(python):
+                build(python)
     return python
+
+
+def is_current(python: Path) -> bool:
+    """Whether `.venv` is whole and was built from what it is to be built from."""
+    return python.exists() and STAMP.is_file() and STAMP.read_text() == wanted()
 
 
 def wanted() -> str:

@@ -5,6 +5,7 @@ import os
 import re
 import subprocess
 import sys
+import threading
 import tomllib
 
 import pytest
@@ -136,3 +137,19 @@ def test_an_empty_lock_builds_once_and_is_repaired_when_half_done(environment_mo
     environment_module.STAMP.unlink()
     environment_module.find()
     assert not marker.exists()
+
+
+def test_two_makes_at_once_build_it_once(environment_module, monkeypatch, tmp_path):
+    lock = tmp_path / "requirements.lock"
+    lock.write_text("")
+    monkeypatch.setattr(environment_module, "LOCK", lock)
+    built = []
+    build = environment_module.build
+    monkeypatch.setattr(environment_module, "build", lambda python: (built.append(python), build(python)))
+    makes = [threading.Thread(target=environment_module.find) for _ in range(2)]
+    for make in makes:
+        make.start()
+    for make in makes:
+        make.join()
+    assert len(built) == 1
+    assert environment_module.STAMP.is_file()
