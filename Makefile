@@ -74,7 +74,7 @@ bench:
 env:
 	@$(FIND); echo "$$python"
 
-## clean: delete runs/RUN, but for what a person made; asks first
+## clean: delete runs/RUN and all that is in it; asks first
 .PHONY: clean
 clean:
 	@$(FIND); exec "$$python" -m mnistlib.clean

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 
-from mnistlib.files import ROOT
+from mnistlib.files import ROOT, shown
 from mnistlib.rundir import STAGE, Run
 from mnistlib.status import read_status
 from mnistlib.tables import Table
@@ -20,6 +20,8 @@ PHASES = ("start", "imports", "work", "page")
 def measure_pipeline(profile: str) -> dict[str, object]:
     """Seconds of a whole make all, of a second one, and of each stage's phases."""
     run = Run(f"bench-{profile}")
+    if run.drawings.is_dir():
+        sys.exit(f"{shown(run.drawings)} holds what somebody drew: move it away to run the benchmark")
     shutil.rmtree(run.folder, ignore_errors=True)
     whole, again = make(profile, run), make(profile, run)
     return {

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import os
 import platform
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 
 import torch
 
 from mnistlib.files import RunError
+
+FEW = 16
 
 
 def pick_device(wanted: str = "auto") -> torch.device:
@@ -45,6 +48,17 @@ def autocast(device: torch.device, precision: str) -> AbstractContextManager[obj
     if precision == "bf16":
         return torch.autocast(device.type, dtype=torch.bfloat16)
     return nullcontext()
+
+
+@contextmanager
+def one_thread_for(count: int) -> Iterator[None]:
+    """One thread for a few pictures: sharing them out costs more, and beside a busy process very much more."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1 if count <= FEW else threads)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
 
 
 def describe_device(device: torch.device, precision: str) -> str:

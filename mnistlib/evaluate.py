@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from mnistlib.device import one_thread_for
 from mnistlib.files import whole
 from mnistlib.folded import FoldedNet
 from mnistlib.model import DigitNet
@@ -20,7 +21,8 @@ Z95 = 1.959963984540054
 @torch.inference_mode()
 def predict_logits(network: DigitNet | FoldedNet, images: np.ndarray) -> np.ndarray:
     """Logits float32 N×classes of uint8 N×28×28 pictures."""
-    return in_batches(network, images, network.forward, network.architecture.classes)
+    with one_thread_for(len(images)):
+        return in_batches(network, images, network.forward, network.architecture.classes)
 
 
 @torch.inference_mode()

@@ -85,8 +85,8 @@ def keep_drawing(run: Run, drawing: Drawing) -> tuple[Path, bool]:
 def keep_label(folder: Path, label: int) -> Drawing:
     """Write what the person says a kept drawing is: there, and into the regression set. Raises RunError."""
     drawing = replace(read_drawing(folder / "drawing.json"), label=label)
-    write_json(folder / "drawing.json", asdict(drawing))
     write_json(HANDWRITING / f"{drawing.name}.json", asdict(drawing))
+    write_json(folder / "drawing.json", asdict(drawing))
     return drawing
 
 
@@ -103,7 +103,7 @@ def read_drawing(path: Path) -> Drawing:
 
 def kept_drawings(run: Run) -> list[Drawing]:
     """What was drawn in a run, oldest first. Raises RunError."""
-    return in_order(read_drawing(path) for path in run.drawings.glob("*/drawing.json"))
+    return in_order(read_drawing(path) for path in run.drawings.glob("[!.]*/drawing.json"))
 
 
 def drawings_to_show(run: Run, predictor: Predictor) -> list[tuple[Strokes, Prediction]]:

@@ -19,6 +19,8 @@ LEAST_CONTRAST = 24
 TILES = 12
 REWEIGHTED = 8
 SPECK = 0.03
+STRONGEST = 20  # this pixel from the top counts as full ink: a few may be noise
+SMALLEST = 12
 
 
 class PictureError(ValueError):
@@ -139,7 +141,7 @@ def stands_out(raised: np.ndarray) -> tuple[bool, np.ndarray]:
 
     And whether it stands free of the border, as ink does and shadows or the edge of a table do not.
     """
-    strongest = float(np.percentile(raised, 99.5)) if raised.size > 1000 else float(raised.max())
+    strongest = float(np.partition(raised.ravel(), -STRONGEST)[-STRONGEST] if raised.size > 1000 else raised.max())
     if strongest < LEAST_CONTRAST:
         return False, np.zeros_like(raised)
     stretched = np.clip(raised * (255 / strongest), 0, 255)
@@ -151,7 +153,7 @@ def stands_out(raised: np.ndarray) -> tuple[bool, np.ndarray]:
 def belongs(mask: np.ndarray) -> tuple[bool, np.ndarray]:
     """Where the digit is, bool H×W with its soft edges: without specks, and without what comes in from the border.
 
-    Pieces at the border are left out only when what remains could be the digit: a fifth of the picture or more.
+    Pieces at the border are left out only when what remains could be the digit: a twelfth of the picture or more.
     """
     pieces, count = ndimage.label(mask, np.ones((3, 3)))
     sizes = np.bincount(pieces.ravel(), minlength=2)[1:]
@@ -160,7 +162,7 @@ def belongs(mask: np.ndarray) -> tuple[bool, np.ndarray]:
     for candidates in (inside, np.ones_like(inside)):
         kept = candidates & (sizes >= SPECK * max(sizes[candidates].max(initial=0), 1))
         digit = np.append(False, kept)[pieces]
-        if kept.any() and extent(digit) >= min(mask.shape) / 5:
+        if kept.any() and extent(digit) >= min(mask.shape) / SMALLEST:
             break
     return candidates is inside, ndimage.binary_dilation(digit, iterations=2)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import base64
 import hashlib
+import re
 import sys
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from mnistlib.describe import describe_run, describe_stage
 from mnistlib.files import shown, write_text
 from mnistlib.rundir import STAGE, Run
 
+LINK = re.compile(r'href="(\d\d_\w+)\.ipynb"')
 TEMPLATES = Path(__file__).parent / "templates"
 
 
@@ -52,7 +54,7 @@ def write_page(run: Run, stage: str) -> None:
     exporter.embed_images = False
     resources = {"page": page_context(run, stage), "metadata": {"name": stage}}
     html, _ = exporter.from_notebook_node(notebook, resources=resources)
-    write_text(run.page(stage), html)
+    write_text(run.page(stage), LINK.sub(r'href="\1.html"', html))
 
 
 def page_context(run: Run, stage: str) -> dict[str, Any]:

@@ -37,7 +37,7 @@ def test_drawings_are_learnt_and_the_rest_is_not_forgotten(digits):
     raw, train, network = digits
     wanted = [drawing(which, (label + 3) % 10) for which, label in enumerate(LABELS)]
     before = [p.clone() for p in network.parameters()]
-    taught = teach(network, versions_of(wanted, 8, 0), train, Lesson(steps=150, learning_rate=0.01), seed=0)
+    taught = teach(network, versions_of(wanted, 8, 0), train, Lesson(steps=150, learning_rate=0.01, share=1.0), seed=0)
     said = predict_logits(taught, np.stack([d.image for d in wanted])).argmax(1)
     assert said.tolist() == [d.label for d in wanted]
     kept, was = (accuracy(predict_logits(n, raw.test_images), raw.test_labels) for n in (taught, network))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
-from functools import wraps
+from functools import partial, wraps
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ from mnistlib.handwriting import describe_drawing, keep_drawing, keep_label
 from mnistlib.predict import Prediction, Predictor
 from mnistlib.rundir import Run
 from mnistlib.sketchpad.look import PAPER, PEN, SIDE, STYLE, WIDTH, show_answer, status
-from mnistlib.sketchpad.parts import COMMANDS, arrange, make_parts
+from mnistlib.sketchpad.parts import arrange, make_parts, tell_browser_again
 from mnistlib.watched import is_headless
 
 EVERY = 0.08
@@ -36,6 +36,7 @@ def shielded(handler: Callable[..., None]) -> Callable[..., None]:
             except RunError as error:
                 pad.say(str(error), "error")
             except Exception as error:  # whatever it was: a pad that dies silently is worse
+                pad.show(None)
                 pad.say(f"{type(error).__name__}: {error}. Your strokes are kept; draw on, or clear.", "error")
 
     return call
@@ -59,7 +60,8 @@ class SketchPad(widgets.VBox):  # type: ignore[misc]
         self.parts = make_parts()
         self.canvas = self.parts.canvas
         acts = (self.save, self.clear, self.undo, self.finish)
-        super().__init__(arrange(self.parts, dict(zip(COMMANDS, acts, strict=True)), self.correct))
+        commands = [partial(self.click, act) for act in acts]
+        super().__init__(arrange(self.parts, commands, lambda label: self.click(partial(self.correct, label))))
         self.add_class("sketchpad")
         self.listen()
         self.recognise()
@@ -104,18 +106,23 @@ class SketchPad(widgets.VBox):  # type: ignore[misc]
             self.recognise()
             self.say(f"{len(self.strokes)} stroke{'s' * (len(self.strokes) > 1)}")
 
+    def click(self, act: Callable[[], None]) -> None:
+        """A button: the keys go on reaching the paper."""
+        act()
+        if not self.closed:
+            self.canvas.focus()
+
     @shielded
     def press(self, key: str, *modifiers: bool) -> None:
         """A key on the canvas."""
         act = {" ": self.save, "c": self.clear, "z": self.undo, "escape": self.finish}.get(key.lower())
-        if act and not any(modifiers):
+        if key.lower() == "tab":  # the canvas would keep it
+            self.parts.buttons[-1 if any(modifiers) else 0].focus()
+        elif act and not any(modifiers):
             act()
 
     def ink(self, points: list[tuple[float, float]]) -> None:
         """Draw the line through the points with a round pen, so that joins are whole; one point alone is a dot."""
-        self.canvas.stroke_style = self.canvas.fill_style = PEN
-        self.canvas.line_width = WIDTH
-        self.canvas.line_cap = self.canvas.line_join = "round"
         if len(points) > 1:
             self.canvas.stroke_lines(points)
         else:
@@ -124,18 +131,26 @@ class SketchPad(widgets.VBox):  # type: ignore[misc]
     @shielded
     def redraw(self) -> None:
         """Paper and all strokes anew: when a browser shows the pad, or a stroke was undone."""
+        tell_browser_again()
         with hold_canvas():
             self.canvas.fill_style = PAPER
             self.canvas.fill_rect(0, 0, 2 * SIDE)
+            self.canvas.stroke_style = self.canvas.fill_style = PEN
+            self.canvas.line_width = WIDTH
+            self.canvas.line_cap = self.canvas.line_join = "round"
             for stroke in self.strokes:
                 self.ink(stroke)
 
     def recognise(self) -> None:
         """Show the answer to what has been drawn so far."""
-        self.answer = self.predictor.strokes(self.strokes) if self.strokes else None
-        for name, value in show_answer(self.answer).items():
-            getattr(self.parts, name).value = value
+        self.show(self.predictor.strokes(self.strokes) if self.strokes else None)
         self.answered_at = time.monotonic()
+
+    def show(self, answer: Prediction | None) -> None:
+        """Digit, bars and picture of an answer; of none, a pad without ink."""
+        self.answer = answer
+        for name, value in show_answer(answer).items():
+            getattr(self.parts, name).value = value
 
     def say(self, text: str, kind: str = "") -> None:
         """What happened last, for people and for those who listen to it."""

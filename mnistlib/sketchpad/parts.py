@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 import ipywidgets as widgets
 from ipycanvas import Canvas
+from ipycanvas import canvas as ipycanvas_module
 
 from mnistlib.sketchpad.look import SIDE, STYLE
 
@@ -33,6 +34,7 @@ class Parts:
     caption: Any
     bars: Any
     status: Any
+    buttons: Sequence[Any]
 
 
 def make_parts() -> Parts:
@@ -40,27 +42,29 @@ def make_parts() -> Parts:
     canvas = Canvas(width=2 * SIDE, height=2 * SIDE, layout={"width": f"{SIDE}px", "height": f"{SIDE}px"})
     saw = widgets.Image(format="png", layout={"width": "84px", "height": "84px"})
     texts = {name: named(widgets.HTML(), name) for name in ("digit", "caption", "bars", "status")}
-    return Parts(named(canvas, "canvas"), named(saw, "saw"), **texts)
+    buttons = [widgets.Button(description=text, tooltip=text) for text in COMMANDS]
+    return Parts(named(canvas, "canvas"), named(saw, "saw"), **texts, buttons=buttons)
 
 
 def arrange(
-    parts: Parts, commands: Mapping[str, Callable[[], None]], correct: Callable[[int], None]
+    parts: Parts, commands: Sequence[Callable[[], None]], correct: Callable[[int], None]
 ) -> list[widgets.Widget]:
     """Canvas and commands to the left; the answer, its bars and the ten digits to click on to the right or below."""
-    pressed = [button(text, act) for text, act in commands.items()]
-    digits = [button(str(n), partial(correct, n), f"it is a {n}") for n in range(10)]
+    digits = [widgets.Button(description=str(n), tooltip=f"it is a {n}") for n in range(10)]
+    acts = [*commands, *(partial(correct, n) for n in range(10))]
+    for pressed, act in zip([*parts.buttons, *digits], acts, strict=True):
+        pressed.on_click(lambda _, act=act: act())
     seen = column("seen", parts.saw, widgets.HTML(SEEN))
     head = box("head", widgets.VBox([parts.digit, parts.caption]), seen)
     bars = box("answer", column("labels", *digits), parts.bars)
-    left = column("left", parts.canvas, box("buttons", *pressed))
+    left = column("left", parts.canvas, parts.status, box("buttons", *parts.buttons))
     right = column("right", head, bars, widgets.HTML(HINT))
-    return [widgets.HTML(STYLE), box("body", left, right), parts.status]
+    return [widgets.HTML(STYLE), box("body", left, right)]
 
 
-def button(text: str, act: Callable[[], None], tooltip: str = "") -> widgets.Button:
-    made = widgets.Button(description=text, tooltip=tooltip or text)
-    made.on_click(lambda _: act())
-    return made
+def tell_browser_again() -> None:
+    """Let the next drawing command say which canvas it is for: a reloaded page has forgotten, ipycanvas has not."""
+    ipycanvas_module._CANVAS_MANAGER._current_canvas = None
 
 
 def box(name: str, *parts: widgets.Widget) -> Any:
