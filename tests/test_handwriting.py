@@ -51,6 +51,12 @@ def test_a_label_reaches_the_regression_set_and_may_change(run):
     assert handwriting.kept_drawings(run)[0].label == 2
 
 
+def test_a_save_that_was_killed_halfway_is_no_drawing(run):
+    folder, _ = keep_drawing(run, drawing())
+    folder.rename(folder.with_name(".abc.part"))
+    assert handwriting.kept_drawings(run) == []
+
+
 def test_the_oldest_comes_first(run):
     for which, day in ((0, "2026-01-03"), (1, "2026-01-01"), (2, "2026-01-02")):
         keep_drawing(run, drawing(which, drawn_at=day))

@@ -1,11 +1,13 @@
 """Framing, held against MNIST itself."""
 
+import itertools
+
 import numpy as np
 import pytest
 from PIL import Image
 
 from mnistlib.data import obtain
-from mnistlib.ink import PEN, SIZE, barycentre, frame, rasterise
+from mnistlib.ink import PEN, SIZE, barycentre, frame, rasterise, thinned
 
 
 @pytest.fixture(scope="module")
@@ -132,3 +134,20 @@ def test_a_million_points_and_huge_coordinates_are_drawn():
     walk = np.cumsum(np.random.default_rng(0).normal(size=(1_000_000, 2)), axis=0)
     assert rasterise([walk]).any()
     assert rasterise([[(-1e308, 0), (1e308, 1e308)]]).any()
+
+
+def test_points_on_the_way_between_others_change_nothing():
+    corners = np.array([[0, 0], [60, 10], [20, 100]], float)
+    dense = np.concatenate([np.linspace(a, b, 150) for a, b in itertools.pairwise(corners)])
+    assert np.abs(rasterise([dense]).astype(int) - rasterise([corners])).max() <= 24
+
+
+def test_a_thinned_path_stays_where_it_was_and_keeps_its_ends_and_corners():
+    angle = np.linspace(0, 2 * np.pi, 400)
+    ring = 60 * np.stack([np.cos(angle), np.sin(angle)], 1)
+    path = np.concatenate([ring, [[0.0, 0.0], [60.0, 0.0], [0.0, 0.0]]])
+    kept = thinned(path)
+    assert len(kept) < len(path) / 4
+    assert all((kept == point).all(1).any() for point in path[[0, -3, -2, -1]])
+    fine = np.concatenate([np.linspace(a, b, 20) for a, b in itertools.pairwise(kept)])
+    assert max(np.hypot(*(fine - point).T).min() for point in path) < 1

@@ -15,6 +15,9 @@ from mnistlib.synthetic import examples
 
 SAME = "text => document.querySelector('.sketchpad-bars').innerText.trim() === text"
 DIFFERENT = SAME.replace("===", "!==")
+INK = """() => { const c = document.querySelector('.sketchpad-canvas canvas, canvas.sketchpad-canvas');
+  return c.getContext('2d').getImageData(0, 0, c.width, c.height).data.filter((v, i) => i % 4 == 0 && v < 100).length
+}"""
 INKED = """at => document.querySelector('.sketchpad-canvas canvas, canvas.sketchpad-canvas')
   .getContext('2d').getImageData(2 * at, 2 * at, 1, 1).data[0] < 100"""
 
@@ -88,7 +91,6 @@ def test_drawn_recognised_saved_and_corrected(page, drawn_in):
         kept_apart = drawn_in.folder / "runs" / "handwriting" / f"{kept.name}.json"
         assert json.loads(kept_apart.read_text())["label"] == number
         keep_screenshot(page, f"pad-{number}")
-        page.locator(lab.CANVAS).focus()
         page.keyboard.press("c")
         lab.wait_status(page, "cleared")
         assert lab.shown(page, "digit") == "?"
@@ -101,10 +103,10 @@ def test_undo_close_and_a_new_pad_after_reloading(page, address):
     empty = lab.shown(page, "bars")
     lab.draw(page, strokes)
     page.wait_for_function(DIFFERENT, arg=empty)
-    page.wait_for_timeout(500)
+    lab.wait_status(page, f"{len(strokes)} stroke")
     answer = lab.shown(page, "bars")
     lab.draw(page, [[[0, 0], [50, 100]]])
-    page.wait_for_function(DIFFERENT, arg=answer)
+    lab.wait_status(page, f"{len(strokes) + 1} strokes")
     page.keyboard.press("z")
     lab.wait_status(page, "undone")
     page.wait_for_function(SAME, arg=answer)
@@ -115,6 +117,28 @@ def test_undo_close_and_a_new_pad_after_reloading(page, address):
     lab.open_pad(page, address)
     lab.draw(page, strokes)
     page.wait_for_function(SAME, arg=answer)
+
+
+def test_a_reloaded_page_shows_the_drawing_and_goes_on(page):
+    page.on("dialog", lambda dialog: dialog.accept())
+    lab.draw(page, [[[0, 0], [60, 10], [20, 100]]])
+    lab.wait_status(page, "1 stroke")
+    page.locator("[data-command='docmanager:save']").first.click()
+    page.wait_for_timeout(2500)
+    page.reload()
+    page.wait_for_selector(lab.CANVAS, timeout=60_000, state="attached")
+    page.wait_for_function(INK)
+    before = page.evaluate(INK)
+    page.locator(lab.CANVAS).scroll_into_view_if_needed()
+    lab.draw(page, [[[0, 100], [100, 0]]])
+    lab.wait_status(page, "2 strokes")
+    page.wait_for_function(f"before => ({INK})() > before", arg=before)
+
+
+def test_tab_leaves_the_paper(page):
+    page.locator(lab.CANVAS).focus()
+    page.keyboard.press("Tab")
+    page.wait_for_function("() => document.activeElement.innerText.startsWith('Save')")
 
 
 def test_it_fits_a_phone_in_notebook_7_and_takes_a_finger(address):

@@ -85,6 +85,16 @@ def test_what_surrounds_the_digit_in_a_photograph_is_left_out(digit, tmp_path, k
     assert np.corrcoef(read_picture(tmp_path / "a.png").ravel(), expected.ravel())[0, 1] > 0.9
 
 
+@pytest.mark.parametrize("side", [60, 100])
+def test_a_small_digit_on_a_large_sheet_is_found(digit, tmp_path, side):
+    sheet = np.full((700, 900), 215, np.uint8)
+    ink = np.asarray(Image.fromarray(digit).resize((side, side), Image.Resampling.BICUBIC)) / 255
+    sheet[300 : 300 + side, 500 : 500 + side] = 215 - 160 * ink
+    noisy = sheet + np.random.default_rng(0).normal(0, 3, sheet.shape)
+    Image.fromarray(np.clip(noisy, 0, 255).astype(np.uint8)).save(tmp_path / "a.png")
+    assert np.corrcoef(read_picture(tmp_path / "a.png").ravel(), frame(digit).ravel())[0, 1] > 0.8
+
+
 def test_large_and_thick_digits_are_not_taken_for_paper(digit, tmp_path):
     for side in (100, 400):
         Image.fromarray(255 - digit).resize((side, side), Image.Resampling.BICUBIC).save(tmp_path / "a.png")
