@@ -48,6 +48,7 @@ class Train(Section):
     hidden: Annotated[int, Field(ge=2, le=4096)]
     dropout: Fraction
     synthetic_ink: Fraction
+    strangers: Fraction
     rotate: Annotated[float, Field(ge=0.0, le=180.0)]
     shear: Fraction
     scale: Fraction
@@ -60,6 +61,7 @@ class Evaluate(Section):
     bins: Annotated[int, Field(ge=2, le=100)]
     mistakes: Annotated[int, Field(ge=1, le=200)]
     accepted_error: Annotated[float, Field(gt=0.0, le=0.5)]
+    strangers: Annotated[int, Field(ge=0, le=10_000)]
 
 
 class Features(Section):
