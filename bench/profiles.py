@@ -14,6 +14,7 @@ from mnistlib.augment import Distortion
 from mnistlib.data import Raw
 from mnistlib.device import pick_device, pick_precision
 from mnistlib.evaluate import predict_logits, softmax
+from mnistlib.exposure import expose
 from mnistlib.model import Architecture, DigitNet, build, count_parameters
 from mnistlib.preprocess import Part, split, statistics
 from mnistlib.synthetic import joined, synthesise
@@ -35,7 +36,8 @@ def train_profile(profile: str, raw: Raw, seed: int, overrides: str = "") -> Tra
     parts = split(raw, p.preprocess.val_fraction, seed, p.preprocess.train_limit)
     network, recipe, device = design(p, parts["train"], raw, seed)
     ink = synthesise(round(p.train.synthetic_ink * len(parts["train"].labels)), raw.classes, seed)
-    train, val = Split.of(*joined(parts["train"], ink), device), Split.of(*parts["val"], device)
+    strange = expose(round(p.train.strangers * len(parts["train"].labels)), raw.classes, seed)
+    train, val = Split.of(*joined(parts["train"], ink, strange), device), Split.of(*parts["val"], device)
     precision = pick_precision(p.train.precision, device)
     began = time.perf_counter()
     network, history = fit(network, train, val, recipe, seed=seed, precision=precision)

@@ -11,18 +11,23 @@ from mnistlib.evaluate import nll, softmax
 from mnistlib.files import RunError, read_json, shown, write_json
 from mnistlib.rundir import Run
 
-FORMAT = 1
+FORMAT = 2
+KEPT = 0.995
+NOT_LIKE_A_DIGIT = "not like a digit"
+NOT_SURE_ENOUGH = "not sure enough"
 
 
 @dataclass(frozen=True)
 class Calibration:
-    """Found on validation data: divide logits by `temperature`; trust an answer from `threshold` on.
+    """Found on validation data: divide logits by `temperature`; trust an answer from both thresholds on.
 
-    `coverage`: share of validation answers so accepted; `accepted_error`: share of errors among them.
+    `threshold`: of the confidence, for digits that could be another digit; `least_likeness`: of what `likeness` finds,
+    for what is no digit. `coverage`: share of validation answers so accepted; `accepted_error`: of errors among them.
     """
 
     temperature: float
     threshold: float
+    least_likeness: float
     coverage: float
     accepted_error: float
 
@@ -39,14 +44,34 @@ class Bin:
 
 
 def calibrate(logits: np.ndarray, labels: np.ndarray, accepted_error: float) -> Calibration:
-    """Temperature and threshold from validation logits N×classes and labels."""
-    temperature = fit_temperature(logits, labels)
-    probabilities = softmax(logits, temperature)
-    confidence, right = probabilities.max(1), probabilities.argmax(1) == labels
-    threshold = fit_threshold(confidence, right, accepted_error)
-    accepted = confidence >= threshold
+    """Temperature and thresholds from validation logits N×classes and labels.
+
+    `KEPT` of all are like a digit; among those the confidence's threshold holds the share of errors down.
+    """
+    temperature, least = fit_temperature(logits, labels), float(np.quantile(likeness(logits), 1 - KEPT))
+    like = likeness(logits) >= least
+    confidence, right = softmax(logits, temperature).max(1), logits.argmax(1) == labels
+    threshold = fit_threshold(confidence[like], right[like], accepted_error)
+    accepted = like & (confidence >= threshold)
     error = float((~right[accepted]).mean()) if accepted.any() else 0.0
-    return Calibration(temperature, threshold, float(accepted.mean()), error)
+    return Calibration(temperature, threshold, least, float(accepted.mean()), error)
+
+
+def likeness(logits: np.ndarray) -> np.ndarray:
+    """How much speaks for any class at all: the largest logit above the mean of all, float64 N, 0 or more.
+
+    Low where no class stands out, as training teaches for what is no digit; high for a digit that could be one of
+    two, which the confidence finds. Logits less their mean, for softmax leaves their common height open.
+    """
+    exact = logits.astype(np.float64)
+    return exact.max(1) - exact.mean(1)
+
+
+def why_not(logits: np.ndarray, found: Calibration) -> np.ndarray:
+    """Why an answer deserves no trust, text N; empty for those that are accepted."""
+    unlike = likeness(logits) < found.least_likeness
+    unsure = softmax(logits, found.temperature).max(1) < found.threshold
+    return np.select([unlike, unsure], [NOT_LIKE_A_DIGIT, NOT_SURE_ENOUGH], "")
 
 
 def fit_temperature(logits: np.ndarray, labels: np.ndarray) -> float:
@@ -107,7 +132,7 @@ def risk_coverage(probabilities: np.ndarray, labels: np.ndarray) -> tuple[np.nda
 def confidence_metrics(logits: np.ndarray, labels: np.ndarray, found: Calibration, bins: int) -> dict[str, Any]:
     """NLL, ECE, coverage and error among the accepted, of the test part, with the validation's temperature."""
     probabilities = softmax(logits, found.temperature)
-    accepted = probabilities.max(1) >= found.threshold
+    accepted = why_not(logits, found) == ""
     wrong = probabilities.argmax(1) != labels
     return {
         "test_nll": nll(logits, labels, found.temperature),

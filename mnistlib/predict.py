@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from mnistlib.calibrate import Calibration, load_calibration
+from mnistlib.calibrate import Calibration, load_calibration, why_not
 from mnistlib.evaluate import predict_logits, softmax
 from mnistlib.files import RunError, file_digest, read_json, shown, write_text
 from mnistlib.folded import FoldedNet
@@ -59,21 +59,14 @@ class Predictor:
         """Recognise uint8 N×28×28 pictures, framed as MNIST. Raises ValueError for anything else."""
         if images.ndim != 3 or images.shape[1:] != (28, 28) or images.dtype != np.uint8:
             raise ValueError(f"expected uint8 N×28×28, found {images.dtype} {images.shape}")
-        probabilities = softmax(predict_logits(self.network, images), self.calibration.temperature)
-        return [self.judge(p, image) for p, image in zip(probabilities, images, strict=True)]
+        logits = predict_logits(self.network, images)
+        probabilities = softmax(logits, self.calibration.temperature)
+        doubts = why_not(logits, self.calibration).tolist()
+        return [answer(*parts) for parts in zip(probabilities, images, doubts, strict=True)]
 
     def strokes(self, drawing: Sequence[Stroke]) -> Prediction:
         """Recognise a drawing: strokes of (x, y), y down, any units. Raises ValueError for what is no drawing."""
         return self.images(rasterise(drawing)[None])[0]
-
-    def judge(self, probabilities: np.ndarray, image: np.ndarray) -> Prediction:
-        """The answer for one picture, accepted or not."""
-        why_not = ""
-        if not image.any():
-            why_not = "no ink"
-        elif probabilities.max() < self.calibration.threshold:
-            why_not = "not sure enough"
-        return Prediction(int(probabilities.argmax()), probabilities, not why_not, image, why_not)
 
     def files(
         self, paths: Iterable[Path], on_progress: Callable[[int, int], None] = lambda done, total: None
@@ -91,6 +84,12 @@ class Predictor:
                 predictions += [unreadable(p, why) if why else p for p, (_, why) in zip(answers, read, strict=True)]
                 on_progress(len(predictions), len(paths))
         return predictions
+
+
+def answer(probabilities: np.ndarray, image: np.ndarray, doubt: str) -> Prediction:
+    """The answer for one picture: accepted when there is ink and no doubt."""
+    reason = doubt if image.any() else "no ink"
+    return Prediction(int(probabilities.argmax()), probabilities, not reason, image, reason)
 
 
 def read_or_reason(path: Path) -> tuple[np.ndarray, str]:

@@ -52,6 +52,7 @@ class Train(Section):
     hidden: Annotated[int, Field(ge=2, le=4096)]
     dropout: Fraction
     synthetic_ink: Fraction
+    strangers: Fraction
     rotate: Annotated[float, Field(ge=0.0, le=180.0)]
     shear: Fraction
     scale: Fraction
@@ -65,6 +66,7 @@ class Evaluate(Section):
     mistakes: Annotated[int, Field(ge=1, le=200)]
     accepted_error: Annotated[float, Field(gt=0.0, le=0.5)]
     corrupted: Annotated[int, Field(ge=0, le=70000)]
+    strangers: Annotated[int, Field(ge=0, le=10_000)]
 
 
 class Features(Section):

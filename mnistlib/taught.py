@@ -15,15 +15,17 @@ import torch
 
 from mnistlib.calibrate import calibrate, save_calibration
 from mnistlib.evaluate import accuracy, predict_logits
+from mnistlib.exposure import expose
 from mnistlib.figures import keep_figure
 from mnistlib.files import RunError, link_or_copy, read_json, shown, write_json, write_text
 from mnistlib.handwriting import Drawing, load_handwriting
 from mnistlib.model import DigitNet, load_model, save_model
 from mnistlib.params import DEFAULT, load_file
 from mnistlib.plots.inference import plot_before_after
-from mnistlib.preprocess import load_part
+from mnistlib.preprocess import load_part, load_statistics
 from mnistlib.report import TEMPLATES, assets
 from mnistlib.rundir import Run
+from mnistlib.synthetic import joined
 from mnistlib.tables import Table
 from mnistlib.teach import Lesson, hold_back, teach, versions_of
 from mnistlib.train import Split
@@ -53,7 +55,9 @@ def make_taught_run(base: Run, seed: int = 0) -> str:
         )
     network, parts = load_model(base), {name: load_part(base, name) for name in ("train", "val", "test")}
     lessons, held = hold_back(drawings)
-    rehearsal = Split.of(*parts["train"], torch.device("cpu"))
+    share, classes = setting(base, "train", "strangers"), load_statistics(base)["classes"]
+    strange = expose(round(share * len(parts["train"].labels)), classes, seed)
+    rehearsal = Split.of(*joined(parts["train"], strange), torch.device("cpu"))
     taught = teach(network, versions_of(lessons, lesson.versions, seed), rehearsal, lesson, seed)
     run = next_run(base)
     scores = {"drawings_taught": len(lessons), "drawings_held_back": len(held), "taught_from": base.name}
@@ -90,7 +94,8 @@ def compare(before: DigitNet, after: DigitNet, held: Sequence[Drawing], test: An
 def keep_taught_run(base: Run, run: Run, taught: DigitNet, val: Any, scores: dict[str, Any]) -> None:
     """Write model and calibration, and what a run needs to be used: its parameters and its data, linked."""
     described = read_json(base.model_json, hint="re-run 03_train")["training"]
-    save_calibration(run, calibrate(predict_logits(taught, val.images), val.labels, accepted_error(base)))
+    allowed = setting(base, "evaluate", "accepted_error")
+    save_calibration(run, calibrate(predict_logits(taught, val.images), val.labels, allowed))
     for folder in (base.params().parent, base.processed):
         for path in folder.glob("*"):
             target = run.folder / path.relative_to(base.folder)
@@ -99,9 +104,9 @@ def keep_taught_run(base: Run, run: Run, taught: DigitNet, val: Any, scores: dic
     save_model(run, taught, described | {name: scores[name] for name in ("taught_from", "drawings_taught")})
 
 
-def accepted_error(base: Run) -> float:
-    """The share of errors that the base run's threshold allows, from its parameters."""
-    return float(load_file(base.params())["evaluate"]["accepted_error"])
+def setting(base: Run, section: str, name: str) -> float:
+    """One of the base run's parameters, a share; 0 where the run is older than the parameter."""
+    return float(load_file(base.params())[section].get(name, 0.0))
 
 
 def before_and_after(scores: dict[str, Any]) -> Table:

@@ -11,6 +11,7 @@ import torch
 from torch.nn import functional as F
 
 from mnistlib.augment import Distortion, distort
+from mnistlib.exposure import soft_targets
 from mnistlib.handwriting import Drawing
 from mnistlib.model import DigitNet
 from mnistlib.optimisers import parameter_groups
@@ -57,7 +58,7 @@ def teach(
         ]
         images, labels = (torch.cat(parts) for parts in zip(*chosen, strict=True))
         logits = taught(distort(images.float().div_(255), lesson.distortion, chance))
-        loss = F.cross_entropy(logits, labels, label_smoothing=0.03)
+        loss = F.cross_entropy(logits, soft_targets(labels, logits.shape[1], 0.03))
         optimiser.zero_grad(set_to_none=True)
         loss.backward()
         optimiser.step()

@@ -14,6 +14,7 @@ from torch.nn import functional as F
 
 from mnistlib.augment import Distortion, distort
 from mnistlib.device import autocast
+from mnistlib.exposure import soft_targets
 from mnistlib.files import RunError, write_json
 from mnistlib.model import DigitNet
 from mnistlib.optimisers import make_optimisers
@@ -58,7 +59,7 @@ class Epoch:
 
 @dataclass(frozen=True)
 class Split:
-    """One part of the data on the training device: images uint8 N×1×28×28, labels int64 N."""
+    """One part of the data on the training device: images uint8 N×1×28×28, labels int64 N, below 0 for no class."""
 
     images: Tensor
     labels: Tensor
@@ -89,7 +90,7 @@ class Trainer:
         bent = distort(images, self.recipe.distortion, self.noise)
         with autocast(images.device, precision):
             logits = self.network(bent)
-        loss = F.cross_entropy(logits.float(), labels, label_smoothing=self.recipe.label_smoothing)
+        loss = F.cross_entropy(logits.float(), soft_targets(labels, logits.shape[1], self.recipe.label_smoothing))
         self.network.zero_grad(set_to_none=True)
         loss.backward()
         for optimiser, schedule in zip(self.optimisers, self.schedules, strict=True):
@@ -173,18 +174,21 @@ def save_history(run: Run, history: list[Epoch]) -> None:
 def run_epoch(
     trainer: Trainer, train: Split, batches: int, precision: str, on_step: Callable[[int, int], None]
 ) -> tuple[float, float]:
-    """One pass in a new order; the last incomplete batch is left to another epoch's order."""
+    """One pass in a new order: mean loss, and accuracy among what has a class.
+
+    The last incomplete batch is left to another epoch's order.
+    """
     size, steps = trainer.recipe.batch_size, trainer.recipe.epochs * batches
     order = torch.randperm(len(train.labels), generator=trainer.order).to(train.labels.device)
     trainer.network.train()
-    losses, right, seen = [], [], 0
+    losses, right = [], []
     for chosen in order.split(size)[:batches]:
         images = train.images[chosen].float().div_(255)
         loss, correct = trainer.train_step(images, train.labels[chosen], precision)
         losses.append(loss)
         right.append(correct)
-        seen += len(chosen)
         on_step(trainer.step, steps)
+    seen = int((train.labels[order[: size * batches]] >= 0).sum())
     return float(torch.stack(losses).mean()), float(torch.stack(right).sum()) / seen
 
 

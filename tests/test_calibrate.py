@@ -49,9 +49,35 @@ def test_accepted_errors_stay_below_what_is_allowed():
     logits, labels = world(1.0)
     found = cal.calibrate(logits, labels, 0.02)
     assert found.accepted_error <= 0.02
-    accepted = softmax(logits, found.temperature).max(1) >= found.threshold
+    accepted = (softmax(logits, found.temperature).max(1) >= found.threshold) & (
+        cal.likeness(logits) >= found.least_likeness
+    )
     assert found.coverage == pytest.approx(accepted.mean())
     assert 0.05 < found.coverage < 1
+
+
+def test_likeness_by_hand_is_high_between_two_classes_and_low_where_none_stands_out():
+    between, none = [6.0, 6.0, 0.0, 0.0], [1.0, 0.9, 0.9, 0.8]
+    assert cal.likeness(np.array([between, none])).tolist() == pytest.approx([3.0, 0.1])
+    assert cal.likeness(np.array([between]) + 100) == pytest.approx([3.0])
+
+
+def test_nearly_all_of_validation_is_like_a_digit():
+    logits, labels = world(1.0)
+    least = cal.calibrate(logits, labels, 0.02).least_likeness
+    assert (cal.likeness(logits) >= least).mean() == pytest.approx(0.995, abs=1e-4)
+
+
+def test_the_reason_is_the_threshold_that_was_missed():
+    logits = np.array([[9.0, 0, 0, 0], [9.0, 9.0, 0, 0], [1.0, 0, 0, 0]])
+    reasons = cal.why_not(logits, cal.Calibration(1.0, 0.9, 2.0, 1.0, 0.0))
+    assert reasons.tolist() == ["", "not sure enough", "not like a digit"]
+
+
+def test_the_share_accepted_of_the_test_part_needs_both_thresholds():
+    logits, labels = world(1.0)
+    for found in (cal.Calibration(1.0, 1.1, 0.0, 1.0, 0.0), cal.Calibration(1.0, 0.0, 1e9, 1.0, 0.0)):
+        assert cal.confidence_metrics(logits, labels, found, 15)["test_coverage"] == 0
 
 
 def test_risk_coverage_by_hand():
@@ -62,7 +88,7 @@ def test_risk_coverage_by_hand():
 
 def test_it_is_kept_and_another_version_is_refused(tmp_path, monkeypatch):
     monkeypatch.setattr(rundir, "RUNS", tmp_path)
-    run, found = Run("r"), cal.Calibration(1.2, 0.8, 0.95, 0.001)
+    run, found = Run("r"), cal.Calibration(1.2, 0.8, 5.0, 0.95, 0.001)
     cal.save_calibration(run, found)
     assert cal.load_calibration(run) == found
     run.calibration_json.write_text('{"format": 0}')

@@ -147,7 +147,7 @@ def predictor(tmp_path, monkeypatch) -> Predictor:
     monkeypatch.setattr(rundir, "RUNS", tmp_path / "runs")
     run = Run("r")
     save_model(run, build(Architecture((4, 8, 16), 32), 0), {"dataset": "mnist"})
-    save_calibration(run, Calibration(1.0, 0.0, 1.0, 0.0))
+    save_calibration(run, Calibration(1.0, 0.0, 0.0, 1.0, 0.0))
     return load_predictor("r")
 
 
@@ -178,11 +178,17 @@ def test_images_files_and_network_agree(predictor, tmp_path):
 
 
 def test_below_the_threshold_nothing_is_accepted(predictor, digit):
-    strict = Predictor(predictor.network, Calibration(1.0, 1.0, 0.0, 0.0), "r", "")
+    strict = Predictor(predictor.network, Calibration(1.0, 1.0, 0.0, 0.0, 0.0), "r", "")
     answer = strict.images(digit[None])[0]
     assert not answer.accepted
     assert answer.why_not == "not sure enough"
     assert answer.digit == answer.probabilities.argmax()
+
+
+def test_what_is_not_like_a_digit_is_not_accepted_however_sure(predictor, digit):
+    strict = Predictor(predictor.network, Calibration(1.0, 0.0, 1e9, 0.0, 0.0), "r", "")
+    answer = strict.images(digit[None])[0]
+    assert (answer.accepted, answer.why_not) == (False, "not like a digit")
 
 
 def test_no_ink_is_never_accepted(predictor):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -11,6 +11,7 @@ from mnistlib.calibrate import Bin
 from mnistlib.evaluate import Mistake
 from mnistlib.plots import BLUE, GREY, RED, new_figure, picture_grid, tidy
 from mnistlib.plots.data import show
+from mnistlib.predict import Prediction
 
 
 def plot_confusion(matrix: np.ndarray, classes: Sequence[str]) -> Figure:
@@ -69,4 +70,15 @@ def plot_mistakes(mistakes: Sequence[Mistake], classes: Sequence[str]) -> Figure
     figure, grid = picture_grid(max(1, len(mistakes)), columns=8, cell=1.05, title=0.35)
     for axes, m in zip(grid, mistakes, strict=False):
         show(axes, m.image, f"{classes[m.label]} taken for {classes[m.prediction]}\n{m.confidence:.0%}")
+    return figure
+
+
+def plot_strangers(answers: Mapping[str, Sequence[Prediction]], each: int = 12) -> Figure:
+    """The first pictures of each kind, a row of `each`; above those accepted the digit that they passed for, red."""
+    figure, grid = picture_grid(max(1, each * len(answers)), columns=each, cell=0.75, title=0.15)
+    for row, (kind, given) in enumerate(answers.items()):
+        for column, answer in enumerate(given[:each]):
+            axes = grid[row * each + column]
+            show(axes, answer.image, str(answer.digit) if answer.accepted else "", RED)
+        grid[row * each].set_title(kind, loc="left", fontsize=8)  # type: ignore[attr-defined]
     return figure

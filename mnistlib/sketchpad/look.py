@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from mnistlib.calibrate import NOT_LIKE_A_DIGIT
 from mnistlib.handwriting import to_png
 from mnistlib.predict import Prediction
 
@@ -31,6 +32,8 @@ def caption(answer: Prediction | None) -> str:
         return "no ink yet"
     if answer.accepted:
         return f"{answer.confidence:.1%} sure"
+    if answer.why_not == NOT_LIKE_A_DIGIT:
+        return "this is not a digit"
     return f"not a clear digit; perhaps {answer.digit}" if answer.image.any() else escape(answer.why_not)
 
 
