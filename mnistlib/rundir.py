@@ -35,8 +35,7 @@ class Stage:
         return ROOT / "notebooks" / f"{self.name}.ipynb"
 
 
-PROCESSED = tuple(f"data/processed/{name}" for name in ("{}_images.npy", "{}_labels.npy"))
-SPLITS = tuple(pattern.format(part) for part in ("train", "val", "test") for pattern in PROCESSED)
+SPLITS = tuple(f"data/processed/{p}_{kind}.npy" for p in ("train", "val", "test") for kind in ("images", "labels"))
 STAGES = (
     Stage("01_data", "data", (), ("data/raw.json", "reports/data_validation.json"), ("data/raw.json",)),
     Stage(

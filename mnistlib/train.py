@@ -131,9 +131,8 @@ def fit(
 ) -> tuple[DigitNet, list[Epoch]]:
     """Train, and return the averaged network of the last step with one row per epoch.
 
-    The rule for the weights: always the last ones. Validation is watched, never chosen by.
-    `on_step(step, steps)` is called after each batch, `on_epoch` after each validation.
-    Raises RunError when the loss stops being a number.
+    The rule for the weights: always the last ones. Validation is watched, never chosen by. `on_step(step, steps)` is
+    called after each batch, `on_epoch` after each validation. Raises RunError when the loss stops being a number.
     """
     per_epoch = max(1, len(train.labels) // recipe.batch_size)
     history: list[Epoch] = []
