@@ -8,6 +8,10 @@ override RUN := $(value RUN)
 override SET := $(value SET)
 override INPUT := $(value INPUT)
 override PYTHON := $(value PYTHON)
+ifdef MNIST_DIR
+override MNIST_DIR := $(value MNIST_DIR)
+export MNIST_DIR
+endif
 export PARAMS RUN SET INPUT PYTHON
 MAKEFLAGS += --no-print-directory
 .DELETE_ON_ERROR:
@@ -40,6 +44,7 @@ help:
 ## evaluate: up to stage 04
 ## features: up to stage 05
 ## infer: up to stage 06; INPUT=folder-or-files recognises your own pictures
+.NOTPARALLEL:
 .PHONY: all $(GOALS)
 all $(GOALS):
 	@+$(FIND); GOAL=$@ MAKE_COMMAND=$(firstword $(MAKE)) exec "$$python" -m mnistlib.resolve
@@ -90,15 +95,15 @@ LOOK := $(wildcard mnistlib/templates/* mnistlib/templates/page/*)
 $(STAGES:%=$(R)/status/%.handed-on): $(R)/status/%.handed-on: $(R)/notebooks/%.ipynb ;
 
 $(NOTEBOOKS): $(R)/notebooks/%.ipynb: $(R)/params/%.yaml
-	@"$$PYTHON" -m mnistlib.execute $* --run $(RUN)
+	@exec "$$PYTHON" -m mnistlib.execute $* --run $(RUN)
 $(R)/notebooks/02_preprocess.ipynb: $(R)/status/01_data.handed-on
 $(R)/notebooks/03_train.ipynb: $(R)/status/02_preprocess.handed-on
 $(R)/notebooks/04_evaluate.ipynb: $(R)/status/02_preprocess.handed-on $(R)/status/03_train.handed-on
 $(R)/notebooks/05_features.ipynb: $(R)/status/02_preprocess.handed-on $(R)/status/03_train.handed-on
 $(R)/notebooks/06_infer.ipynb: $(R)/status/03_train.handed-on $(R)/status/04_evaluate.handed-on
 
-# The runner has just written the page of a stage that it executed; only a new look needs more.
-$(PAGES): $(R)/reports/%.html: $(R)/notebooks/%.ipynb $(LOOK)
+# The runner has just written the page of a stage that it executed; only a new look, or other parameters to tell, need more.
+$(PAGES): $(R)/reports/%.html: $(R)/notebooks/%.ipynb $(R)/params/params.yaml $(LOOK)
 	@for from in $^; do [ $@ -nt $$from ] || exec "$$PYTHON" -m mnistlib.report page $* --run $(RUN); done
 
 UP_TO_data := 01_data
@@ -111,7 +116,7 @@ UP_TO_all := $(STAGES)
 GOAL := $(firstword $(MAKECMDGOALS))
 
 $(R)/reports/index.html: $(UP_TO_$(GOAL):%=$(R)/reports/%.html)
-	@"$$PYTHON" -m mnistlib.report index --run $(RUN)
+	@exec "$$PYTHON" -m mnistlib.report index --run $(RUN)
 
 .PHONY: all $(GOALS)
 all $(GOALS): $(R)/reports/index.html

@@ -10,7 +10,8 @@ import sys
 import time
 
 from mnistlib.files import ROOT, shown
-from mnistlib.rundir import STAGE, Run
+from mnistlib.rundir import Run
+from mnistlib.stages import STAGE
 from mnistlib.status import read_status
 from mnistlib.tables import Table
 

@@ -73,6 +73,7 @@ def obtain(
     except UnreachableError:
         if source == "download":
             raise
+        check_present(dataset, kept)
         return embedded(fallback=True)
     return read_folder(dataset, "download", kept)
 
@@ -123,11 +124,23 @@ def read_folder(dataset: str, source: str, folder: Path) -> Raw:
     return Raw(dataset, source, False, str(folder), [row for _, row in parts], *arrays)
 
 
+def check_present(dataset: str, folder: Path) -> None:
+    """Raises RunError for a file that is there and wrong: nothing stands in for it silently."""
+    for position, name in enumerate(FILES):
+        path = locate(folder, name)
+        if path is not None:
+            read_file(path, DATASETS[dataset], position)
+
+
 def read_file(path: Path, dataset: Dataset, position: int) -> tuple[np.ndarray, dict[str, Any]]:
     """One checked file and its row of provenance. Raises RunError when the checksum is another."""
     if not path.is_file():
         raise RunError(f"{shown(path)} is not a file: put the dataset's file in its place")
-    content = idx.unpack(path)
+    try:
+        content = idx.unpack(path)
+    except RunError as error:
+        expected, found = dataset.md5[position], file_digest(path, "md5")
+        raise RunError(f"{error}\n  expected MD5 of the .gz {expected}\n  found    MD5 {found}") from error
     if dataset.sha256:
         kind, expected, found = "SHA-256 unpacked", dataset.sha256[position], bytes_digest(content)
     else:

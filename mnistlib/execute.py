@@ -11,13 +11,16 @@ import logging
 import signal
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from mnistlib.describe import code_version
 from mnistlib.files import RunError, shown
 from mnistlib.kernel import EarlyKernel
 from mnistlib.log import log_to, logger
-from mnistlib.rundir import STAGE, Run, Stage, make_writable
+from mnistlib.rundir import Run, make_writable
+from mnistlib.stages import STAGE, Stage
 from mnistlib.status import DIED, FAILED, INTERRUPTED, OK, TIMED_OUT, Status, hand_on, write_status
 
 EXIT = {OK: 0, FAILED: 1, TIMED_OUT: 124, DIED: 137, INTERRUPTED: 130}
@@ -82,6 +85,7 @@ def execute(run: Run, stage: Stage, parameters: dict[str, Any], limits: Any) -> 
         kernel.close()
     seconds = phases(work)
     status = Status(stage.name, verdict, seconds=seconds, peak_memory_bytes=peak_memory(), error=error, cell=cell)
+    status = replace(status, code=code_version())
     return finish(run, stage, work, status, code or EXIT[verdict])
 
 

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import base64
-from pathlib import Path
 from typing import Any
 
 import jinja2
 
-from mnistlib.describe import code_version, describe_run, describe_stage, headline_facts, metric_rows
+from mnistlib.describe import describe_run, describe_stage, headline_facts, metric_rows
 from mnistlib.files import shown, write_json, write_text
 from mnistlib.report import TEMPLATES, assets
-from mnistlib.rundir import STAGE, Run
+from mnistlib.rundir import Run
+from mnistlib.stages import STAGE
 from mnistlib.status import merged_metrics, read_status
 
 KEY_FIGURES = (
@@ -23,7 +23,7 @@ KEY_FIGURES = (
     ("pad", "What people draw", "Strokes, what the network saw of them, and what it says."),
     ("what_the_model_saw", "What it was given", "Pictures as the network saw them, with its answers."),
 )
-WIDE = {"mistakes", "what_the_model_saw"}
+WIDE = {"learning_curves", "mistakes", "pad", "what_the_model_saw"}
 TOLD = {
     "01_data": "Where the data came from, and whether it is what it claims to be",
     "02_preprocess": "Normalise, reshape, encode, split",
@@ -50,18 +50,13 @@ def write_index(run: Run) -> None:
             "headline": headline_facts(run),
             "metrics": metric_rows(metrics),
             "figures": key_figures(run),
-            "code": code_version(),
+            "code": ", ".join(sorted({read_status(run, s).code for s in STAGE} - {""})),
             "finished": max((read_status(run, s).finished for s in STAGE), default=""),
             "total": f"{sum(read_status(run, s).total_seconds for s in STAGE):.0f}",
         }
     )
     write_text(run.index, page)
-    write_text(headline_file(run), headline_text(run))
-
-
-def headline_file(run: Run) -> Path:
-    """What make prints at the end."""
-    return run.folder / "status" / "headline.txt"
+    write_text(run.headline, headline_text(run))
 
 
 def headline_text(run: Run) -> str:

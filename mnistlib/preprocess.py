@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from mnistlib.data import Raw
+from mnistlib.data import FALLBACK, Raw
 from mnistlib.files import RunError, file_digest, read_json, shown, whole, write_json
 from mnistlib.rundir import Run
 
@@ -79,6 +79,12 @@ def save_parts(run: Run, parts: dict[str, Part], raw: Raw) -> dict[str, Any]:
 def load_statistics(run: Run) -> dict[str, Any]:
     """What 02_preprocess wrote about the data. Raises RunError when it has not run."""
     return read_json(statistics_path(run), hint="run 02_preprocess first")
+
+
+def data_line(run: Run) -> str:
+    """The dataset in a few words; where another stands in for it, words that nobody can miss."""
+    known = load_statistics(run)
+    return FALLBACK if known["fallback"] else f"data: {known['title']}"
 
 
 def load_part(run: Run, name: str) -> Part:

@@ -12,8 +12,10 @@ from typing import Any
 
 from mnistlib.describe import describe_run, describe_stage
 from mnistlib.files import shown, write_text
-from mnistlib.rundir import STAGE, Run
+from mnistlib.rundir import Run
+from mnistlib.stages import STAGE
 
+BANNER = "papermill-error-cell-tag"  # the frame says it better
 LINK = re.compile(r'href="(\d\d_\w+)\.ipynb"')
 TEMPLATES = Path(__file__).parent / "templates"
 
@@ -44,6 +46,7 @@ def write_page(run: Run, stage: str) -> None:
 
     executed, failed = run.notebook(stage), run.failed_notebook(stage)
     notebook = nbformat.read(executed if executed.is_file() else failed, as_version=4)
+    notebook.cells = [cell for cell in notebook.cells if BANNER not in cell.metadata.get("tags", [])]
     exporter = HTMLExporter(
         extra_template_basedirs=[str(TEMPLATES)],
         template_name="page",

@@ -15,8 +15,9 @@ import yaml
 
 from mnistlib import params, source
 from mnistlib.files import RunError, bytes_digest, read_json, write_text
-from mnistlib.rundir import STAGES, Run, Stage, make_writable
+from mnistlib.rundir import Run, make_writable
 from mnistlib.schema import Params
+from mnistlib.stages import STAGES, Stage
 
 
 def main() -> None:
@@ -48,25 +49,38 @@ def infer_alone(run: Run, resolved: Params, goal: str) -> None:
 
 
 def choose(profile: str, run_name: str, overrides: str, given_input: str) -> tuple[Run, Params]:
-    """The run and its parameters. Raises RunError.
+    """The run and its parameters. Raises RunError; INPUT, when given, is looked at before anything is written.
 
-    A run that exists, named without profile or overrides, keeps the parameters that it was made with.
+    A run that exists, named without a profile, keeps the parameters that it was made with, overrides laid over them.
     """
-    if run_name and not profile and not overrides and Run(run_name).params().is_file():
+    if given_input:
+        named_pictures(given_input)
+    if run_name and not profile and Run(run_name).params().is_file():
         kept = params.load_file(Run(run_name).params())
         whole = params.overlay(params.load_file(params.profile_path(params.DEFAULT)), kept)
-        resolved = params.check(whole, f"RUN={run_name}")
+        resolved = params.check(params.overlay(whole, params.parse_overrides(overrides)), f"RUN={run_name}")
     else:
         resolved = params.load(profile or params.DEFAULT, overrides)
     run = Run(run_name or Path(profile or params.DEFAULT).name.removesuffix(".yaml"))
-    if given_input:
-        resolved = resolved.model_copy(update={"infer": resolved.infer.model_copy(update={"input": given_input})})
-    return run, resolved
+    chosen = given_input or (resolved.infer.input if "infer.input" in overrides else kept_input(run))
+    infer = resolved.infer.model_copy(update={"input": chosen})
+    return run, resolved.model_copy(update={"infer": infer})
+
+
+def kept_input(run: Run) -> str:
+    """The pictures that the run recognised last, as long as they are there: a second make leaves their answers be."""
+    try:
+        text = str(params.load_file(run.params())["infer"]["input"])
+        return text if text and named_pictures(text) else ""
+    except (RunError, KeyError, TypeError):
+        return ""
 
 
 def resolve(run: Run, resolved: Params) -> None:
     """Write the run's parameter files where they differ; make those of stale stages newer."""
     write_if_changed(run, "params", resolved.model_dump())
+    if not (run.all_metrics.is_file() and run.headline.is_file()):
+        run.index.unlink(missing_ok=True)
     for stage in STAGES:
         changed = write_if_changed(run, stage.name, fingerprint(run, stage, resolved))
         if not changed and is_stale(run, stage, resolved):
@@ -85,11 +99,16 @@ def fingerprint(run: Run, stage: Stage, resolved: Params) -> dict[str, Any]:
     return described
 
 
+def named_pictures(text: str) -> list[Path]:
+    """The pictures that INPUT names. Raises RunError when there are none."""
+    from mnistlib.pictures import find_pictures  # only who gives pictures waits for what reads them
+
+    return find_pictures(text)
+
+
 def input_digest(text: str) -> str:
     """Hash of names, sizes and times of the pictures in INPUT. Raises RunError when there are none."""
-    from mnistlib.pictures import find_pictures
-
-    stats = [(str(path), path.stat()) for path in find_pictures(text)]
+    stats = [(str(path), path.stat()) for path in named_pictures(text)]
     return bytes_digest(repr([(name, s.st_size, s.st_mtime_ns) for name, s in stats]).encode())
 
 
@@ -97,7 +116,7 @@ def is_stale(run: Run, stage: Stage, resolved: Params) -> bool:
     """Whether an executed stage must run again for what lies around it: files lost, better data found."""
     if not run.notebook(stage.name).is_file():
         return False
-    if run.missing(stage.name):
+    if run.missing(stage.name) or not run.handed_on(stage.name).is_file():
         return True
     if stage.section != "data":
         return False

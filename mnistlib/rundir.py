@@ -9,75 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from mnistlib.files import ROOT, RunError, read_json, shown, write_json
+from mnistlib.stages import FIGURES, MODEL_FILE, STAGE
 
 RUNS = ROOT / "runs"
 RAW = RUNS / "data" / "raw"
 HANDWRITING = RUNS / "handwriting"
 TAKEN = {"data", "handwriting", "compare", "bench", "sweeps", "index.html"}
-MODEL_FILE = "pytorch_mnist_model.pth"
-
-
-@dataclass(frozen=True)
-class Stage:
-    """A numbered notebook: its section of the parameters, the stages it reads from, what it leaves.
-
-    `leaves` are patterns under the run's folder; `hands_on` those of them that later stages read.
-    """
-
-    name: str
-    section: str
-    needs: tuple[str, ...]
-    leaves: tuple[str, ...]
-    hands_on: tuple[str, ...] = ()
-
-    @property
-    def notebook(self) -> Path:
-        return ROOT / "notebooks" / f"{self.name}.ipynb"
-
-
-SPLITS = tuple(f"data/processed/{p}_{kind}.npy" for p in ("train", "val", "test") for kind in ("images", "labels"))
-STAGES = (
-    Stage("01_data", "data", (), ("data/raw.json", "reports/data_validation.json"), ("data/raw.json",)),
-    Stage(
-        "02_preprocess",
-        "preprocess",
-        ("01_data",),
-        (*SPLITS, "data/processed/statistics.json"),
-        ("data/processed/statistics.json",),
-    ),
-    Stage(
-        "03_train",
-        "train",
-        ("02_preprocess",),
-        (f"models/{MODEL_FILE}", "models/model.json", "models/history.json"),
-        (f"models/{MODEL_FILE}",),
-    ),
-    Stage(
-        "04_evaluate",
-        "evaluate",
-        ("02_preprocess", "03_train"),
-        (
-            "models/calibration.json",
-            "reports/test_predictions.npz",
-            "reports/figures/confusion_matrix.png",
-            "reports/figures/mistakes.png",
-        ),
-        ("models/calibration.json",),
-    ),
-    Stage(
-        "05_features",
-        "features",
-        ("02_preprocess", "03_train"),
-        ("reports/embeddings/embeddings.npz", "reports/figures/tsne_plot.png", "reports/figures/pca_plot.png"),
-    ),
-    Stage(
-        "06_infer",
-        "infer",
-        ("03_train", "04_evaluate"),
-        ("data/inference/predictions.csv", "reports/figures/pad.png", "reports/figures/what_the_model_saw.png"),
-    ),
-)
-STAGE = {stage.name: stage for stage in STAGES}
 
 
 def check_run_name(name: str) -> str:
@@ -185,6 +122,11 @@ class Run:
     def index(self) -> Path:
         return self.folder / "reports" / "index.html"
 
+    @property
+    def headline(self) -> Path:
+        """What make prints at the end."""
+        return self.folder / "status" / "headline.txt"
+
     def figure(self, name: str) -> Path:
         return self.folder / "reports" / "figures" / f"{name}.png"
 
@@ -199,7 +141,8 @@ class Run:
 
     def missing(self, stage: str) -> list[str]:
         """Which of the files a stage leaves are not there."""
-        needed = (*STAGE[stage].leaves, f"metrics/{stage}.json")
+        figures = (f"reports/figures/{name}.png" for name in FIGURES[stage])
+        needed = (*STAGE[stage].leaves, *figures, f"metrics/{stage}.json")
         return [name for name in needed if not (self.folder / name).is_file()]
 
 

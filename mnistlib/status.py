@@ -7,7 +7,8 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from mnistlib.files import RunError, bytes_digest, file_digest, read_json, write_json, write_text
-from mnistlib.rundir import STAGE, Run
+from mnistlib.rundir import Run
+from mnistlib.stages import STAGE
 
 OK, FAILED, DIED, TIMED_OUT, INTERRUPTED = "ok", "failed", "died", "timed out", "interrupted"
 NOT_RUN = "not run"
@@ -15,7 +16,8 @@ NOT_RUN = "not run"
 
 @dataclass(frozen=True)
 class Status:
-    """A stage's verdict; `seconds` by phase (start, imports, work, page); `error` in words with its cell."""
+    """A stage's verdict; `seconds` by phase (start, imports, work, page); `error` in words with its cell;
+    `code` the git commit that ran it, and whether files differed."""
 
     stage: str
     verdict: str
@@ -24,6 +26,7 @@ class Status:
     peak_memory_bytes: int = 0
     error: str = ""
     cell: int = 0
+    code: str = ""
 
     @property
     def total_seconds(self) -> float:

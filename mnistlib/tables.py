@@ -18,14 +18,14 @@ class Table:
 
     def _repr_html_(self) -> str:
         if not self.rows:
-            return "<p>nothing</p>"
+            return "<p>nothing yet</p>"
         head = "".join(f"<th>{escape(str(name))}</th>" for name in self.rows[0])
         body = "".join(f"<tr>{''.join(html_cell(v) for v in row.values())}</tr>" for row in self.rows)
         return f'<div class="table"><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
 
     def __repr__(self) -> str:
         if not self.rows:
-            return "nothing"
+            return "nothing yet"
         lines = [list(map(str, self.rows[0])), *([as_text(v) for v in row.values()] for row in self.rows)]
         widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
         return "\n".join("  ".join(t.ljust(w) for t, w in zip(line, widths, strict=True)).rstrip() for line in lines)

@@ -93,8 +93,10 @@ class Trainer:
         loss = F.cross_entropy(logits.float(), soft_targets(labels, logits.shape[1], self.recipe.label_smoothing))
         self.network.zero_grad(set_to_none=True)
         loss.backward()
-        for optimiser, schedule in zip(self.optimisers, self.schedules, strict=True):
-            optimiser.step()
+        with autocast(images.device, precision):  # Muon's products too
+            for optimiser in self.optimisers:
+                optimiser.step()
+        for schedule in self.schedules:
             schedule.step()
         self.step += 1
         self.update_average()

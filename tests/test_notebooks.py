@@ -8,8 +8,8 @@ import nbformat
 import pytest
 
 from mnistlib import params, source
-from mnistlib.rundir import STAGES
 from mnistlib.schema import Params
+from mnistlib.stages import STAGES
 
 TAGS = {"parameters", "setup", "hide-input", "interactive"}
 NAMES = [stage.name for stage in STAGES]

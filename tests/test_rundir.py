@@ -3,7 +3,8 @@
 import pytest
 
 from mnistlib.files import RunError
-from mnistlib.rundir import STAGES, Run
+from mnistlib.rundir import Run
+from mnistlib.stages import STAGES
 
 
 @pytest.mark.parametrize(

@@ -204,8 +204,9 @@ def test_events_from_several_threads_keep_their_strokes(pad):
     assert len(pad.strokes) == 8
 
 
-def test_where_nobody_watches_there_is_no_widget(pad):
-    assert isinstance(open_pad(pad.predictor, Run("r")), str)
+def test_where_nobody_watches_there_is_no_widget(pad, capsys):
+    assert open_pad(pad.predictor, Run("r")) is None
+    assert "make lab" in capsys.readouterr().out
 
 
 def test_a_damaged_drawing_is_named(pad):

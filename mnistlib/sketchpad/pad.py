@@ -207,8 +207,9 @@ class SketchPad(widgets.VBox):  # type: ignore[misc]
         self.children = [widgets.HTML(STYLE), self.parts.status]
 
 
-def open_pad(predictor: Predictor, run: Run) -> SketchPad | str:
+def open_pad(predictor: Predictor, run: Run) -> SketchPad | None:
     """A pad for a person at the screen; where nobody watches, a word on where it opens."""
     if is_headless():
-        return "The pad opens where somebody can draw: run this notebook in JupyterLab (make lab)."
+        print("The pad opens where somebody can draw: run this notebook in JupyterLab (make lab).")
+        return None
     return SketchPad(predictor, run)

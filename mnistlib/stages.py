@@ -1,0 +1,79 @@
+"""The six stages: what each notebook reads from, and what it leaves in a run."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from mnistlib.files import ROOT
+
+MODEL_FILE = "pytorch_mnist_model.pth"
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A numbered notebook: its section of the parameters, the stages it reads from, what it leaves.
+
+    `leaves` are patterns under the run's folder; `hands_on` those of them that later stages read.
+    """
+
+    name: str
+    section: str
+    needs: tuple[str, ...]
+    leaves: tuple[str, ...]
+    hands_on: tuple[str, ...] = ()
+
+    @property
+    def notebook(self) -> Path:
+        return ROOT / "notebooks" / f"{self.name}.ipynb"
+
+
+SPLITS = tuple(f"data/processed/{p}_{kind}.npy" for p in ("train", "val", "test") for kind in ("images", "labels"))
+STAGES = (
+    Stage("01_data", "data", (), ("data/raw.json", "reports/data_validation.json"), ("data/raw.json",)),
+    Stage(
+        "02_preprocess",
+        "preprocess",
+        ("01_data",),
+        (*SPLITS, "data/processed/statistics.json"),
+        ("data/processed/statistics.json",),
+    ),
+    Stage(
+        "03_train",
+        "train",
+        ("02_preprocess",),
+        (f"models/{MODEL_FILE}", "models/model.json", "models/history.json"),
+        (f"models/{MODEL_FILE}",),
+    ),
+    Stage(
+        "04_evaluate",
+        "evaluate",
+        ("02_preprocess", "03_train"),
+        (
+            "models/calibration.json",
+            "reports/test_predictions.npz",
+        ),
+        ("models/calibration.json",),
+    ),
+    Stage(
+        "05_features",
+        "features",
+        ("02_preprocess", "03_train"),
+        ("reports/embeddings/embeddings.npz",),
+    ),
+    Stage(
+        "06_infer",
+        "infer",
+        ("03_train", "04_evaluate"),
+        ("data/inference/predictions.csv",),
+    ),
+)
+FIGURES = {
+    "01_data": ("samples", "class_balance", "class_means"),
+    "02_preprocess": ("split_balance", "pixel_histogram"),
+    "03_train": ("distortions", "learning_curves"),
+    "04_evaluate": ("confusion_matrix", "mistakes", "reliability", "risk_coverage"),
+    "05_features": ("tsne_plot", "pca_plot"),
+    "06_infer": ("pad", "what_the_model_saw"),
+}
+STAGE = {stage.name: stage for stage in STAGES}
