@@ -101,7 +101,7 @@ def load_array(path: Path, hashes: dict[str, str]) -> np.ndarray:
     if not path.is_file():
         raise RunError(f"{shown(path)} is missing: run 02_preprocess again")
     if file_digest(path) != hashes.get(path.name):
-        raise RunError(f"{shown(path)} is not what 02_preprocess wrote: run 02_preprocess again")
+        raise RunError(f"{shown(path)} is not what 02_preprocess wrote: delete it, and make runs 02_preprocess again")
     array: np.ndarray = np.load(path, mmap_mode="r", allow_pickle=False)
     return array
 
