@@ -171,11 +171,8 @@ def load_model(run: Run) -> DigitNet:
     weights = run.weights.read_bytes()
     found, expected = bytes_digest(weights), described["weights_sha256"]
     if found != expected:
-        raise RunError(
-        raise RunError(
-            f"{shown(run.weights)} is damaged: SHA-256 {found}, model.json says {expected}: delete it to re-run 03_train"
-        )
-        )
+        text = f"{shown(run.weights)} is damaged: SHA-256 {found}, model.json says {expected}"
+        raise RunError(f"{text}: delete it to re-run 03_train")
     parts: dict[str, Any] = described["architecture"]
     lists: dict[str, Any] = {name: tuple(value) for name, value in parts.items() if isinstance(value, list)}
     network = build(Architecture(**parts | lists), seed=0)
