@@ -18,12 +18,16 @@ KEY_FIGURES = (
     ("confusion_matrix", "Where it errs", "Rows: what the digit is; columns: what it was recognised as."),
     ("tsne_plot", "What it has learnt", "Embeddings of test digits by t-SNE; ringed ones were mistaken."),
     ("reliability", "How far to trust it", "Accuracy against confidence; on the line is perfect."),
+    (
+        "pad",
+        "What people draw",
+        "Strokes, what the network saw of them, and what it says; copybook forms until somebody draws.",
+    ),
     ("learning_curves", "How it learnt", "Loss and errors by epoch."),
     ("mistakes", "The surest mistakes", "What each is, what it was taken for, how surely."),
-    ("pad", "What people draw", "Strokes, what the network saw of them, and what it says."),
     ("what_the_model_saw", "What it was given", "Pictures as the network saw them, with its answers."),
 )
-WIDE = {"learning_curves", "mistakes", "pad", "what_the_model_saw"}
+WIDE = {"learning_curves", "mistakes", "what_the_model_saw"}
 TOLD = {
     "01_data": "Where the data came from, and whether it is what it claims to be",
     "02_preprocess": "Normalise, reshape, encode, split",
