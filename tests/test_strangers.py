@@ -105,7 +105,7 @@ def test_fonts_hold_letters_and_symbols_are_no_letters():
 
     shipped = f"{get_data_path()}/fonts/ttf"
     assert strangers.has_letters(f"{shipped}/DejaVuSerif.ttf")
-    assert not strangers.has_letters(f"{shipped}/cmex10.ttf")
+    assert not strangers.has_letters(f"{shipped}/cmsy10.ttf")
     assert not strangers.has_letters(f"{shipped}/STIXSizOneSymReg.ttf")
     assert not strangers.has_letters(__file__)
 
@@ -157,7 +157,7 @@ def test_exposed_it_tells_strangers_and_keeps_its_digits(raw, odd):
         rows = stranger_rows(model, predict_logits(model.network, raw.test_images), odd)
         told[name] = {row["kind"]: row for row in rows}
         assert history[-1].val_accuracy > 0.95
-        assert history[-1].train_accuracy > 0.9  # of what has a class alone
+        assert history[-1].train_accuracy > 0.93  # of what has a class alone
         assert told[name]["blank"]["accepted"] == 0
     assert told["exposed"]["letters"]["AUROC"] > max(0.93, told["plain"]["letters"]["AUROC"] + 0.01)
     assert told["exposed"]["noise"]["AUROC"] > 0.99
