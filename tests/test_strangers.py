@@ -14,7 +14,8 @@ from mnistlib.exposure import NO_CLASS, expose, soft_targets
 from mnistlib.ink import barycentre
 from mnistlib.letterforms import LETTERFORMS
 from mnistlib.model import Architecture, build
-from mnistlib.predict import Predictor
+from mnistlib.plots.evaluation import plot_strangers
+from mnistlib.predict import Prediction, Predictor
 from mnistlib.strangers import DIGITS, LETTERS, LOOKALIKES, make_strangers
 from mnistlib.synthetic import joined
 from mnistlib.train import Recipe, Split, fit
@@ -174,3 +175,12 @@ def test_rows_and_metrics_by_hand(raw, odd):
         "stranger_fpr_letters": false_positive_rate(likeness(logits), others),
         "stranger_accepted_letters": accepted,
     }
+
+
+def test_the_figure_names_the_digit_of_those_let_in_alone_and_may_be_empty():
+    image, even = np.ones((28, 28), np.uint8), np.full(10, 0.1)
+    given = [Prediction(7, even, True, image), Prediction(3, even, False, image, "not sure enough")]
+    shown = plot_strangers({"letters": given}).axes
+    assert [axes.get_title() for axes in shown[:2]] == ["7", ""]
+    assert [text.get_text() for text in shown[0].texts] == ["letters"]
+    assert plot_strangers({}).axes
