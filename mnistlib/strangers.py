@@ -109,16 +109,13 @@ def some_fonts(count: int, noise: np.random.Generator) -> list[str]:
 
 @cache
 def has_letters(path: str) -> bool:
-    """Whether a font holds every letter, and they look like letters: fonts of symbols and of empty boxes do not."""
+    """Whether a font's letters look like letters, not like symbols, empty boxes or nothing."""
     from matplotlib import get_data_path
-    from matplotlib.ft2font import FT2Font
 
     plain = str(Path(get_data_path()) / "fonts" / "ttf" / "DejaVuSans.ttf")
     try:
-        if not set(map(ord, string.ascii_letters)) <= set(FT2Font(path).get_charmap()):
-            return False
         pairs = [(glyph(plain, c).ravel(), glyph(path, c).ravel()) for c in "AEHKMRTWacehkmrt"]
-    except (OSError, RuntimeError):
+    except OSError:
         return False
     return all(there.any() and np.corrcoef(known, there)[0, 1] > 0.1 for known, there in pairs)
 

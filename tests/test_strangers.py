@@ -14,7 +14,8 @@ from mnistlib.exposure import NO_CLASS, expose, soft_targets
 from mnistlib.ink import barycentre
 from mnistlib.letterforms import LETTERFORMS
 from mnistlib.model import Architecture, build
-from mnistlib.predict import Predictor
+from mnistlib.plots.evaluation import plot_strangers
+from mnistlib.predict import Prediction, Predictor
 from mnistlib.strangers import DIGITS, LETTERS, LOOKALIKES, make_strangers
 from mnistlib.synthetic import joined
 from mnistlib.train import Recipe, Split, fit
@@ -105,7 +106,7 @@ def test_fonts_hold_letters_and_symbols_are_no_letters():
 
     shipped = f"{get_data_path()}/fonts/ttf"
     assert strangers.has_letters(f"{shipped}/DejaVuSerif.ttf")
-    assert not strangers.has_letters(f"{shipped}/cmex10.ttf")
+    assert not strangers.has_letters(f"{shipped}/cmsy10.ttf")
     assert not strangers.has_letters(f"{shipped}/STIXSizOneSymReg.ttf")
     assert not strangers.has_letters(__file__)
 
@@ -157,7 +158,7 @@ def test_exposed_it_tells_strangers_and_keeps_its_digits(raw, odd):
         rows = stranger_rows(model, predict_logits(model.network, raw.test_images), odd)
         told[name] = {row["kind"]: row for row in rows}
         assert history[-1].val_accuracy > 0.95
-        assert history[-1].train_accuracy > 0.9  # of what has a class alone
+        assert history[-1].train_accuracy > 0.93  # of what has a class alone
         assert told[name]["blank"]["accepted"] == 0
     assert told["exposed"]["letters"]["AUROC"] > max(0.93, told["plain"]["letters"]["AUROC"] + 0.01)
     assert told["exposed"]["noise"]["AUROC"] > 0.99
@@ -174,3 +175,12 @@ def test_rows_and_metrics_by_hand(raw, odd):
         "stranger_fpr_letters": false_positive_rate(likeness(logits), others),
         "stranger_accepted_letters": accepted,
     }
+
+
+def test_the_figure_names_the_digit_of_those_let_in_alone_and_may_be_empty():
+    image, even = np.ones((28, 28), np.uint8), np.full(10, 0.1)
+    given = [Prediction(7, even, True, image), Prediction(3, even, False, image, "not sure enough")]
+    shown = plot_strangers({"letters": given}).axes
+    assert [axes.get_title() for axes in shown[:2]] == ["7", ""]
+    assert [text.get_text() for text in shown[0].texts] == ["letters"]
+    assert plot_strangers({}).axes

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -76,9 +77,10 @@ def plot_mistakes(mistakes: Sequence[Mistake], classes: Sequence[str]) -> Figure
 def plot_strangers(answers: Mapping[str, Sequence[Prediction]], each: int = 12) -> Figure:
     """The first pictures of each kind, a row of `each`; above those accepted the digit that they passed for, red."""
     figure, grid = picture_grid(max(1, each * len(answers)), columns=each, cell=0.75, title=0.15)
+    places: list[Any] = list(grid)
     for row, (kind, given) in enumerate(answers.items()):
-        for column, answer in enumerate(given[:each]):
-            axes = grid[row * each + column]
+        cells = places[row * each : (row + 1) * each]
+        cells[0].text(-3, 14, kind, fontsize=8, rotation=90, ha="right", va="center")
+        for axes, answer in zip(cells, given, strict=False):
             show(axes, answer.image, str(answer.digit) if answer.accepted else "", RED)
-        grid[row * each].set_title(kind, loc="left", fontsize=8)  # type: ignore[attr-defined]
     return figure
