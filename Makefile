@@ -91,11 +91,15 @@ NOTEBOOKS := $(STAGES:%=$(R)/notebooks/%.ipynb)
 PAGES := $(STAGES:%=$(R)/reports/%.html)
 LOOK := $(wildcard mnistlib/templates/* mnistlib/templates/page/*)
 
+# Under -j these two run at once, each with its share of the cores: two full teams of threads wait for each other.
+SIDE_BY_SIDE := 04_evaluate 05_features
+SHARE = $(if $(filter $*,$(SIDE_BY_SIDE)),$(SHARED_THREADS:%=env OMP_NUM_THREADS=%))
+
 # The empty recipe makes make look again at the stamp: stages that read nothing new are not run.
 $(STAGES:%=$(R)/status/%.handed-on): $(R)/status/%.handed-on: $(R)/notebooks/%.ipynb ;
 
 $(NOTEBOOKS): $(R)/notebooks/%.ipynb: $(R)/params/%.yaml
-	@exec "$$PYTHON" -m mnistlib.execute $* --run $(RUN)
+	@exec $(SHARE) "$$PYTHON" -m mnistlib.execute $* --run $(RUN)
 $(R)/notebooks/02_preprocess.ipynb: $(R)/status/01_data.handed-on
 $(R)/notebooks/03_train.ipynb: $(R)/status/02_preprocess.handed-on
 $(R)/notebooks/04_evaluate.ipynb: $(R)/status/02_preprocess.handed-on $(R)/status/03_train.handed-on

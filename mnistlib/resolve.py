@@ -36,8 +36,17 @@ def main() -> None:
     for name in ("PARAMS", "SET", "INPUT", "GOAL", "MAKEFILES"):
         os.environ.pop(name, None)
     make = setting("MAKE_COMMAND", "make")
-    settings = ["RESOLVED=yes", f"RUN={run.name}", f"PYTHON={sys.executable}"]
+    settings = ["RESOLVED=yes", f"RUN={run.name}", f"PYTHON={sys.executable}", f"SHARED_THREADS={shared_threads()}"]
     os.execvp(make, [make, "--no-print-directory", *settings, goal])  # noqa: S606
+
+
+def shared_threads() -> str:
+    """Threads for each of two stages that make runs at once: half the cores; empty where it runs one by one.
+
+    Empty, too, where OMP_NUM_THREADS says what the person wants.
+    """
+    side_by_side = "--jobserver" in os.environ.get("MAKEFLAGS", "") and "OMP_NUM_THREADS" not in os.environ
+    return str(max(1, (os.cpu_count() or 1) // 2)) if side_by_side else ""
 
 
 def infer_alone(run: Run, resolved: Params, goal: str) -> None:

@@ -1,5 +1,6 @@
 """What people type: the help, settings with odd characters, bad input."""
 
+import os
 import re
 import subprocess
 import sys
@@ -98,6 +99,19 @@ def test_runs_on_a_read_only_mount_is_said_plainly(project):
     assert done.returncode
     assert "Read-only file system" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("jobs", "wanted", "shared"), [([], None, False), (["-j2"], None, True), (["-j2"], "3", False)]
+)
+def test_stages_that_run_at_once_share_the_cores(project, monkeypatch, jobs, wanted, shared):
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    environment = {"OMP_NUM_THREADS": wanted} if wanted else {}
+    text = project.make("-n", *jobs, "all", "PARAMS=smoke", **environment).text
+    share = f"env OMP_NUM_THREADS={max(1, (os.cpu_count() or 1) // 2)}"
+    given = set(re.findall(rf"{share} .*mnistlib.execute (\S+)", text))
+    assert given == ({"04_evaluate", "05_features"} if shared else set())
+    assert text.count("mnistlib.execute") == 6
 
 
 def test_clean_asks_first(project):
