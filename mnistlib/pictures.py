@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -11,13 +12,16 @@ from scipy import ndimage
 
 from mnistlib.files import ROOT, RunError
 from mnistlib.ink import SIZE, frame
+from mnistlib.restore import restore
 
 SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp"}
 LARGEST = 50_000_000
 WORKING = 200
 LEAST_CONTRAST = 24
-TILES = 12
-REWEIGHTED = 8
+DIM = 64
+COARSE = 80
+OWN_EDGES = 10
+WIDEST = 0.3  # of the shorter side: no stroke is wider
 SPECK = 0.03
 STRONGEST = 20  # this pixel from the top counts as full ink: a few may be noise
 SMALLEST = 12
@@ -99,7 +103,8 @@ def paper_for(layer: Image.Image) -> str:
 
 
 def to_digit(grey: np.ndarray) -> np.ndarray:
-    """Ink on its own, framed: uint8 28×28. A picture that already is MNIST's is taken as it is.
+    """Ink on its own, framed: uint8 28×28. A picture that already is MNIST's is taken as it is; another of its size is
+    restored first.
 
     Raises PictureError when nothing stands out.
     """
@@ -107,50 +112,64 @@ def to_digit(grey: np.ndarray) -> np.ndarray:
         framed = frame(grey)
         exact = grey.astype(np.uint8)
         return exact if np.abs(framed.astype(int) - exact).max() <= 1 else framed
-    away = grey - background(grey)
-    dark, bright = (stands_out(np.clip(raised, 0, None)) for raised in (-away, away))
-    _, ink = max(dark, bright, key=lambda found: (found[0], found[1].sum()))
+    own_size = grey.shape == (SIZE, SIZE)
+    ink = stands_out(
+        restore(grey.astype(np.uint8)[None])[0].astype(np.float32) if own_size else raised_above_paper(grey)
+    )
     if not ink.any():
         raise PictureError("no ink: nothing stands out from the background")
     return frame(ink)
 
 
-def background(grey: np.ndarray) -> np.ndarray:
-    """The paper's brightness at each pixel, float32: the border's median or, in a larger picture, a plane.
+def raised_above_paper(grey: np.ndarray) -> np.ndarray:
+    """How much each pixel differs from the paper, darker or brighter as the ink is: float32 H×W, above 0 for ink.
 
-    Uneven light tilts the plane through the medians of the two outer rows of tiles; those that a table's edge or a
-    stroke fills have little say (least absolute deviations, by reweighting).
+    The paper of dark ink is what a closing leaves, through whose square no stroke reaches; that of bright ink, what an
+    opening leaves (bottom-hat and top-hat transform, Serra 1982): so light from one side, a lens's dim corners, a
+    hand's shadow and the table beyond the sheet are paper. Of the two the smoother one is right: the other still holds
+    the strokes, as blocks. Dark ink counts as the share of the paper's light that it takes, in a shadow as beside.
     """
-    if min(grey.shape) < 4 * TILES:
-        return np.full_like(grey, np.median(border(grey)))
-    high, wide = (side // TILES for side in grey.shape)
-    tiles = grey[: high * TILES, : wide * TILES].reshape(TILES, high, TILES, wide)
-    outer = np.pad(np.zeros((TILES - 4, TILES - 4), bool), 2, constant_values=True)
-    medians = np.median(tiles, axis=(1, 3))[outer]
-    y, x = (axis[outer] for axis in np.mgrid[-1 : 1 : TILES * 1j, -1 : 1 : TILES * 1j])
-    terms, weights = np.stack([np.ones_like(x), x, y], axis=1), np.ones(len(x))
-    for _ in range(REWEIGHTED):
-        middle, along_x, along_y = np.linalg.lstsq(terms * weights[:, None], medians * weights, rcond=None)[0]
-        weights = 1 / np.sqrt(np.abs(medians - middle - along_x * x - along_y * y) + 1)
-    rows, columns = (np.linspace(-1, 1, side, dtype=np.float32) for side in grey.shape)
-    return (middle + along_x * columns + along_y * rows[:, None]).astype(np.float32)
+    coarse = np.asarray(Image.fromarray(grey).reduce(2 if min(grey.shape) > COARSE else 1))
+    closed, opened = paper_of(coarse, ndimage.grey_closing), paper_of(coarse, ndimage.grey_opening)
+    if roughness(closed, coarse) <= roughness(opened, coarse):
+        paper = paper_of(grey, ndimage.grey_closing)
+        raised = (paper - grey) * (255 / np.maximum(paper, DIM))
+    else:
+        raised = grey - paper_of(grey, ndimage.grey_opening)
+    return raised
 
 
-def stands_out(raised: np.ndarray) -> tuple[bool, np.ndarray]:
-    """What is raised above the paper and belongs to the digit, stretched to 0…255, all 0 when nothing does.
+def paper_of(grey: np.ndarray, way: Callable[..., np.ndarray]) -> np.ndarray:
+    """What a closing or an opening by the widest stroke leaves, as if the outermost pixels went on for ever."""
+    reach = round(min(grey.shape) * WIDEST / 2)
+    wide: np.ndarray = way(np.pad(grey, reach, mode="edge"), (2 * reach + 1, 2 * reach + 1), mode="nearest")
+    return wide[reach:-reach, reach:-reach]
 
-    And whether it stands free of the border, as ink does and shadows or the edge of a table do not.
+
+def roughness(paper: np.ndarray, grey: np.ndarray) -> float:
+    """The sum of all squared steps between neighbours in the paper; what they exceed the picture's own counts tenfold.
+
+    A wrong paper has edges of its own, where the square did not fit between the strokes.
     """
-    strongest = float(np.partition(raised.ravel(), -STRONGEST)[-STRONGEST] if raised.size > 1000 else raised.max())
-    if strongest < LEAST_CONTRAST:
-        return False, np.zeros_like(raised)
-    stretched = np.clip(raised * (255 / strongest), 0, 255)
+    total = 0.0
+    for axis in (0, 1):
+        ours, theirs = (np.square(np.diff(each, axis=axis)) for each in (paper, grey))
+        total += float((ours + OWN_EDGES * np.clip(ours - theirs, 0, None)).sum(dtype=np.float64))
+    return total
+
+
+def stands_out(raised: np.ndarray) -> np.ndarray:
+    """What is raised above most of the picture and belongs to the digit, stretched to 0…255; all 0 if nothing does."""
+    ranked = np.sort(raised, axis=None)
+    paper, strongest = ranked[raised.size // 2], ranked[-STRONGEST if raised.size > 1000 else -1]
+    if strongest - paper < LEAST_CONTRAST:
+        return np.zeros_like(raised)
+    stretched = np.clip((raised - paper) * (255 / (strongest - paper)), 0, 255)
     stretched[stretched < 64] = 0
-    free, digit = belongs(stretched > 100)
-    return free, stretched * digit
+    return stretched * belongs(stretched > 100)
 
 
-def belongs(mask: np.ndarray) -> tuple[bool, np.ndarray]:
+def belongs(mask: np.ndarray) -> np.ndarray:
     """Where the digit is, bool H×W with its soft edges: without specks, and without what comes in from the border.
 
     Pieces at the border are left out only when what remains could be the digit: a twelfth of the picture or more.
@@ -164,7 +183,7 @@ def belongs(mask: np.ndarray) -> tuple[bool, np.ndarray]:
         digit = np.append(False, kept)[pieces]
         if kept.any() and extent(digit) >= min(mask.shape) / SMALLEST:
             break
-    return candidates is inside, ndimage.binary_dilation(digit, iterations=2)
+    return ndimage.binary_dilation(digit, iterations=2)
 
 
 def extent(mask: np.ndarray) -> int:

@@ -7,17 +7,13 @@ from PIL import Image
 
 from mnistlib.ink import BOX, SIZE
 
-EDGE = np.pad(np.zeros((SIZE - 2, SIZE - 2), bool), 1, constant_values=True)
-
 
 def reframe(images: np.ndarray) -> np.ndarray:
     """The ink of each picture, uint8 N×28×28, at MNIST's place and size: uint8 N×28×28.
 
-    Ink is what is brighter than the paper, the median of the outermost pixels, as in `pictures.background`; above
-    black paper the result is that of `ink.frame`. Without ink, all 0.
+    The result for each is that of `ink.frame`. Without ink, all 0.
     """
-    paper = np.median(images[:, EDGE], axis=1).astype(np.float32)
-    ink = np.clip(images - paper[:, None, None], 0, None)
+    ink = images.astype(np.float32)
     first_row, height = span(ink.max(axis=2))
     first_column, width = span(ink.max(axis=1))
     side = np.maximum(height, width)

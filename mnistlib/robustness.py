@@ -1,4 +1,4 @@
-"""How well spoilt pictures are recognised: each corruption's error, as it is and after framing anew."""
+"""How well spoilt pictures are recognised: each corruption's error, as it is, restored, and framed anew as well."""
 
 from __future__ import annotations
 
@@ -11,7 +11,9 @@ from mnistlib.corrupt import CORRUPTIONS, corrupt
 from mnistlib.evaluate import predict_logits
 from mnistlib.model import DigitNet
 from mnistlib.reframe import reframe
+from mnistlib.restore import restore
 
+AS_IT_IS, RESTORED, REFRAMED = "error", "error, restored", "error, restored and framed anew"
 AFFINE = frozenset({"shear", "scale", "rotate", "translate"})
 
 
@@ -35,12 +37,14 @@ def robustness_rows(network: DigitNet, images: np.ndarray, labels: np.ndarray, s
     rows = []
     for name in CORRUPTIONS:
         spoilt = corrupt(images, name, seed)
+        restored = restore(spoilt)
         rows.append(
             {
                 "corruption": name,
                 "in training": name in AFFINE,
-                "error": error(network, spoilt, labels),
-                "error, framed anew": error(network, reframe(spoilt), labels),
+                AS_IT_IS: error(network, spoilt, labels),
+                RESTORED: error(network, restored, labels),
+                REFRAMED: error(network, reframe(restored), labels),
             }
         )
     return rows
@@ -55,12 +59,13 @@ def robustness_metrics(rows: Sequence[Mapping[str, Any]]) -> dict[str, float]:
     """The rows' errors as flat metrics, fractions: the means over the corruptions, and each one's own; {} for none."""
     if not rows:
         return {}
-    each = {f"corrupted_error_{row['corruption']}": row["error"] for row in rows}
-    reframed = float(np.mean([row["error, framed anew"] for row in rows]))
+    means = {way: float(np.mean([row[way] for row in rows])) for way in (AS_IT_IS, RESTORED, REFRAMED)}
     return {
-        "corrupted_error_mean": float(np.mean(list(each.values()))),
-        "corrupted_error_reframed_mean": reframed,
-        **each,
+        "corrupted_error_mean": means[AS_IT_IS],
+        "corrupted_error_restored_mean": means[RESTORED],
+        "corrupted_error_reframed_mean": means[REFRAMED],
+        **{f"corrupted_error_{row['corruption']}": row[AS_IT_IS] for row in rows},
+        **{f"corrupted_error_restored_{row['corruption']}": row[RESTORED] for row in rows},
     }
 
 

@@ -9,13 +9,15 @@ from PIL import Image
 
 from mnistlib import rundir
 from mnistlib.calibrate import Calibration, save_calibration
+from mnistlib.corrupt import corrupt
 from mnistlib.data import obtain
 from mnistlib.files import RunError
-from mnistlib.ink import frame
+from mnistlib.ink import frame, rasterise
 from mnistlib.model import Architecture, build, save_model
 from mnistlib.pictures import PictureError, find_pictures, read_picture
 from mnistlib.predict import Predictor, load_predictor, prediction_rows, save_predictions_csv, usable_run
 from mnistlib.rundir import Run
+from mnistlib.synthetic import examples
 
 
 @pytest.fixture(scope="module")
@@ -62,10 +64,14 @@ def test_every_kind_of_picture_gives_the_same_digit(digit, tmp_path, name):
 
 
 def photo(digit: np.ndarray, kind: str) -> np.ndarray:
-    """The digit on paper as a telephone sees it: noise, light from one side, a table's edges, a frame, specks."""
+    """The digit on paper as a telephone sees it: in uneven light, on a table, with specks."""
     noise = np.random.default_rng(0)
     y, x = np.mgrid[:260, :300] / np.array([260, 300])[:, None, None]
     light = 110 + 100 * x + 20 * y if "light" in kind else np.full_like(x, 200)
+    if "lens" in kind:
+        light = light * (1 - 0.65 * np.clip(np.hypot(x - 0.5, y - 0.5) / np.sqrt(0.5), 0, 1) ** 2)
+    if "shadow" in kind:
+        light = light * (1 - 0.5 / (1 + np.exp(-(x - y + 0.1) / 0.04)))
     seen = light * (1 - 0.65 * np.asarray(large(digit)) / 255)
     if "table" in kind:
         seen[:, :20], seen[-12:] = 50, 60
@@ -77,7 +83,10 @@ def photo(digit: np.ndarray, kind: str) -> np.ndarray:
 
 
 @pytest.mark.parametrize("negative", [False, True])
-@pytest.mark.parametrize("kind", ["plain", "light", "table", "frame", "specks", "light table specks"])
+@pytest.mark.parametrize(
+    "kind",
+    ["plain", "light", "lens", "shadow", "table", "frame", "specks", "light table specks", "lens shadow", "lens table"],
+)
 def test_what_surrounds_the_digit_in_a_photograph_is_left_out(digit, tmp_path, kind, negative):
     seen = photo(digit, kind)
     Image.fromarray(255 - seen if negative else seen).save(tmp_path / "a.png")
@@ -99,6 +108,13 @@ def test_large_and_thick_digits_are_not_taken_for_paper(digit, tmp_path):
     for side in (100, 400):
         Image.fromarray(255 - digit).resize((side, side), Image.Resampling.BICUBIC).save(tmp_path / "a.png")
         assert np.corrcoef(read_picture(tmp_path / "a.png").ravel(), frame(digit).ravel())[0, 1] > 0.9
+
+
+@pytest.mark.parametrize("name", ["brightness", "stripe", "fog"])
+def test_a_spoilt_picture_of_mnists_size_is_restored(tmp_path, name):
+    seven = rasterise(examples()[1])
+    Image.fromarray(corrupt(seven[None], name, 0)[0]).save(tmp_path / "a.png")
+    assert np.corrcoef(read_picture(tmp_path / "a.png").ravel(), seven.ravel())[0, 1] > 0.75
 
 
 def test_progress_is_told_and_the_order_kept(predictor, digit, tmp_path):

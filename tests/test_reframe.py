@@ -18,7 +18,6 @@ def digits():
 @pytest.mark.parametrize("name", ["scale", "translate", "impulse_noise", "zigzag", "canny_edges"])
 def test_reframing_a_batch_is_framing_one_by_one(digits, name):
     images = corrupt(digits, name, 0)
-    images[:, 0] = images[:, -1] = images[:, :, 0] = images[:, :, -1] = 0
     assert np.array_equal(reframe(images), np.stack([frame(image) for image in images]))
 
 
@@ -30,13 +29,5 @@ def test_reframing_takes_ink_of_any_size_and_place():
         high, wide = noise.integers(1, 29, 2)
         part = image[top : top + high, left : left + wide]
         part[:] = noise.integers(0, 256, part.shape) * (noise.random(part.shape) < 0.3)
-    border = np.concatenate([images[:, 0], images[:, -1], images[:, 1:-1, 0], images[:, 1:-1, -1]], axis=1)
-    assert not np.median(border, axis=1).any()
     assert np.array_equal(reframe(images), np.stack([frame(image) for image in images]))
     assert not reframe(images)[0].any()
-
-
-def test_grey_paper_is_taken_away_first(digits):
-    images = digits // 2
-    assert np.array_equal(reframe(images + 100), reframe(images))
-    assert reframe(images).any()

@@ -11,6 +11,7 @@ from mnistlib.evaluate import embed, predict_logits
 from mnistlib.ink import frame
 from mnistlib.model import Architecture, build
 from mnistlib.plots.robustness import plot_corruptions
+from mnistlib.restore import restore
 
 
 @pytest.fixture(scope="module")
@@ -42,24 +43,29 @@ def test_rows_are_the_networks_own_errors(network, digits, rows):
     for row in rows:
         spoilt = corrupt(images, row["corruption"], 5)
         wrong = (predict_logits(network, spoilt).argmax(1) != labels).sum()
-        anew = (predict_logits(network, np.stack([*map(frame, spoilt)])).argmax(1) != labels).sum()
-        assert row["error"] == pytest.approx(wrong / 60)
-        if row["corruption"] in ("scale", "translate", "rotate"):
-            assert row["error, framed anew"] == pytest.approx(anew / 60)
+        restored = restore(spoilt)
+        right = (predict_logits(network, restored).argmax(1) == labels).sum()
+        anew = (predict_logits(network, np.stack([*map(frame, restored)])).argmax(1) != labels).sum()
+        assert row[rob.AS_IT_IS] == pytest.approx(wrong / 60)
+        assert row[rob.RESTORED] == pytest.approx(1 - right / 60)
+        assert row[rob.REFRAMED] == pytest.approx(anew / 60)
     assert len({row["error"] for row in rows}) > 5
     assert {row["corruption"] for row in rows if row["in training"]} == {"shear", "scale", "rotate", "translate"}
 
 
 def test_metrics_are_means_over_the_corruptions_and_each_ones_own():
     rows = [
-        {"corruption": "fog", "in training": False, "error": 0.5, "error, framed anew": 0.25},
-        {"corruption": "scale", "in training": True, "error": 0.1, "error, framed anew": 0.05},
+        {"corruption": "fog", "in training": False, rob.AS_IT_IS: 0.5, rob.RESTORED: 0.25, rob.REFRAMED: 0.125},
+        {"corruption": "scale", "in training": True, rob.AS_IT_IS: 0.1, rob.RESTORED: 0.05, rob.REFRAMED: 0.025},
     ]
     assert rob.robustness_metrics(rows) == {
         "corrupted_error_mean": pytest.approx(0.3),
-        "corrupted_error_reframed_mean": pytest.approx(0.15),
+        "corrupted_error_restored_mean": pytest.approx(0.15),
+        "corrupted_error_reframed_mean": pytest.approx(0.075),
         "corrupted_error_fog": 0.5,
         "corrupted_error_scale": 0.1,
+        "corrupted_error_restored_fog": 0.25,
+        "corrupted_error_restored_scale": 0.05,
     }
 
 
@@ -87,4 +93,4 @@ def test_figure_shows_every_picture_with_its_error(digits, rows):
         assert np.array_equal(axes.images[0].get_array(), example)
         assert axes.get_xlabel() == f"{100 * row['error']:.1f} %"
     heights = [bar.get_height() for bar in bars.patches]
-    assert heights == pytest.approx([100 * row[k] for k in ("error", "error, framed anew") for row in rows])
+    assert heights == pytest.approx([100 * row[k] for k in (rob.AS_IT_IS, rob.RESTORED, rob.REFRAMED) for row in rows])

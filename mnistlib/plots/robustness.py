@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
-from mnistlib.plots import BLUE, GREY, new_figure, tidy
+from mnistlib.plots import BLUE, GREY, ORANGE, new_figure, tidy
 from mnistlib.plots.data import show
+from mnistlib.robustness import AS_IT_IS, REFRAMED, RESTORED
 
 
 def plot_corruptions(examples: np.ndarray, rows: Sequence[Mapping[str, Any]]) -> Figure:
@@ -31,10 +32,10 @@ def plot_corruptions(examples: np.ndarray, rows: Sequence[Mapping[str, Any]]) ->
 
 
 def plot_errors(axes: Any, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Two bars for each corruption, as it is and framed anew; bold names are of families in the training."""
+    """Three bars for each corruption, as it is, restored, and framed anew too; bold names are of trained families."""
     places = np.arange(len(rows))
-    for name, colour, shift in (("error", BLUE, -0.2), ("error, framed anew", GREY, 0.2)):
-        axes.bar(places + shift, [100 * row[name] for row in rows], 0.38, color=colour, label=name)
+    for name, colour, shift in ((AS_IT_IS, GREY, -0.27), (RESTORED, BLUE, 0), (REFRAMED, ORANGE, 0.27)):
+        axes.bar(places + shift, [100 * row[name] for row in rows], 0.25, color=colour, label=name)
     axes.set_xlim(-0.5, len(rows) - 0.5)
     axes.set_xticks(places, [row["corruption"].replace("_", "\n") for row in rows], fontsize=8)
     for label, row in zip(axes.get_xticklabels(), rows, strict=True):
