@@ -24,10 +24,10 @@ TAUGHT = 5
 
 
 def measure_teaching(run: Run, path: Path) -> dict[str, Any]:
-    """Errors on the other drawings of each writer, and on the validation part, before and after."""
+    """Errors on the other drawings of each writer, and on validation and test part, before and after."""
     network, lesson = load_model(run), Lesson()
     rehearsal = Split.of(*load_part(run, "train"), torch.device("cpu"))
-    val = load_part(run, "val")
+    parts = {part: load_part(run, part) for part in ("val", "test")}
     drawings = read_drawings(path)
     rows = []
     for writer in sorted({d.writer for d in drawings}):
@@ -40,13 +40,14 @@ def measure_teaching(run: Run, path: Path) -> dict[str, Any]:
         seconds = time.perf_counter() - began
         before, after = (errors(n, exam) for n in (network, taught))
         rows.append({"writer": writer, "exam": len(exam), "before": before, "after": after, "teach_seconds": seconds})
-        rows[-1]["val_errors_more"] = wrong(taught, val) - wrong(network, val)
+        for name, part in parts.items():
+            rows[-1][f"{name}_errors_more"] = wrong(taught, part) - wrong(network, part)
     total = {name: sum(row[name] for row in rows) for name in ("exam", "before", "after")}
     return {
         **total,
         "ratio": total["after"] / max(total["before"], 1),
-        "val_errors_more_mean": float(np.mean([row["val_errors_more"] for row in rows])),
-        "val_errors_more_worst": max(row["val_errors_more"] for row in rows),
+        **{f"{name}_errors_more_mean": float(np.mean([row[f"{name}_errors_more"] for row in rows])) for name in parts},
+        **{f"{name}_errors_more_worst": max(row[f"{name}_errors_more"] for row in rows) for name in parts},
         "teach_seconds_median": float(np.median([row["teach_seconds"] for row in rows])),
         "writers": rows,
     }

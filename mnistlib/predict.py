@@ -137,12 +137,18 @@ def prediction_rows(paths: Sequence[Path], predictions: Sequence[Prediction]) ->
         {
             "file": shown(path),
             "digit": p.digit if p.image.any() else "",
-            "probability": round(p.confidence, 6),
+            "probability": round(p.confidence, 6) if p.image.any() else "",
             "accepted": p.accepted,
             "why_not": p.why_not,
         }
         for path, p in zip(paths, predictions, strict=True)
     ]
+
+
+def doubtful_first(paths: Sequence[Path], predictions: Sequence[Prediction]) -> tuple[list[Path], list[Prediction]]:
+    """The same, what is not accepted before what is: of many pictures those that somebody should look at."""
+    order = sorted(range(len(paths)), key=lambda i: predictions[i].accepted)
+    return [paths[i] for i in order], [predictions[i] for i in order]
 
 
 def summarise(predictions: Sequence[Prediction]) -> dict[str, int]:

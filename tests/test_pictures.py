@@ -15,7 +15,14 @@ from mnistlib.files import RunError
 from mnistlib.ink import frame, rasterise
 from mnistlib.model import Architecture, build, save_model
 from mnistlib.pictures import PictureError, find_pictures, read_picture
-from mnistlib.predict import Predictor, load_predictor, prediction_rows, save_predictions_csv, usable_run
+from mnistlib.predict import (
+    Predictor,
+    doubtful_first,
+    load_predictor,
+    prediction_rows,
+    save_predictions_csv,
+    usable_run,
+)
 from mnistlib.rundir import Run
 from mnistlib.synthetic import examples
 
@@ -177,7 +184,11 @@ def test_a_bad_file_is_a_row_and_the_rest_goes_on(predictor, digit, tmp_path):
     assert len(rows) == len(bad) + 1
     good = [row for row in rows if row["accepted"]]
     assert [str(row["file"]).rpartition("/")[2] for row in good] == ["a $(shell x); 'good'.png"]
-    assert all(row["why_not"] and row["digit"] == "" for row in rows if not row["accepted"])
+    assert all(row["why_not"] and row["digit"] == row["probability"] == "" for row in rows if not row["accepted"])
+    ordered, answers = doubtful_first(paths, predictor.files(paths))
+    assert [a.accepted for a in answers] == [False] * len(bad) + [True]
+    assert sorted(ordered) == sorted(paths)
+    assert ordered[-1].name.startswith("a $(shell")
     path = save_predictions_csv(Run("r"), rows)
     assert [row["file"] for row in csv.DictReader(path.open())] == [row["file"] for row in rows]
 
