@@ -86,6 +86,15 @@ def test_risk_coverage_by_hand():
     assert risk.tolist() == pytest.approx([0, 1 / 2, 1 / 3])
 
 
+def test_error_among_the_surest_by_hand():
+    confidence = np.linspace(0.95, 0.55, 100)  # the surest first
+    wrong = np.isin(np.arange(100), [10, 97, 98, 99])
+    logits = np.log(np.stack([confidence, 1 - confidence], axis=1))
+    told = cal.confidence_metrics(logits, wrong.astype(int), cal.Calibration(1.0, 0.0, 0.0, 1.0, 0.0), 15)
+    assert told["test_error_at_99_coverage"] == pytest.approx(3 / 99)
+    assert told["test_error_at_98_coverage"] == pytest.approx(2 / 98)
+
+
 def test_it_is_kept_and_another_version_is_refused(tmp_path, monkeypatch):
     monkeypatch.setattr(rundir, "RUNS", tmp_path)
     run, found = Run("r"), cal.Calibration(1.2, 0.8, 5.0, 0.95, 0.001)

@@ -67,10 +67,10 @@ def plot_risk_coverage(coverage: np.ndarray, risk: np.ndarray, chosen: float) ->
 
 
 def plot_mistakes(mistakes: Sequence[Mistake], classes: Sequence[str]) -> Figure:
-    """The pictures with what they are, what they were taken for and how surely."""
+    """The pictures with what they are, what they were taken for, how surely, and their place in the part."""
     figure, grid = picture_grid(max(1, len(mistakes)), columns=8, cell=1.05, title=0.35)
     for axes, m in zip(grid, mistakes, strict=False):
-        show(axes, m.image, f"{classes[m.label]} taken for {classes[m.prediction]}\n{m.confidence:.0%}")
+        show(axes, m.image, f"{classes[m.label]} taken for {classes[m.prediction]}\n{m.confidence:.0%} · no. {m.index}")
     return figure
 
 
