@@ -7,6 +7,7 @@ import shutil
 import sys
 
 from mnistlib.files import RunError, shown
+from mnistlib.lock import hold
 from mnistlib.rundir import Run
 
 
@@ -30,6 +31,11 @@ def main() -> int:
     if sys.stdin.readline().strip().lower() not in ("y", "yes"):
         print("nothing deleted")
         return 1
+    try:
+        hold(run)
+    except RunError as error:
+        print(error, file=sys.stderr)
+        return 2
     shutil.rmtree(run.folder)
     print("deleted")
     return 0

@@ -21,7 +21,7 @@ from mnistlib.kernel import EarlyKernel
 from mnistlib.log import log_to, logger
 from mnistlib.rundir import Run, make_writable
 from mnistlib.stages import STAGE, Stage
-from mnistlib.status import DIED, FAILED, INTERRUPTED, OK, TIMED_OUT, Status, hand_on, write_status
+from mnistlib.status import DIED, FAILED, INTERRUPTED, OK, TIMED_OUT, Status, begin_status, hand_on, write_status
 
 EXIT = {OK: 0, FAILED: 1, TIMED_OUT: 124, DIED: 137, INTERRUPTED: 130}
 
@@ -39,7 +39,9 @@ def main(arguments: list[str] | None = None) -> int:
     except RunError as error:
         print(error, file=sys.stderr)
         return 2
-    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) == signal.SIG_DFL:  # under nohup a closed terminal ends nothing
+            signal.signal(number, lambda number, frame: sys.exit(128 + number))
     log_to(run.log)
     return execute(run, stage, parameters, limits)
 
@@ -73,6 +75,7 @@ def execute(run: Run, stage: Stage, parameters: dict[str, Any], limits: Any) -> 
     work = run.notebook(stage.name).with_name(f".{stage.name}.part.ipynb")
     work.parent.mkdir(parents=True, exist_ok=True)
     verdict, error, cell, code = OK, "", 0, 0
+    begin_status(run, stage.name)
     try:
         run_notebook(stage, work, parameters, limits, kernel)
         missing = run.missing(stage.name)

@@ -6,6 +6,7 @@ import json
 import os
 import secrets
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -15,6 +16,7 @@ from typing import Any
 from mnistlib.files import ROOT
 
 PORTS = {"shell_port": 1, "iopub_port": 2, "stdin_port": 3, "control_port": 4, "hb_port": 5}
+PR_SET_PDEATHSIG = 1
 
 
 class EarlyKernel:
@@ -43,6 +45,7 @@ class EarlyKernel:
             cwd=ROOT,
             env=environment,
             start_new_session=True,
+            preexec_fn=end_with_parent if sys.platform == "linux" else None,
         )
 
     def manager_class(self) -> type[Any]:
@@ -71,3 +74,13 @@ class EarlyKernel:
             self.process.kill()
         self.process.wait()
         shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def end_with_parent() -> None:
+    """Ask Linux to kill this process when its parent dies, which would notice nothing in a session of its own.
+
+    Elsewhere the kernel looks once a second whether its parent still lives.
+    """
+    import ctypes
+
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)

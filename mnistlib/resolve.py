@@ -15,6 +15,7 @@ import yaml
 
 from mnistlib import params, source
 from mnistlib.files import RunError, bytes_digest, read_json, write_text
+from mnistlib.lock import hold
 from mnistlib.rundir import Run, make_writable
 from mnistlib.schema import Params
 from mnistlib.stages import STAGES, Stage
@@ -27,6 +28,7 @@ def main() -> None:
         run, resolved = choose(setting("PARAMS", ""), setting("RUN", ""), setting("SET", ""), setting("INPUT", ""))
         goal = setting("GOAL", "all")
         make_writable(run)
+        hold(run)
         if run.teach_json.is_file():
             infer_alone(run, resolved, goal)
         resolve(run, resolved)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import time
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from mnistlib.files import RunError, bytes_digest, file_digest, read_json, write_json, write_text
@@ -11,13 +12,14 @@ from mnistlib.rundir import Run
 from mnistlib.stages import STAGE
 
 OK, FAILED, DIED, TIMED_OUT, INTERRUPTED = "ok", "failed", "died", "timed out", "interrupted"
-NOT_RUN = "not run"
+NOT_RUN, RUNNING = "not run", "running"
 
 
 @dataclass(frozen=True)
 class Status:
     """A stage's verdict; `seconds` by phase (start, imports, work, page); `error` in words with its cell;
-    `code` the git commit that ran it, and whether files differed."""
+    `code` the git commit that ran it, and whether files differed; `process` the runner's number and when it began,
+    seconds since 1970."""
 
     stage: str
     verdict: str
@@ -27,6 +29,7 @@ class Status:
     error: str = ""
     cell: int = 0
     code: str = ""
+    process: tuple[int, float] = (0, 0.0)
 
     @property
     def total_seconds(self) -> float:
@@ -39,12 +42,31 @@ def write_status(run: Run, status: Status) -> None:
 
 
 def read_status(run: Run, stage: str) -> Status:
-    """What became of a stage; `not run` when nothing is known."""
+    """What became of a stage; `not run` when nothing is known, `died` when its runner is gone without a last word."""
     try:
-        kept = read_json(run.status(stage), hint="")
-        return Status(**kept)
+        kept = Status(**read_json(run.status(stage), hint=""))
     except (RunError, TypeError):
         return Status(stage, NOT_RUN)
+    if kept.verdict == RUNNING and not is_alive(*kept.process):
+        return replace(kept, verdict=DIED, error="its runner was killed, or the machine went down")
+    return kept
+
+
+def begin_status(run: Run, stage: str) -> None:
+    """Say that this process is at work on the stage: whatever ends it, the last stage's verdict is not taken for it."""
+    import psutil
+
+    write_status(run, Status(stage, RUNNING, process=(os.getpid(), psutil.Process().create_time())))
+
+
+def is_alive(process: int, began: float) -> bool:
+    """Whether the process is there and is still the one that began then, not another with its number."""
+    import psutil
+
+    try:
+        return abs(psutil.Process(process).create_time() - began) < 1
+    except psutil.Error:
+        return False
 
 
 def hand_on(run: Run, stage: str) -> None:

@@ -39,7 +39,7 @@ class Project:
             else:
                 shutil.copy2(source, folder / name)
 
-    def make(self, *arguments: str, **environment: str) -> Made:
+    def make(self, *arguments: str, typed: str = "", **environment: str) -> Made:
         kept = {k: v for k, v in os.environ.items() if k not in ("MNIST_DIR", "MAKEFLAGS", "MAKELEVEL", "CONDA_PREFIX")}
         active = {
             "VIRTUAL_ENV": sys.prefix,
@@ -53,7 +53,7 @@ class Project:
             env={**kept, **active, **environment},
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
-            stdin=subprocess.DEVNULL,
+            input=typed,
             text=True,
             timeout=900,
         )

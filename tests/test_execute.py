@@ -9,6 +9,9 @@ import time
 
 import pytest
 
+from mnistlib.rundir import Run
+from mnistlib.status import read_status
+
 PARAMETERS = """run: str = "lab"  # the run
 seed: int = 0  # the seed
 val_fraction: float = 0.1  # share
@@ -93,7 +96,7 @@ def test_a_cell_that_hangs_is_timed_out(stage):
     assert verdict(stage)["verdict"] == "timed out"
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130), (signal.SIGHUP, 129)])
 def test_an_interruption_leaves_no_kernel_behind(stage, number, code):
     process = stage("import os; print('pid', os.getpid(), flush=True)", "import time; time.sleep(600)")
     line = next(line for line in process.stdout if "pid" in line)
@@ -106,6 +109,29 @@ def test_an_interruption_leaves_no_kernel_behind(stage, number, code):
     with pytest.raises(ProcessLookupError):
         os.kill(kernel, 0)
     assert "02_preprocess.ipynb" not in kept(stage)
+
+
+def test_a_killed_runner_leaves_no_kernel_and_no_verdict_but_died(stage):
+    process = stage("import os; print('pid', os.getpid(), flush=True)", "import time; time.sleep(600)")
+    line = next(line for line in process.stdout if "pid" in line)
+    running = Run("r", stage.folder.parent)
+    assert read_status(running, "02_preprocess").verdict == "running"
+    process.kill()
+    process.communicate(timeout=60)
+    assert gone(int(line.split()[-1]))
+    assert read_status(running, "02_preprocess").verdict == "died"
+    assert kept(stage) == [".02_preprocess.part.ipynb"]
+
+
+def gone(process: int) -> bool:
+    """Whether it ends within a few seconds."""
+    for _ in range(50):
+        try:
+            os.kill(process, 0)
+        except ProcessLookupError:
+            return True
+        time.sleep(0.1)
+    return False
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 import os
 import re
+import socket
 import subprocess
 import sys
 
@@ -112,6 +113,33 @@ def test_stages_that_run_at_once_share_the_cores(project, monkeypatch, jobs, wan
     given = set(re.findall(rf"{share} .*mnistlib.execute (\S+)", text))
     assert given == ({"04_evaluate", "05_features"} if shared else set())
     assert text.count("mnistlib.execute") == 6
+
+
+HOLDER = """
+from mnistlib.lock import hold
+from mnistlib.rundir import Run
+
+hold(Run("r"))
+print("held", flush=True)
+input()
+"""
+
+
+def test_a_second_make_in_a_run_is_told_who_is_at_work(project):
+    project.run("r").mkdir(parents=True)
+    command = [sys.executable, "-c", HOLDER]
+    with subprocess.Popen(
+        command, cwd=project.folder, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as holder:
+        assert holder.stdout.readline() == "held\n"
+        for command, answer in (("all", ""), ("clean", "y\n")):
+            done = project.make(command, "RUN=r", "PARAMS=smoke", typed=answer)
+            assert done.code == 2
+            assert f"runs/r is in use by process {holder.pid} on {socket.gethostname()} since 20" in done.text
+            assert done.stages == []
+        assert project.make("-n", "all", "RUN=other", "PARAMS=smoke").code == 0
+        holder.kill()
+    assert project.make("-n", "all", "RUN=r", "PARAMS=smoke").code == 0
 
 
 def test_clean_asks_first(project):

@@ -1,0 +1,35 @@
+"""One make at a time in a run: who comes second is told who is at work."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import socket
+import time
+
+from mnistlib.files import RunError, shown
+from mnistlib.rundir import Run
+
+
+def hold(run: Run) -> None:
+    """Take the run for this process, for what it becomes by exec and for what it starts.
+
+    The lock is the system's (flock) and ends with the last of these, however they end: nothing of a dead holder is
+    left to be cleaned up. Raises RunError, naming process, host and time, when another make has the run.
+    """
+    path = run.folder / ".lock"
+    try:
+        held = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+        fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        holder = os.read(held, 500).decode(errors="replace").strip()
+        os.close(held)
+        text = f"runs/{run.name} is in use by {holder or 'another make'}"
+        raise RunError(f"{text}: wait for its end, or give RUN another name") from None
+    except OSError as error:
+        raise RunError(f"cannot lock {shown(path)}: {error.strerror}") from error
+    os.set_inheritable(held, True)
+    os.ftruncate(held, 0)
+    os.write(
+        held, f"process {os.getpid()} on {socket.gethostname()} since {time.strftime('%Y-%m-%d %H:%M:%S')}".encode()
+    )
