@@ -180,6 +180,7 @@ def finish(run: Run, stage: Stage, work: Path, status: Status, code: int) -> int
     ended_well = status.verdict == OK
     kept = run.notebook(stage.name) if ended_well else run.failed_notebook(stage.name)
     began = time.perf_counter()
+    status = replace(status, traces=run.traces(stage.name))
     write_status(run, status)
     if ended_well:
         hand_on(run, stage.name)

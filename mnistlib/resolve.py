@@ -19,6 +19,7 @@ from mnistlib.lock import hold
 from mnistlib.rundir import Run, make_writable
 from mnistlib.schema import Params
 from mnistlib.stages import STAGES, Stage
+from mnistlib.status import read_status
 
 
 def main() -> None:
@@ -124,10 +125,12 @@ def input_digest(text: str) -> str:
 
 
 def is_stale(run: Run, stage: Stage, resolved: Params) -> bool:
-    """Whether an executed stage must run again for what lies around it: files lost, better data found."""
+    """Whether an executed stage must run again for what lies around it: files lost or written to, better data found."""
     if not run.notebook(stage.name).is_file():
         return False
     if run.missing(stage.name) or not run.handed_on(stage.name).is_file():
+        return True
+    if read_status(run, stage.name).traces != run.traces(stage.name):
         return True
     if stage.section != "data":
         return False

@@ -141,9 +141,18 @@ class Run:
 
     def missing(self, stage: str) -> list[str]:
         """Which of the files a stage leaves are not there."""
-        figures = (f"reports/figures/{name}.png" for name in FIGURES[stage])
-        needed = (*STAGE[stage].leaves, *figures, f"metrics/{stage}.json")
-        return [name for name in needed if not (self.folder / name).is_file()]
+        return [name for name in left_by(stage) if not (self.folder / name).is_file()]
+
+    def traces(self, stage: str) -> dict[str, list[int]]:
+        """Size in bytes and time of change in ns of the files a stage leaves, but for what people may open and save."""
+        paths = {name: self.folder / name for name in left_by(stage) if not name.startswith("data/inference/")}
+        stats = {name: path.stat() for name, path in paths.items() if path.is_file()}
+        return {name: [stat.st_size, stat.st_mtime_ns] for name, stat in stats.items()}
+
+
+def left_by(stage: str) -> list[str]:
+    """The files that a stage leaves, under the run's folder."""
+    return [*STAGE[stage].leaves, *(f"reports/figures/{name}.png" for name in FIGURES[stage]), f"metrics/{stage}.json"]
 
 
 def existing_runs() -> list[Run]:

@@ -3,6 +3,7 @@
 import csv
 import html
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -132,6 +133,24 @@ def test_a_changed_notebook_hands_on_the_same_data_and_stops_there(made):
 def test_a_deleted_artifact_is_made_again_and_nothing_else(made):
     (made.run() / "models" / "calibration.json").unlink()
     assert made.make("all", "PARAMS=smoke").stages == ["04_evaluate"]
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("models/pytorch_mnist_model.pth", "03_train"),
+        ("data/processed/test_images.npy", "02_preprocess"),
+        ("reports/embeddings/embeddings.npz", "05_features"),
+        ("metrics/04_evaluate.json", "04_evaluate"),
+    ],
+)
+def test_a_damaged_artifact_is_made_again(made, name, expected):
+    path = made.run() / name
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+    first = re.search(r"mnistlib.execute (\S+)", made.make("-n", "all", "PARAMS=smoke").text)
+    assert first and first[1] == expected
 
 
 def test_a_new_look_renders_pages_without_executing(made):
