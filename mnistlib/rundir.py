@@ -123,6 +123,11 @@ class Run:
         return self.folder / "reports" / "index.html"
 
     @property
+    def summary(self) -> Path:
+        """The run's line on the page of all runs."""
+        return self.folder / "status" / "summary.json"
+
+    @property
     def headline(self) -> Path:
         """What make prints at the end."""
         return self.folder / "status" / "headline.txt"
@@ -144,6 +149,11 @@ class Run:
         figures = (f"reports/figures/{name}.png" for name in FIGURES[stage])
         needed = (*STAGE[stage].leaves, *figures, f"metrics/{stage}.json")
         return [name for name in needed if not (self.folder / name).is_file()]
+
+
+def overview_page() -> Path:
+    """The page of all runs."""
+    return RUNS / "index.html"
 
 
 def existing_runs() -> list[Run]:
