@@ -7,12 +7,14 @@ override PARAMS := $(value PARAMS)
 override RUN := $(value RUN)
 override SET := $(value SET)
 override INPUT := $(value INPUT)
+override A := $(value A)
+override B := $(value B)
 override PYTHON := $(value PYTHON)
 ifdef MNIST_DIR
 override MNIST_DIR := $(value MNIST_DIR)
 export MNIST_DIR
 endif
-export PARAMS RUN SET INPUT PYTHON
+export PARAMS RUN SET INPUT A B PYTHON
 MAKEFLAGS += --no-print-directory
 .DELETE_ON_ERROR:
 .SUFFIXES:
@@ -53,6 +55,11 @@ all $(GOALS):
 .PHONY: teach
 teach:
 	@$(FIND); exec "$$python" -m mnistlib.taught
+
+## compare: runs A and B side by side, into runs/compare/
+.PHONY: compare
+compare:
+	@$(FIND); exec "$$python" -m mnistlib.compare
 
 ## lab: open the notebooks in JupyterLab
 .PHONY: lab

@@ -1,15 +1,14 @@
-"""The benchmark as a page of its own: accuracy against seconds, and how long one answer takes."""
+"""The benchmark as a page of its own: accuracy against seconds, cost against data, and how long one answer takes."""
 
 from __future__ import annotations
 
-import base64
-import io
 from pathlib import Path
 from typing import Any
 
 import jinja2
 from matplotlib.figure import Figure
 
+from mnistlib.figures import picture_of
 from mnistlib.files import write_text
 from mnistlib.plots import BLUE, GREY, RED, new_figure, tidy
 from mnistlib.report import assets
@@ -22,10 +21,12 @@ def write_page(path: Path, kept: dict[str, Any]) -> None:
     if "profiles" in kept:
         text = "Test accuracy against seconds of training: each seed a dot. Grey: the plain recipe, epoch by epoch."
         figures.append((text, plot_accuracy(kept["profiles"], kept["tutorial"])))
+    if kept.get("scaling"):
+        figures.append(("One epoch of the default recipe on more and more examples.", plot_scaling(kept["scaling"])))
     if "inference" in kept:
         figures.append(("How long one picture takes.", plot_latency(kept["inference"]["one_ms"])))
     environment = jinja2.Environment(loader=jinja2.FileSystemLoader(Path(__file__).parent), autoescape=True)
-    page = {**assets(), "kept": kept, "figures": [(text, as_png(figure)) for text, figure in figures]}
+    page = {**assets(), "kept": kept, "figures": [(text, picture_of(figure, text)) for text, figure in figures]}
     page["stages"] = {name: Table(p["stages"])._repr_html_() for name, p in kept["pipelines"].items()}
     write_text(path, environment.get_template("page.html.j2").render(page=page))
 
@@ -47,6 +48,18 @@ def plot_accuracy(profiles: list[dict[str, Any]], tutorial: dict[str, Any]) -> F
     return figure
 
 
+def plot_scaling(rows: list[dict[str, Any]]) -> Figure:
+    """Seconds against examples; a line through the origin and the last point says what linear would be."""
+    figure = new_figure(6, 2.6)
+    axes = figure.subplots()
+    examples, seconds = ([row[name] for row in rows] for name in ("examples", "epoch_seconds"))
+    axes.plot([0, examples[-1]], [0, seconds[-1]], "--", color=GREY)
+    axes.plot(examples, seconds, "o", color=BLUE)
+    axes.set(xlabel="examples in the training part", ylabel="seconds an epoch", xlim=0, ylim=0)
+    tidy(axes)
+    return figure
+
+
 def plot_latency(milliseconds: list[float]) -> Figure:
     """A histogram; the slowest percent is cut off."""
     figure = new_figure(6, 2.6)
@@ -56,10 +69,3 @@ def plot_latency(milliseconds: list[float]) -> Figure:
     axes.set(xlabel="milliseconds for one picture", ylabel="pictures")
     tidy(axes)
     return figure
-
-
-def as_png(figure: Figure) -> str:
-    """PNG in base64."""
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=144)
-    return base64.b64encode(buffer.getvalue()).decode()

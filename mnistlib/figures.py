@@ -34,7 +34,13 @@ class Picture:
 
 def keep_figure(run: Run, name: str, figure: Figure, alt: str) -> Picture:
     """Write `reports/figures/<name>.png` and return the picture to be shown; `alt` says what it shows."""
+    picture = picture_of(figure, alt)
+    write_bytes(run.figure(name), picture.png)
+    return picture
+
+
+def picture_of(figure: Figure, alt: str) -> Picture:
+    """A figure as a picture; `alt` says what it shows."""
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=DPI, metadata={"Software": None})
-    write_bytes(run.figure(name), buffer.getvalue())
     return Picture(buffer.getvalue(), alt, int(figure.get_figwidth() * 96))

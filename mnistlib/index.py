@@ -9,6 +9,7 @@ import jinja2
 
 from mnistlib.describe import describe_run, describe_stage, headline_facts, metric_rows
 from mnistlib.files import shown, write_json, write_text
+from mnistlib.overview import write_overview
 from mnistlib.report import TEMPLATES, assets
 from mnistlib.rundir import Run
 from mnistlib.stages import STAGE
@@ -39,7 +40,7 @@ TOLD = {
 
 
 def write_index(run: Run) -> None:
-    """Write `reports/metrics.json`, `reports/index.html` and the headline for the terminal."""
+    """Write `reports/metrics.json`, `reports/index.html`, the headline for the terminal, and the page of all runs."""
     metrics = merged_metrics(run)
     write_json(run.all_metrics, metrics)
     environment = jinja2.Environment(
@@ -61,6 +62,7 @@ def write_index(run: Run) -> None:
     )
     write_text(run.index, page)
     write_text(run.headline, headline_text(run))
+    write_overview(run)
 
 
 def headline_text(run: Run) -> str:

@@ -16,7 +16,7 @@ import yaml
 from mnistlib import params, source
 from mnistlib.files import RunError, bytes_digest, read_json, write_text
 from mnistlib.lock import hold
-from mnistlib.rundir import Run, make_writable
+from mnistlib.rundir import Run, make_writable, overview_page
 from mnistlib.schema import Params
 from mnistlib.stages import STAGES, Stage
 from mnistlib.status import read_status
@@ -91,7 +91,7 @@ def kept_input(run: Run) -> str:
 def resolve(run: Run, resolved: Params) -> None:
     """Write the run's parameter files where they differ; make those of stale stages newer."""
     write_if_changed(run, "params", resolved.model_dump())
-    if not (run.all_metrics.is_file() and run.headline.is_file()):
+    if not all(path.is_file() for path in (run.all_metrics, run.headline, overview_page())):
         run.index.unlink(missing_ok=True)
     for stage in STAGES:
         changed = write_if_changed(run, stage.name, fingerprint(run, stage, resolved))

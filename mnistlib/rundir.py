@@ -123,6 +123,11 @@ class Run:
         return self.folder / "reports" / "index.html"
 
     @property
+    def summary(self) -> Path:
+        """The run's line on the page of all runs."""
+        return self.folder / "status" / "summary.json"
+
+    @property
     def headline(self) -> Path:
         """What make prints at the end."""
         return self.folder / "status" / "headline.txt"
@@ -153,6 +158,11 @@ class Run:
 def left_by(stage: str) -> list[str]:
     """The files that a stage leaves, under the run's folder."""
     return [*STAGE[stage].leaves, *(f"reports/figures/{name}.png" for name in FIGURES[stage]), f"metrics/{stage}.json"]
+
+
+def overview_page() -> Path:
+    """The page of all runs."""
+    return RUNS / "index.html"
 
 
 def existing_runs() -> list[Run]:

@@ -1,0 +1,87 @@
+"""All runs on one page, `runs/index.html`: what became of each, how good it is, what it did otherwise."""
+
+from __future__ import annotations
+
+import base64
+from pathlib import Path
+from typing import Any
+
+import jinja2
+import numpy as np
+
+from mnistlib import rundir
+from mnistlib.describe import describe_run
+from mnistlib.files import RunError, read_json, write_json, write_text
+from mnistlib.report import TEMPLATES, assets
+from mnistlib.rundir import Run, overview_page
+from mnistlib.stages import STAGE
+from mnistlib.status import NOT_RUN, OK, merged_metrics, read_status
+
+WIDTH, HEIGHT = 96, 28
+KEPT = ("test_accuracy", "test_accuracy_low", "test_accuracy_high", "train_seconds", "model_parameters")
+
+
+def write_overview(run: Run) -> None:
+    """Keep the run's line in `status/summary.json`, and write the page of all runs anew from theirs."""
+    write_json(run.summary, summarise(run))
+    lines = [read_line(path) for path in rundir.RUNS.glob("*/status/summary.json")]
+    rows = sorted((line for line in lines if line), key=lambda line: str(line["finished"]), reverse=True)
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(TEMPLATES), autoescape=True, undefined=jinja2.StrictUndefined
+    )
+    page = {**assets(), "runs": rows}
+    write_text(overview_page(), environment.get_template("overview.html.j2").render(page=page))
+
+
+def read_line(path: Path) -> dict[str, Any]:
+    """A run's line; empty for what is none: a folder of something else, half written, or of another version."""
+    try:
+        kept = read_json(path, hint="")
+        return {
+            **{name: str(kept[name]) for name in ("verdict", "dataset", "finished")},
+            "name": Run(path.parent.parent.name).name,
+            "ok": bool(kept["ok"]),
+            "fallback": bool(kept["fallback"]),
+            "differing": [str(text) for text in kept["differing"]],
+            "metrics": {name: float(kept["metrics"][name]) for name in KEPT if name in kept["metrics"]},
+            "curve": thumbnail([float(error) for error in kept["curve"]]),
+        }
+    except (RunError, KeyError, TypeError, ValueError):
+        return {}
+
+
+def summarise(run: Run) -> dict[str, Any]:
+    """The run in one line: verdict, dataset, key metrics, what differs, and its validation errors by epoch."""
+    statuses = [read_status(run, stage) for stage in STAGE]
+    bad = [f"{s.stage} {s.verdict}" for s in statuses if s.verdict not in (OK, NOT_RUN)]
+    done = sum(s.verdict == OK for s in statuses)
+    metrics, told = merged_metrics(run), describe_run(run)
+    try:
+        epochs = read_json(run.history_json, hint="")["epochs"]
+        curve = [1 - float(epoch["val_accuracy"]) for epoch in epochs]
+    except (RunError, KeyError, TypeError):
+        curve = []
+    return {
+        "verdict": bad[0] if bad else OK if done == len(STAGE) else f"{done} of {len(STAGE)} stages",
+        "ok": not bad,
+        "dataset": told["dataset"],
+        "fallback": told["fallback"],
+        "differing": told["differing"],
+        "finished": max(s.finished for s in statuses),
+        "metrics": {name: metrics[name] for name in KEPT if name in metrics},
+        "curve": curve,
+    }
+
+
+def thumbnail(errors: list[float]) -> str:
+    """Validation errors by epoch as a small line, logarithmic: an SVG in base64; empty for fewer than two."""
+    heights = np.log(np.maximum(np.array(errors, float), 1e-5))
+    if len(heights) < 2 or not np.isfinite(heights).all():
+        return ""
+    spread = max(float(np.ptp(heights)), 1e-9)
+    y = 2 + (HEIGHT - 4) * (heights.max() - heights) / spread
+    x = np.linspace(2, WIDTH - 2, len(heights))
+    points = " ".join(f"{left:.1f},{top:.1f}" for left, top in zip(x, y, strict=True))
+    line = f'<polyline points="{points}" fill="none" stroke="#4e79a7" stroke-width="1.5"/>'
+    picture = f'<svg xmlns="http://www.w3.org/2000/svg" width="{WIDTH}" height="{HEIGHT}">{line}</svg>'
+    return base64.b64encode(picture.encode()).decode()

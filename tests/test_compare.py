@@ -1,0 +1,90 @@
+"""Two runs side by side: the test by hand, and the page of two real runs that differ in known ways."""
+
+import json
+import re
+import shutil
+
+import numpy as np
+import pytest
+
+from mnistlib.compare import mcnemar
+
+
+def test_mcnemar_by_hand():
+    assert mcnemar(10, 2) == pytest.approx(2 * (1 + 12 + 66) / 4096)
+    assert mcnemar(2, 10) == mcnemar(10, 2)
+    assert mcnemar(3, 3) == 1
+    assert mcnemar(0, 0) == 1
+
+
+@pytest.fixture
+def pair(made):
+    """The smoke run beside a copy of it, which has five right answers more wrong and its mistakes all right."""
+    first, second = made.run("smoke"), made.run("other")
+    shutil.copytree(first, second)
+    path = second / "reports" / "test_predictions.npz"
+    with np.load(path) as kept:
+        logits, labels = kept["logits"], kept["labels"]
+    wrong = np.flatnonzero(logits.argmax(1) != labels)
+    lost = np.setdiff1d(np.arange(40), wrong)[:5]
+    logits[wrong, labels[wrong]] = 50
+    logits[lost, (labels[lost] + 1) % 10] = 50
+    np.savez(path, logits=logits, labels=labels)
+    metrics = second / "metrics" / "04_evaluate.json"
+    told = json.loads(metrics.read_text())
+    metrics.write_text(json.dumps(told | {"test_nll": told["test_nll"] + 0.125}))
+    parameters = second / "params" / "params.yaml"
+    parameters.write_text(parameters.read_text().replace("seed: 0", "seed: 7"))
+    return made, len(wrong), lost
+
+
+def test_the_page_says_what_differs(pair):
+    made, won, lost = pair
+    done = made.make("compare", "A=smoke", "B=other")
+    assert done.code == 0, done.text
+    page = (made.folder / "runs" / "compare" / "smoke-other.html").read_text()
+    p = f"p = {mcnemar(5, won):.2g}"
+    for text in (done.text, page):
+        assert p in text
+        assert f"{won} pictures only other has right, 5 only smoke" in text
+    assert re.search(r">seed<.*?>0<.*?>7<", page, re.DOTALL)
+    assert re.search(r">test_nll<.*?>0\.1250<", page)
+    assert "Only smoke has these right" in page
+    assert page.count("data:image/png") == 4
+    assert "http" not in page.replace("http-equiv", "")
+
+
+def test_a_run_beside_itself_has_nothing_to_tell(made):
+    done = made.make("compare", "A=smoke", "B=smoke")
+    assert "as many errors: 0 pictures" in done.text
+    assert done.code == 0
+
+
+def test_what_cannot_be_compared_says_why(pair):
+    made, _, _ = pair
+    statistics = made.run("other") / "data" / "processed" / "statistics.json"
+    told = json.loads(statistics.read_text())
+    told["sha256"] = {name: value[::-1] for name, value in told["sha256"].items()}
+    statistics.write_text(json.dumps(told))
+    raw = made.run("other") / "data" / "raw.json"
+    raw.write_text(json.dumps(json.loads(raw.read_text()) | {"title": "Other data"}))
+    for names, words in (
+        (["A=smoke", "B=other"], "runs/other on Other data"),
+        (["A=smoke", "B=nowhere"], "nowhere"),
+        (["A=smoke"], "which runs?"),
+        (["A=smoke", "B=../smoke"], "'../smoke'"),
+        (["A=smoke", "B=$(shell touch owned)"], "touch owned"),
+    ):
+        done = made.make("compare", *names)
+        assert (done.code, words in done.text) == (2, True), done.text
+        assert "Traceback" not in done.text
+    assert not list(made.folder.rglob("owned"))
+    assert not (made.folder / "runs" / "compare").exists()
+
+
+def test_damaged_predictions_are_named(pair):
+    made, _, _ = pair
+    (made.run("other") / "reports" / "test_predictions.npz").write_bytes(b"PK broken")
+    done = made.make("compare", "A=smoke", "B=other")
+    assert done.code == 2
+    assert "make evaluate RUN=other" in done.text

@@ -1,0 +1,69 @@
+"""The page of all runs, from runs of every kind, in a real browser where there is one."""
+
+import json
+import re
+
+import pytest
+
+from bench import lab
+from mnistlib import rundir
+from mnistlib.overview import summarise, thumbnail, write_overview
+from mnistlib.rundir import Run, overview_page
+from mnistlib.status import Status, write_status
+from mnistlib.stages import STAGE
+
+EVIL = '<script>document.title="owned"</script><img src=x onerror=\'document.title="owned"\'>"&'
+
+
+@pytest.fixture
+def runs(tmp_path, monkeypatch):
+    """A whole run, a failed one, one of odd words, and folders that are none."""
+    monkeypatch.setattr(rundir, "RUNS", tmp_path)
+    for place, (name, accuracy) in enumerate([("good", 0.995), ("middling", 0.97), ("odd", 0.985)]):
+        run = Run(name)
+        for stage in STAGE:
+            write_status(run, Status(stage, "failed" if (name, stage) == ("middling", "05_features") else "ok"))
+        run.write_metrics("04_evaluate", {"test_accuracy": accuracy, "test_accuracy_low": 0.9, "test_accuracy_high": 1.0})
+        run.history_json.parent.mkdir()
+        run.history_json.write_text(json.dumps({"epochs": [{"val_accuracy": 0.9}, {"val_accuracy": 0.9 + place / 50}]}))
+        write_overview(run)
+    told = json.loads(Run("odd").summary.read_text())
+    Run("odd").summary.write_text(json.dumps(told | {"dataset": EVIL, "differing": [EVIL], "verdict": EVIL}))
+    for folder, text in (("foreign", "[]"), ("half", '{"verdict'), ("older", '{"verdict": "ok"}'), ("a b", "{}"), ("numbers", '{"verdict": 1, "metrics": 2}')):
+        (tmp_path / folder / "status").mkdir(parents=True)
+        (tmp_path / folder / "status" / "summary.json").write_text(text)
+    write_overview(Run("good"))
+    return overview_page()
+
+
+def test_runs_are_listed_and_other_folders_are_not(runs):
+    text = runs.read_text()
+    assert sorted(re.findall(r'href="([^"]+)/reports/index.html"', text)) == ["good", "middling", "odd"]
+    assert "05_features failed" in text
+    assert "99.50 %" in text
+    assert text.count("data:image/svg+xml") == 2 + 1
+
+
+def test_a_run_in_progress_says_how_far_it_is(tmp_path, monkeypatch):
+    monkeypatch.setattr(rundir, "RUNS", tmp_path)
+    write_status(Run("r"), Status("01_data", "ok"))
+    assert (summarise(Run("r"))["verdict"], summarise(Run("r"))["ok"]) == ("1 of 6 stages", True)
+
+
+def test_curves_of_no_or_odd_numbers_are_left_out():
+    assert thumbnail([]) == thumbnail([0.1]) == thumbnail([0.1, float("nan")]) == ""
+    assert thumbnail([0.1, 0.1])
+
+
+@pytest.mark.skipif(not lab.can_browse(), reason="needs a browser: apt-get install chromium")
+def test_text_is_shown_and_never_run_and_headings_sort(runs):
+    with lab.browser() as page:
+        page.goto(runs.as_uri())
+        assert page.title() == "all runs · digit classifier"
+        assert EVIL in page.text_content("tbody")
+        column = "tbody tr td:nth-child(4)"
+        page.click("text=test accuracy")
+        assert page.locator(column).all_text_contents() == ["99.50 %", "98.50 %", "97.00 %"]
+        page.click("text=test accuracy")
+        assert page.locator(column).all_text_contents() == ["97.00 %", "98.50 %", "99.50 %"]
+        assert page.title() == "all runs · digit classifier"
