@@ -2,8 +2,9 @@
 
 QUICK=1 takes about four minutes, without it under twenty, FULL=1 an hour or two (five seeds of every profile).
 The smoke pipeline always; all else with MNIST, from MNIST_DIR or runs/data/raw: profiles seed by seed beside the
-recipe that everybody starts from, cost against the size of the data, the default pipeline, how fast it answers; where PEN_STROKES names their file,
-UCI's pen drawings, recognised and taught; where there is a browser, the pad's latency.
+recipe that everybody starts from, cost against the size of the data, the default pipeline, how fast it answers;
+where PEN_STROKES names their file, UCI's pen drawings, recognised and taught; where there is a browser, the pad's
+latency.
 """
 
 from __future__ import annotations

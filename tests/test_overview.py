@@ -9,8 +9,8 @@ from bench import lab
 from mnistlib import rundir
 from mnistlib.overview import summarise, thumbnail, write_overview
 from mnistlib.rundir import Run, overview_page
-from mnistlib.status import Status, write_status
 from mnistlib.stages import STAGE
+from mnistlib.status import Status, write_status
 
 EVIL = '<script>document.title="owned"</script><img src=x onerror=\'document.title="owned"\'>"&'
 
@@ -23,13 +23,21 @@ def runs(tmp_path, monkeypatch):
         run = Run(name)
         for stage in STAGE:
             write_status(run, Status(stage, "failed" if (name, stage) == ("middling", "05_features") else "ok"))
-        run.write_metrics("04_evaluate", {"test_accuracy": accuracy, "test_accuracy_low": 0.9, "test_accuracy_high": 1.0})
+        run.write_metrics(
+            "04_evaluate", {"test_accuracy": accuracy, "test_accuracy_low": 0.9, "test_accuracy_high": 1.0}
+        )
         run.history_json.parent.mkdir()
         run.history_json.write_text(json.dumps({"epochs": [{"val_accuracy": 0.9}, {"val_accuracy": 0.9 + place / 50}]}))
         write_overview(run)
     told = json.loads(Run("odd").summary.read_text())
     Run("odd").summary.write_text(json.dumps(told | {"dataset": EVIL, "differing": [EVIL], "verdict": EVIL}))
-    for folder, text in (("foreign", "[]"), ("half", '{"verdict'), ("older", '{"verdict": "ok"}'), ("a b", "{}"), ("numbers", '{"verdict": 1, "metrics": 2}')):
+    for folder, text in (
+        ("foreign", "[]"),
+        ("half", '{"verdict'),
+        ("older", '{"verdict": "ok"}'),
+        ("a b", "{}"),
+        ("numbers", '{"verdict": 1, "metrics": 2}'),
+    ):
         (tmp_path / folder / "status").mkdir(parents=True)
         (tmp_path / folder / "status" / "summary.json").write_text(text)
     write_overview(Run("good"))
