@@ -103,19 +103,18 @@ def paper_for(layer: Image.Image) -> str:
 
 
 def to_digit(grey: np.ndarray) -> np.ndarray:
-    """Ink on its own, framed: uint8 28×28. A picture that already is MNIST's is taken as it is; another of its size is
-    restored first.
+    """Ink on its own, framed: uint8 28×28. A picture that already is MNIST's is taken as it is.
 
     Raises PictureError when nothing stands out.
     """
-    if grey.shape == (SIZE, SIZE) and not border(grey).any():
-        framed = frame(grey)
-        exact = grey.astype(np.uint8)
+    if grey.shape != (SIZE, SIZE):
+        raised = raised_above_paper(grey)
+    elif border(grey).any():
+        raised = restore(grey.astype(np.uint8)[None])[0].astype(np.float32)
+    else:
+        framed, exact = frame(grey), grey.astype(np.uint8)
         return exact if np.abs(framed.astype(int) - exact).max() <= 1 else framed
-    own_size = grey.shape == (SIZE, SIZE)
-    ink = stands_out(
-        restore(grey.astype(np.uint8)[None])[0].astype(np.float32) if own_size else raised_above_paper(grey)
-    )
+    ink = stands_out(raised)
     if not ink.any():
         raise PictureError("no ink: nothing stands out from the background")
     return frame(ink)
@@ -133,15 +132,13 @@ def raised_above_paper(grey: np.ndarray) -> np.ndarray:
     closed, opened = paper_of(coarse, ndimage.grey_closing), paper_of(coarse, ndimage.grey_opening)
     if roughness(closed, coarse) <= roughness(opened, coarse):
         paper = paper_of(grey, ndimage.grey_closing)
-        raised = (paper - grey) * (255 / np.maximum(paper, DIM))
-    else:
-        raised = grey - paper_of(grey, ndimage.grey_opening)
-    return raised
+        return (paper - grey) * (255 / np.maximum(paper, DIM))
+    return grey - paper_of(grey, ndimage.grey_opening)
 
 
 def paper_of(grey: np.ndarray, way: Callable[..., np.ndarray]) -> np.ndarray:
     """What a closing or an opening by the widest stroke leaves, as if the outermost pixels went on for ever."""
-    reach = round(min(grey.shape) * WIDEST / 2)
+    reach = max(1, round(min(grey.shape) * WIDEST / 2))
     wide: np.ndarray = way(np.pad(grey, reach, mode="edge"), (2 * reach + 1, 2 * reach + 1), mode="nearest")
     return wide[reach:-reach, reach:-reach]
 

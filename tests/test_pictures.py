@@ -20,6 +20,7 @@ from mnistlib.predict import (
     doubtful_first,
     load_predictor,
     prediction_rows,
+    read_or_reason,
     save_predictions_csv,
     usable_run,
 )
@@ -109,6 +110,14 @@ def test_a_small_digit_on_a_large_sheet_is_found(digit, tmp_path, side):
     noisy = sheet + np.random.default_rng(0).normal(0, 3, sheet.shape)
     Image.fromarray(np.clip(noisy, 0, 255).astype(np.uint8)).save(tmp_path / "a.png")
     assert np.corrcoef(read_picture(tmp_path / "a.png").ravel(), frame(digit).ravel())[0, 1] > 0.8
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (2, 200), (3, 3), (200, 2), (5000, 10), (28, 1)])
+def test_a_picture_of_hardly_any_pixels_is_a_row_not_a_crash(tmp_path, shape):
+    for pixels in (np.zeros(shape), np.random.default_rng(0).integers(0, 256, shape)):
+        Image.fromarray(pixels.astype(np.uint8)).save(tmp_path / "a.png")
+        image, reason = read_or_reason(tmp_path / "a.png")
+        assert image.any() != bool(reason)
 
 
 def test_large_and_thick_digits_are_not_taken_for_paper(digit, tmp_path):
