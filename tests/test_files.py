@@ -40,7 +40,7 @@ def test_digest_is_that_of_hashlib(tmp_path):
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="mounts a small file system, as Linux lets one")
 def test_a_full_disk_leaves_nothing_half_written(tmp_path):
     script = (
-        f"mount -t tmpfs -o size=64k none '{tmp_path}' && {sys.executable} -c \""
+        f"mount -t tmpfs -o size=64k none '{tmp_path}' && '{sys.executable}' -c \""
         "from pathlib import Path; from mnistlib.files import RunError, write_text\n"
         f"folder = Path('{tmp_path}')\n"
         "write_text(folder / 'a.txt', 'old')\n"
