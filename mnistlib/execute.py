@@ -75,8 +75,8 @@ def execute(run: Run, stage: Stage, parameters: dict[str, Any], limits: Any) -> 
     work = run.notebook(stage.name).with_name(f".{stage.name}.part.ipynb")
     work.parent.mkdir(parents=True, exist_ok=True)
     verdict, error, cell, code = OK, "", 0, 0
-    begin_status(run, stage.name)
     try:
+        begin_status(run, stage.name)
         run_notebook(stage, work, parameters, limits, kernel)
         missing = run.missing(stage.name)
         if missing:
