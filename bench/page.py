@@ -5,13 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import jinja2
 from matplotlib.figure import Figure
 
 from mnistlib.figures import picture_of
 from mnistlib.files import write_text
 from mnistlib.plots import BLUE, GREY, RED, new_figure, tidy
-from mnistlib.report import assets
+from mnistlib.report import render
 from mnistlib.tables import Table
 
 
@@ -25,10 +24,9 @@ def write_page(path: Path, kept: dict[str, Any]) -> None:
         figures.append(("One epoch of the default recipe on more and more examples.", plot_scaling(kept["scaling"])))
     if "inference" in kept:
         figures.append(("How long one picture takes.", plot_latency(kept["inference"]["one_ms"])))
-    environment = jinja2.Environment(loader=jinja2.FileSystemLoader(Path(__file__).parent), autoescape=True)
-    page = {**assets(), "kept": kept, "figures": [(text, picture_of(figure, text)) for text, figure in figures]}
+    page = {"kept": kept, "figures": [(text, picture_of(figure, text)) for text, figure in figures]}
     page["stages"] = {name: Table(p["stages"])._repr_html_() for name, p in kept["pipelines"].items()}
-    write_text(path, environment.get_template("page.html.j2").render(page=page))
+    write_text(path, render("page.html.j2", page, Path(__file__).parent))
 
 
 def plot_accuracy(profiles: list[dict[str, Any]], tutorial: dict[str, Any]) -> Figure:

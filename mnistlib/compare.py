@@ -7,22 +7,20 @@ import sys
 import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-import jinja2
 import numpy as np
 
 from mnistlib import rundir
 from mnistlib.calibrate import load_calibration
 from mnistlib.describe import flatten
 from mnistlib.evaluate import softmax
-from mnistlib.figures import picture_of
+from mnistlib.figures import Picture, picture_of
 from mnistlib.files import RunError, read_json, shown, write_text
 from mnistlib.params import load_file
 from mnistlib.plots.comparison import plot_confusion_change, plot_curves_of_both, plot_flips
 from mnistlib.preprocess import load_part, load_statistics
-from mnistlib.report import TEMPLATES, assets
+from mnistlib.report import render
 from mnistlib.rundir import Run
 from mnistlib.status import merged_metrics
 from mnistlib.tables import Table
@@ -41,10 +39,18 @@ class Side:
     parameters: dict[str, Any]
     history: list[dict[str, float]]
 
-    @property
-    def answers(self) -> np.ndarray:
-        answers: np.ndarray = self.probabilities.argmax(1)
-        return answers
+
+@dataclass(frozen=True)
+class Comparison:
+    """Two runs on the same pictures: indices of what only A and what only B has right, and how likely by chance."""
+
+    a: Side
+    b: Side
+    images: np.ndarray
+    labels: np.ndarray
+    only_a: np.ndarray
+    only_b: np.ndarray
+    chance: float
 
 
 def main() -> int:
@@ -54,33 +60,38 @@ def main() -> int:
         print("which runs? make compare A=one B=another", file=sys.stderr)
         return 2
     try:
-        print(compare(Run(first), Run(second)))
+        c = compare(Run(first), Run(second))
+        path = rundir.RUNS / "compare" / f"{first}-{second}.html"
+        write_text(path, render("compare.html.j2", page_of(c)))
     except RunError as error:
         print(error, file=sys.stderr)
         return 2
+    print(f"{Table(metric_rows(c, KEY))}\n\n{verdict(c)}\n\nreport  {shown(path)}")
     return 0
 
 
-def compare(first: Run, second: Run) -> str:
-    """Write `runs/compare/A-B.html`; returns what the terminal says.
+def compare(first: Run, second: Run) -> Comparison:
+    """Look at both runs' answers to the same test pictures.
 
     Raises RunError when a run is not whole, or when both were not tested on the same pictures.
     """
-    hashes = [load_statistics(run)["sha256"] for run in (first, second)]
-    names = [name for name in hashes[0] if name.startswith("test_")]
-    if any(hashes[0][name] != hashes[1].get(name) for name in names):
+    check_same_pictures(first, second)
+    images, labels = load_part(first, "test")
+    a, b = (load_side(run, len(labels)) for run in (first, second))
+    right_a, right_b = (side.probabilities.argmax(1) == labels for side in (a, b))
+    only_a, only_b = np.flatnonzero(right_a & ~right_b), np.flatnonzero(right_b & ~right_a)
+    return Comparison(a, b, images, np.asarray(labels), only_a, only_b, mcnemar(len(only_a), len(only_b)))
+
+
+def check_same_pictures(first: Run, second: Run) -> None:
+    """Raises RunError when the test parts differ."""
+    ours, theirs = (load_statistics(run)["sha256"] for run in (first, second))
+    if any(theirs.get(name) != digest for name, digest in ours.items() if name.startswith("test_")):
         titles = [read_json(run.raw_json, hint="run 01_data").get("title") for run in (first, second)]
         raise RunError(
             f"runs/{first.name} was tested on {titles[0]}, runs/{second.name} on {titles[1]}: errors on different "
             "pictures cannot be compared"
         )
-    images, labels = load_part(first, "test")
-    a, b = (load_side(run, len(labels)) for run in (first, second))
-    lost, won = flips(a, b, labels)
-    chance = mcnemar(len(lost), len(won))
-    path = rundir.RUNS / "compare" / f"{first.name}-{second.name}.html"
-    write_page(path, a, b, images, np.asarray(labels), chance)
-    return f"{Table(metric_rows(a, b, KEY))}\n\n{verdict(a, b, len(lost), len(won), chance)}\n\nreport  {shown(path)}"
 
 
 def load_side(run: Run, count: int) -> Side:
@@ -98,12 +109,6 @@ def load_side(run: Run, count: int) -> Side:
     return Side(run, probabilities, merged_metrics(run), flatten(load_file(run.params())), history)
 
 
-def flips(a: Side, b: Side, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Indices of the pictures that only A has right, and of those that only B has right."""
-    ours, theirs = a.answers == labels, b.answers == labels
-    return np.flatnonzero(ours & ~theirs), np.flatnonzero(~ours & theirs)
-
-
 def mcnemar(only_first: int, only_second: int) -> float:
     """How likely chance alone makes a difference at least as large (McNemar 1947, the exact test, two-sided), 0…1."""
     from scipy.stats import binomtest
@@ -112,75 +117,72 @@ def mcnemar(only_first: int, only_second: int) -> float:
     return float(binomtest(only_second, changed, 0.5).pvalue) if changed else 1.0
 
 
-def verdict(a: Side, b: Side, lost: int, won: int, chance: float) -> str:
+def verdict(c: Comparison) -> str:
     """The difference in words."""
-    if lost == won:
-        return f"as many errors: {won} pictures only {b.run.name} has right, {lost} only {a.run.name}"
-    better = b.run.name if won > lost else a.run.name
-    told = "hardly chance" if chance < 0.05 else "which could well be chance"
-    return (
-        f"{better} has {abs(won - lost)} errors fewer, {told} (p = {chance:.2g}): {won} pictures only {b.run.name} "
-        f"has right, {lost} only {a.run.name}"
-    )
+    fewer = len(c.only_b) - len(c.only_a)
+    right = f"{len(c.only_b)} pictures only {c.b.run.name} has right, {len(c.only_a)} only {c.a.run.name}"
+    if not fewer:
+        return f"as many errors: {right}"
+    better = c.b.run.name if fewer > 0 else c.a.run.name
+    told = "hardly chance" if c.chance < 0.05 else "which could well be chance"
+    return f"{better} has {abs(fewer)} errors fewer, {told} (p = {c.chance:.2g}): {right}"
 
 
-def metric_rows(a: Side, b: Side, names: Sequence[str] = ()) -> list[dict[str, Any]]:
-    """Metrics of both with their difference, `names` of them or all; numbers that only one has are left empty."""
+def metric_rows(c: Comparison, names: Sequence[str] = ()) -> list[dict[str, Any]]:
+    """Metrics of both with their difference, `names` of them or all; what only one has is left empty."""
     rows = []
-    for name in names or dict.fromkeys([*a.metrics, *b.metrics]):
-        values = [side.metrics.get(name, "") for side in (a, b)]
-        numbers = all(isinstance(v, int | float) and not isinstance(v, bool) for v in values)
-        difference = values[1] - values[0] if numbers else ""
-        rows.append({"metric": name, f"A: {a.run.name}": values[0], f"B: {b.run.name}": values[1], "B − A": difference})
+    for name in names or dict.fromkeys([*c.a.metrics, *c.b.metrics]):
+        first, second = (side.metrics.get(name, "") for side in (c.a, c.b))
+        numbers = all(isinstance(v, int | float) and not isinstance(v, bool) for v in (first, second))
+        difference = second - first if numbers else ""
+        rows.append({"metric": name, **beside(c, first, second), "B − A": difference})
     return rows
 
 
-def parameter_rows(a: Side, b: Side) -> list[dict[str, Any]]:
+def parameter_rows(c: Comparison) -> list[dict[str, Any]]:
     """The parameters in which the runs differ."""
-    sides = {f"A: {a.run.name}": a.parameters, f"B: {b.run.name}": b.parameters}
-    return [
-        {"parameter": name, **{title: str(kept.get(name, "")) for title, kept in sides.items()}}
-        for name in dict.fromkeys([*a.parameters, *b.parameters])
-        if a.parameters.get(name) != b.parameters.get(name)
-    ]
+    ours, theirs = c.a.parameters, c.b.parameters
+    names = [name for name in dict.fromkeys([*ours, *theirs]) if ours.get(name) != theirs.get(name)]
+    return [{"parameter": n, **beside(c, str(ours.get(n, "")), str(theirs.get(n, "")))} for n in names]
 
 
-def write_page(path: Path, a: Side, b: Side, images: np.ndarray, labels: np.ndarray, chance: float) -> None:
-    """Write the page, whole or not at all."""
-    lost, won = flips(a, b, labels)
-    names = (a.run.name, b.run.name)
-    figures = [
-        (
-            f"Only {winner} has these right",
-            f"{len(chosen)} pictures, {min(SHOWN, len(chosen))} of them here: what each is, what either took it for, "
-            "how surely.",
-            picture_of(
-                plot_flips(images, labels, chosen[:SHOWN], names, (a.probabilities, b.probabilities)),
-                f"test pictures that only {winner} recognises",
-            ),
-        )
-        for winner, chosen in ((b.run.name, won), (a.run.name, lost))
-        if len(chosen)
-    ]
-    curves = picture_of(plot_curves_of_both((a.history, b.history), names), "validation loss and errors of both runs")
-    figures.append(("How they learnt", "On validation, epoch by epoch.", curves))
-    change = picture_of(plot_confusion_change(a.answers, b.answers, labels), "change of the confusion matrix")
-    told = f"Confusions that {b.run.name} has more of (brown) or fewer of (green) than {a.run.name}."
-    figures.append(("Which confusions changed", told, change))
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(TEMPLATES), autoescape=True, undefined=jinja2.StrictUndefined
-    )
-    page = {
-        **assets(),
-        "names": names,
-        "verdict": verdict(a, b, len(lost), len(won), chance),
-        "key": Table(metric_rows(a, b, KEY))._repr_html_(),
-        "metrics": Table(metric_rows(a, b))._repr_html_(),
-        "parameters": parameter_rows(a, b),
-        "parameter_table": Table(parameter_rows(a, b))._repr_html_(),
-        "figures": figures,
+def beside(c: Comparison, first: Any, second: Any) -> dict[str, Any]:
+    """Two cells under the runs' names."""
+    return {f"A: {c.a.run.name}": first, f"B: {c.b.run.name}": second}
+
+
+def page_of(c: Comparison) -> dict[str, Any]:
+    """What the page says."""
+    parameters = parameter_rows(c)
+    return {
+        "names": (c.a.run.name, c.b.run.name),
+        "verdict": verdict(c),
+        "key": Table(metric_rows(c, KEY))._repr_html_(),
+        "metrics": Table(metric_rows(c))._repr_html_(),
+        "parameters": Table(parameters)._repr_html_() if parameters else "",
+        "figures": figures(c),
     }
-    write_text(path, environment.get_template("compare.html.j2").render(page=page))
+
+
+def figures(c: Comparison) -> list[tuple[str, str, Picture]]:
+    """The page's figures, each with its heading and a sentence."""
+    a, b, names = c.a, c.b, (c.a.run.name, c.b.run.name)
+    found = []
+    for winner, chosen in ((names[1], c.only_b), (names[0], c.only_a)):
+        if len(chosen):
+            few = chosen[:SHOWN]
+            told = f"{len(chosen)} pictures, {len(few)} of them here: what each is, what either took it for."
+            figure = plot_flips(c.images, c.labels, few, names, (a.probabilities, b.probabilities))
+            alt = f"test pictures that only {winner} recognises"
+            found.append((f"Only {winner} has these right", told, picture_of(figure, alt)))
+    curves = picture_of(plot_curves_of_both((a.history, b.history), names), "validation loss and errors of both runs")
+    change = plot_confusion_change(a.probabilities.argmax(1), b.probabilities.argmax(1), c.labels)
+    told = f"Confusions that {names[1]} has more of (brown) or fewer of (green) than {names[0]}."
+    return [
+        *found,
+        ("How they learnt", "On validation, epoch by epoch.", curves),
+        ("Which confusions changed", told, picture_of(change, "change of the confusion matrix")),
+    ]
 
 
 if __name__ == "__main__":

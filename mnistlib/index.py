@@ -5,12 +5,10 @@ from __future__ import annotations
 import base64
 from typing import Any
 
-import jinja2
-
 from mnistlib.describe import describe_run, describe_stage, headline_facts, metric_rows
 from mnistlib.files import shown, write_json, write_text
 from mnistlib.overview import write_overview
-from mnistlib.report import TEMPLATES, assets
+from mnistlib.report import render
 from mnistlib.rundir import Run
 from mnistlib.stages import STAGE
 from mnistlib.status import merged_metrics, read_status
@@ -43,12 +41,9 @@ def write_index(run: Run) -> None:
     """Write `reports/metrics.json`, `reports/index.html`, the headline for the terminal, and the page of all runs."""
     metrics = merged_metrics(run)
     write_json(run.all_metrics, metrics)
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(TEMPLATES), autoescape=True, undefined=jinja2.StrictUndefined
-    )
-    page = environment.get_template("index.html.j2").render(
-        page={
-            **assets(),
+    page = render(
+        "index.html.j2",
+        {
             "title": f"{run.name} · digit classifier",
             "run": describe_run(run),
             "stages": [{**describe_stage(run, s), "told": TOLD[s], "page": run.page(s).is_file()} for s in STAGE],
@@ -58,7 +53,7 @@ def write_index(run: Run) -> None:
             "code": ", ".join(sorted({read_status(run, s).code for s in STAGE} - {""})),
             "finished": max((read_status(run, s).finished for s in STAGE), default=""),
             "total": f"{sum(read_status(run, s).total_seconds for s in STAGE):.0f}",
-        }
+        },
     )
     write_text(run.index, page)
     write_text(run.headline, headline_text(run))

@@ -6,13 +6,12 @@ import base64
 from pathlib import Path
 from typing import Any
 
-import jinja2
 import numpy as np
 
 from mnistlib import rundir
 from mnistlib.describe import describe_run
 from mnistlib.files import RunError, read_json, write_json, write_text
-from mnistlib.report import TEMPLATES, assets
+from mnistlib.report import render
 from mnistlib.rundir import Run, overview_page
 from mnistlib.stages import STAGE
 from mnistlib.status import NOT_RUN, OK, merged_metrics, read_status
@@ -26,11 +25,7 @@ def write_overview(run: Run) -> None:
     write_json(run.summary, summarise(run))
     lines = [read_line(path) for path in rundir.RUNS.glob("*/status/summary.json")]
     rows = sorted((line for line in lines if line), key=lambda line: str(line["finished"]), reverse=True)
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(TEMPLATES), autoescape=True, undefined=jinja2.StrictUndefined
-    )
-    page = {**assets(), "runs": rows}
-    write_text(overview_page(), environment.get_template("overview.html.j2").render(page=page))
+    write_text(overview_page(), render("overview.html.j2", {"runs": rows}))
 
 
 def read_line(path: Path) -> dict[str, Any]:

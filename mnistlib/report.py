@@ -7,6 +7,7 @@ import base64
 import hashlib
 import re
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -73,6 +74,16 @@ def page_context(run: Run, stage: str) -> dict[str, Any]:
         "after": names[place + 1] if place + 1 < len(names) else None,
         "stages": names,
     }
+
+
+def render(template: str, page: Mapping[str, Any], folder: Path = TEMPLATES) -> str:
+    """A page from the template of that name: `page` with style, script and policy; every text is escaped."""
+    import jinja2
+
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(folder), autoescape=True, undefined=jinja2.StrictUndefined
+    )
+    return environment.get_template(template).render(page={**assets(), **page})
 
 
 def assets() -> dict[str, Any]:

@@ -9,7 +9,6 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
-import jinja2
 import numpy as np
 import torch
 
@@ -23,7 +22,7 @@ from mnistlib.model import DigitNet, load_model, save_model
 from mnistlib.params import DEFAULT, load_file
 from mnistlib.plots.inference import plot_before_after
 from mnistlib.preprocess import load_part, load_statistics
-from mnistlib.report import TEMPLATES, assets
+from mnistlib.report import render
 from mnistlib.rundir import Run
 from mnistlib.synthetic import joined
 from mnistlib.tables import Table
@@ -133,10 +132,9 @@ def write_page(
     """Write `reports/teach.html`: the scores, and the drawings kept back with both answers."""
     figure = plot_before_after([d.image for d in held], [d.label or 0 for d in held], before, after)
     picture = keep_figure(run, "before_and_after", figure, "drawings kept back, with the answers before and after")
-    environment = jinja2.Environment(loader=jinja2.FileSystemLoader(TEMPLATES), autoescape=True)
-    page = {**assets(), "title": f"{run.name} · taught", "run": run.name, "scores": scores}
-    page |= {"table": before_and_after(scores)._repr_html_(), "picture": picture}
-    write_text(run.page("teach"), environment.get_template("teach.html.j2").render(page=page))
+    page = {"title": f"{run.name} · taught", "run": run.name, "scores": scores, "picture": picture}
+    page["table"] = before_and_after(scores)._repr_html_()
+    write_text(run.page("teach"), render("teach.html.j2", page))
 
 
 if __name__ == "__main__":
