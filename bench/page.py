@@ -39,7 +39,7 @@ def plot_accuracy(profiles: list[dict[str, Any]], tutorial: dict[str, Any]) -> F
     for row in profiles:
         seconds, accuracies = ([seed[k] for seed in row["seeds"]] for k in ("train_seconds", "test_accuracy"))
         axes.plot(seconds, [100 * a for a in accuracies], "o", color=BLUE)
-        axes.annotate(f"  {row['profile']}", (row["train_seconds"], 100 * row["test_accuracy"]), color=BLUE)
+        axes.annotate(f"  {row['profile']}", (max(seconds), 100 * row["test_accuracy"]), color=BLUE, va="center")
     axes.axhline(99, color=RED, linewidth=1, linestyle="--")
     axes.set(xscale="log", xlabel="seconds of training", ylabel="test accuracy, %")
     tidy(axes)
