@@ -18,7 +18,7 @@ from mnistlib.exposure import expose
 from mnistlib.model import Architecture, DigitNet, build, count_parameters
 from mnistlib.preprocess import Part, split, statistics
 from mnistlib.synthetic import joined, synthesise
-from mnistlib.train import Recipe, Split, fit
+from mnistlib.train import Recipe, Split, fit, pictures_per_step
 
 
 @dataclass(frozen=True)
@@ -34,13 +34,14 @@ def train_profile(profile: str, raw: Raw, seed: int, overrides: str = "") -> Tra
     """Train a profile, `overrides` (as SET) over it, on its split by the seed; the test part is scored once."""
     p = params.load(profile, overrides)
     parts = split(raw, p.preprocess.val_fraction, seed, p.preprocess.train_limit)
-    network, recipe, device = design(p, parts["train"], raw, seed)
     ink = synthesise(round(p.train.synthetic_ink * len(parts["train"].labels)), raw.classes, seed)
     strange = expose(round(p.train.strangers * len(parts["train"].labels)), raw.classes, seed)
+    device = pick_device(p.train.device)
     train, val = Split.of(*joined(parts["train"], ink, strange), device), Split.of(*parts["val"], device)
+    network, recipe = design(p, parts["train"], raw, seed, pictures_per_step(len(train.labels), p.train.batch_size))
     precision = pick_precision(p.train.precision, device)
     began = time.perf_counter()
-    network, history = fit(network, train, val, recipe, seed=seed, precision=precision)
+    network, history = fit(network.to(device), train, val, recipe, seed=seed, precision=precision)
     seconds = time.perf_counter() - began
     logits = predict_logits(network, raw.test_images)
     row = {
@@ -56,15 +57,15 @@ def train_profile(profile: str, raw: Raw, seed: int, overrides: str = "") -> Tra
     return Trained(network, logits, row)
 
 
-def design(p: params.Params, train: Part, raw: Raw, seed: int) -> tuple[DigitNet, Recipe, Any]:
-    """Network, recipe and device of a profile, as 03_train makes them."""
-    t, known, device = p.train, statistics(train), pick_device(p.train.device)
+def design(p: params.Params, train: Part, raw: Raw, seed: int, per_step: int) -> tuple[DigitNet, Recipe]:
+    """Network and recipe of a profile, as 03_train makes them."""
+    t, known = p.train, statistics(train)
     shape = (tuple(t.widths), t.hidden, t.dropout, len(raw.classes))
     architecture = Architecture(*shape, known["mean"], known["std"], tuple(t.kernels), tuple(t.pooling))
     distortion = Distortion(t.rotate, t.shear, t.scale, t.shift)
     rates = (t.optimiser, t.learning_rate, t.muon_rate, t.warmup, t.weight_decay)
-    recipe = Recipe(t.epochs, t.batch_size, *rates, t.label_smoothing, t.ema_decay, distortion)
-    return build(architecture, seed).to(device), recipe, device
+    recipe = Recipe(t.epochs, per_step, *rates, t.label_smoothing, t.ema_decay, distortion)
+    return build(architecture, seed), recipe
 
 
 def measure_profile(profile: str, raw: Raw, seeds: Sequence[int]) -> dict[str, Any]:

@@ -21,6 +21,7 @@ from mnistlib.optimisers import make_optimisers
 from mnistlib.rundir import Run
 
 SCORED_AT_ONCE = 1000
+LEAST_STEPS = 20
 
 
 @dataclass(frozen=True)
@@ -69,6 +70,14 @@ class Split:
         """From uint8 N×28×28 and labels, memory-mapped or not."""
         pixels = torch.from_numpy(np.array(images))[:, None].to(device)
         return Split(pixels, torch.from_numpy(np.array(labels)).long().to(device))
+
+
+def pictures_per_step(count: int, most: int) -> int:
+    """The batch size for a training part of `count`: `most`, fewer where an epoch would have fewer than 20 steps.
+
+    On a small dataset a few large steps would end the training before it has begun.
+    """
+    return max(2, min(most, count // LEAST_STEPS))
 
 
 class Trainer:

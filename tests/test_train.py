@@ -9,7 +9,7 @@ from mnistlib.data import obtain
 from mnistlib.device import pick_device, pick_precision
 from mnistlib.files import RunError
 from mnistlib.model import Architecture, build
-from mnistlib.train import Recipe, Split, Trainer, fit, score
+from mnistlib.train import Recipe, Split, Trainer, fit, pictures_per_step, score
 
 CPU = torch.device("cpu")
 SMALL = Architecture(widths=(8, 16, 32), hidden=32)
@@ -89,6 +89,13 @@ def test_steps_are_reported_one_by_one(digits):
     seen = []
     fit(build(SMALL, 0), *digits, Recipe(epochs=2, batch_size=250), seed=0, on_step=lambda *at: seen.append(at))
     assert seen == [(n, 8) for n in range(1, 9)]
+
+
+def test_a_small_part_is_taken_in_twenty_steps_or_more():
+    assert pictures_per_step(57_000, 512) == 512
+    assert pictures_per_step(1_530, 512) == 76
+    assert pictures_per_step(1_530, 64) == 64
+    assert pictures_per_step(10, 512) == 2
 
 
 def test_a_device_that_is_not_there_is_refused():
