@@ -20,6 +20,7 @@ import numpy as np
 import torch
 
 from bench import lab
+from bench.doodles import measure_doodles
 from bench.drawn import measure_drawn
 from bench.inference import measure_inference
 from bench.latency import measure_latency
@@ -81,6 +82,7 @@ def measure_answers(run: Run) -> dict[str, Any]:
     predictor = load_predictor(run.name)
     noise = np.random.default_rng(0).integers(0, 256, (10_000, 28, 28), np.uint8)
     found = {"inference": tell("answers", measure_inference(predictor, noise))}
+    found["doodles"] = tell("letters and doodles, none of them a digit", measure_doodles(predictor))
     if os.environ.get("PEN_STROKES"):
         strokes = ROOT / os.environ["PEN_STROKES"]
         found["drawn"] = tell("drawn digits", measure_drawn(predictor, strokes))

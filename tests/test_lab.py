@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from bench import lab
+from bench.doodles import DOODLES, LETTERS
 from bench.pendigits import read_drawings
 from mnistlib.files import ROOT
 from mnistlib.handwriting import read_drawing
@@ -133,6 +134,16 @@ def test_a_reloaded_page_shows_the_drawing_and_goes_on(page):
     lab.draw(page, [[[0, 100], [100, 0]]])
     lab.wait_status(page, "2 strokes")
     page.wait_for_function(f"before => ({INK})() > before", arg=before)
+
+
+def test_letters_and_doodles_drawn_with_the_mouse_are_no_digits(page):
+    for strokes in (LETTERS["K"], LETTERS["M"], DOODLES["grid"], DOODLES["scrawl"]):
+        lab.draw(page, strokes)
+        lab.wait_status(page, f"{len(strokes)} stroke")
+        page.wait_for_function("() => document.querySelector('.sketchpad-caption').innerText.includes('digit')")
+        assert lab.shown(page, "digit") == "?"
+        page.keyboard.press("c")
+        lab.wait_status(page, "cleared")
 
 
 def test_tab_leaves_the_paper(page):
