@@ -52,7 +52,10 @@ def random_maps(count: int, d: Distortion, generator: torch.Generator, device: t
 
 
 def affine_grid(maps: Tensor, height: int, width: int) -> Tensor:
-    """Where each output pixel's centre comes from, N×H×W×2 in −1…1: `F.affine_grid` in a fraction of its time."""
+    """Where each output pixel's centre comes from, N×H×W×2 in −1…1: one product for the whole batch.
+
+    `F.affine_grid` gives the same in several times as long.
+    """
     y, x = (((torch.arange(n, device=maps.device) + 0.5) * 2 / n - 1) for n in (height, width))
-    along, down, offset = maps[:, None, None].unbind(-1)
-    return torch.addcmul(offset + down * y[:, None, None], along, x[:, None])
+    centres = torch.stack([x.repeat(height), y.repeat_interleave(width), torch.ones_like(x).repeat(height)])
+    return (maps.reshape(-1, 3) @ centres).view(-1, 2, height, width).permute(0, 2, 3, 1)

@@ -114,7 +114,7 @@ def test_a_damaged_or_foreign_weights_file_is_never_loaded(run, tmp_path):
 
 def test_another_format_says_which_stage_to_run(run):
     save_model(run, build(SMALL, 0), {})
-    run.model_json.write_text(run.model_json.read_text().replace('"format": 2', '"format": 99'))
+    run.model_json.write_text(run.model_json.read_text().replace('"format": 3', '"format": 99'))
     with pytest.raises(RunError, match="re-run 03_train"):
         load_model(run)
 
