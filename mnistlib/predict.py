@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import csv
 import io
-import os
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from joblib import cpu_count
 
 from mnistlib.calibrate import Calibration, load_calibration, why_not
 from mnistlib.evaluate import predict_logits, softmax
@@ -77,7 +77,7 @@ class Predictor:
         """
         paths = list(paths)
         predictions: list[Prediction] = []
-        with ThreadPoolExecutor(os.cpu_count()) as readers:
+        with ThreadPoolExecutor(cpu_count()) as readers:
             for start in range(0, len(paths), AT_ONCE):
                 read = list(readers.map(read_or_reason, paths[start : start + AT_ONCE]))
                 answers = self.images(np.stack([image for image, _ in read]))

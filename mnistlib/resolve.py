@@ -48,8 +48,11 @@ def shared_threads() -> str:
 
     Empty, too, where OMP_NUM_THREADS says what the person wants.
     """
-    side_by_side = "--jobserver" in os.environ.get("MAKEFLAGS", "") and "OMP_NUM_THREADS" not in os.environ
-    return str(max(1, (os.cpu_count() or 1) // 2)) if side_by_side else ""
+    if "--jobserver" not in os.environ.get("MAKEFLAGS", "") or "OMP_NUM_THREADS" in os.environ:
+        return ""
+    from joblib import cpu_count  # those that this process may use, which in a container can be few of the machine's
+
+    return str(max(1, cpu_count() // 2))
 
 
 def infer_alone(run: Run, resolved: Params, goal: str) -> None:

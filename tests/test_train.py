@@ -6,7 +6,6 @@ import torch
 
 from mnistlib.augment import Distortion
 from mnistlib.data import obtain
-from mnistlib.device import pick_device, pick_precision
 from mnistlib.files import RunError
 from mnistlib.model import Architecture, build
 from mnistlib.train import Recipe, Split, Trainer, fit, pictures_per_step, score
@@ -96,18 +95,6 @@ def test_a_small_part_is_taken_in_twenty_steps_or_more():
     assert pictures_per_step(1_530, 512) == 76
     assert pictures_per_step(1_530, 64) == 64
     assert pictures_per_step(10, 512) == 2
-
-
-def test_a_device_that_is_not_there_is_refused():
-    if torch.backends.mps.is_available():
-        pytest.skip("this machine has MPS")
-    with pytest.raises(RunError, match=r"train\.device is 'mps'"):
-        pick_device("mps")
-
-
-def test_precision_is_what_is_asked_for_or_one_of_two():
-    assert pick_precision("fp32", CPU) == "fp32"
-    assert pick_precision("auto", CPU) in ("fp32", "bf16")
 
 
 def test_bf16_trains_too(digits):
