@@ -1,48 +1,23 @@
-"""The training loop: batches gathered and distorted as whole tensors, weights averaged as they move."""
+"""The training loop: epochs of batches gathered as whole tensors, each epoch scored on validation."""
 
 from __future__ import annotations
 
-import copy
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional as F
 
-from mnistlib.augment import Distortion, distort
-from mnistlib.device import autocast
-from mnistlib.exposure import soft_targets
 from mnistlib.files import RunError, write_json
 from mnistlib.model import DigitNet
-from mnistlib.optimisers import make_optimisers
 from mnistlib.rundir import Run
+from mnistlib.trainer import Recipe, Trainer
 
 SCORED_AT_ONCE = 1000
 LEAST_STEPS = 20
-
-
-@dataclass(frozen=True)
-class Recipe:
-    """How to train: everything but the network and the data.
-
-    `optimiser` (`muon`, with `muon_rate` beside `learning_rate`, or `adamw`) under a one-cycle schedule (Smith &
-    Topin 2018) that rises for the first `warmup` share of all steps; the network kept is an exponential moving
-    average of the weights with `ema_decay` per step (0: none).
-    """
-
-    epochs: int = 9
-    batch_size: int = 256
-    optimiser: str = "adamw"
-    learning_rate: float = 0.01
-    muon_rate: float = 0.05
-    warmup: float = 0.2
-    weight_decay: float = 0.01
-    label_smoothing: float = 0.0
-    ema_decay: float = 0.98
-    distortion: Distortion = field(default_factory=Distortion)
 
 
 @dataclass(frozen=True)
@@ -78,55 +53,6 @@ def pictures_per_step(count: int, most: int) -> int:
     On a small dataset a few large steps would end the training before it has begun.
     """
     return max(2, min(most, count // LEAST_STEPS))
-
-
-class Trainer:
-    """What changes while training: weights, their average, optimiser, schedule, random state."""
-
-    def __init__(self, network: DigitNet, recipe: Recipe, steps: int, seed: int) -> None:
-        device = next(network.parameters()).device
-        self.network, self.recipe, self.step = network, recipe, 0
-        self.average = copy.deepcopy(network).requires_grad_(False)
-        r = recipe
-        self.optimisers = make_optimisers(network, r.optimiser, r.learning_rate, r.muon_rate, r.weight_decay)
-        self.schedules = [one_cycle(optimiser, r, steps) for optimiser in self.optimisers]
-        self.averaged, self.moving = floats_of(self.average), floats_of(network)
-        self.order = torch.Generator().manual_seed(seed)
-        self.noise = torch.Generator(device).manual_seed(seed)
-
-    def train_step(self, images: Tensor, labels: Tensor, precision: str) -> tuple[Tensor, Tensor]:
-        """One batch (float N×1×28×28 in 0…1); returns its mean loss and how many were right."""
-        bent = distort(images, self.recipe.distortion, self.noise)
-        with autocast(images.device, precision):
-            logits = self.network(bent)
-        loss = F.cross_entropy(logits.float(), soft_targets(labels, logits.shape[1], self.recipe.label_smoothing))
-        self.network.zero_grad(set_to_none=True)
-        loss.backward()
-        with autocast(images.device, precision):  # Muon's products too
-            for optimiser in self.optimisers:
-                optimiser.step()
-        for schedule in self.schedules:
-            schedule.step()
-        self.step += 1
-        self.update_average()
-        return loss.detach(), (logits.detach().argmax(1) == labels).sum()
-
-    @torch.no_grad()
-    def update_average(self) -> None:
-        """Move the average towards the weights; less smoothing in the first steps."""
-        decay = min(self.recipe.ema_decay, self.step / (self.step + 10))
-        torch._foreach_lerp_(self.averaged, self.moving, 1 - decay)
-
-
-def one_cycle(optimiser: torch.optim.Optimizer, recipe: Recipe, steps: int) -> torch.optim.lr_scheduler.OneCycleLR:
-    """From low to each group's own peak rate and down to nothing."""
-    peaks, cycle = [float(group["lr"]) for group in optimiser.param_groups], torch.optim.lr_scheduler.OneCycleLR
-    return cycle(optimiser, peaks, total_steps=steps + 1, pct_start=recipe.warmup, cycle_momentum=False)
-
-
-def floats_of(network: nn.Module) -> list[Tensor]:
-    """Weights and running statistics, the tensors themselves."""
-    return [tensor for tensor in network.state_dict().values() if tensor.is_floating_point()]
 
 
 def fit(

@@ -9,7 +9,8 @@ from mnistlib.data import obtain
 from mnistlib.device import pick_device, pick_precision
 from mnistlib.files import RunError
 from mnistlib.model import Architecture, build
-from mnistlib.train import Recipe, Split, Trainer, fit, pictures_per_step, score
+from mnistlib.train import Recipe, Split, fit, pictures_per_step, score
+from mnistlib.trainer import Trainer
 
 CPU = torch.device("cpu")
 SMALL = Architecture(widths=(8, 16, 32), hidden=32)
