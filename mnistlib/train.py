@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -11,9 +12,12 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from mnistlib.checkpoint import Checkpoints
+from mnistlib.device import describe_processor
 from mnistlib.files import RunError, write_json
 from mnistlib.model import DigitNet
 from mnistlib.rundir import Run
+from mnistlib.source import modules_digest
 from mnistlib.trainer import Recipe, Trainer
 
 SCORED_AT_ONCE = 1000
@@ -63,23 +67,59 @@ def fit(
     *,
     seed: int,
     precision: str = "fp32",
+    checkpoints: Checkpoints | None = None,
     on_epoch: Callable[[Epoch], None] = lambda epoch: None,
     on_step: Callable[[int, int], None] = lambda step, steps: None,
 ) -> tuple[DigitNet, list[Epoch]]:
     """Train, and return the averaged network of the last step with one row per epoch.
 
     The rule for the weights: always the last ones. Validation is watched, never chosen by. `on_step(step, steps)` is
-    called after each batch, `on_epoch` after each validation. Raises RunError when the loss stops being a number.
+    called after each batch, `on_epoch` after each validation and, with `checkpoints`, once the epoch is kept there:
+    where a training of the same everything was cut off, this one goes on, to the same bits. Raises RunError when the
+    loss stops being a number.
     """
     per_epoch = max(1, len(train.labels) // recipe.batch_size)
     history: list[Epoch] = []
+    kept = checkpoints.resume(identity(network, train, val, recipe, seed, precision)) if checkpoints else None
     with torch.random.fork_rng():
         torch.manual_seed(seed)  # what dropout draws from
         trainer = Trainer(network, recipe, recipe.epochs * per_epoch, seed)
-        for epoch in range(1, recipe.epochs + 1):
+        if kept:
+            trainer.restore(kept["trainer"])
+            history = [Epoch(**row) for row in kept["history"]]
+        for epoch in range(len(history) + 1, recipe.epochs + 1):
             history.append(fit_epoch(trainer, epoch, train, val, per_epoch, precision, on_step))
+            if checkpoints:
+                checkpoints.keep(epoch, {"trainer": trainer.state(), "history": [asdict(row) for row in history]})
             on_epoch(history[-1])
     return trainer.average.eval(), history
+
+
+def identity(network: DigitNet, train: Split, val: Split, recipe: Recipe, seed: int, precision: str) -> dict[str, str]:
+    """All that the bits of the weights depend on, by name: a checkpoint is taken up only where each is the same."""
+    device = train.images.device
+    parameters = asdict(recipe) | {"seed": seed, "precision": precision}
+    distortion = parameters.pop("distortion")
+    return {
+        **{name: str(value) for name, value in {**parameters, **distortion}.items()},
+        "network": str(network.architecture),
+        "first weights": digest_of(*network.state_dict().values()),
+        "training pictures": digest_of(train.images, train.labels),
+        "validation pictures": digest_of(val.images, val.labels),
+        "code of training": modules_digest([__name__]),
+        "threads": str(torch.get_num_threads()),
+        "torch": torch.__version__,
+        "processor": describe_processor(device),
+    }
+
+
+def digest_of(*tensors: Tensor) -> str:
+    """SHA-256 of the tensors' shapes and values."""
+    digest = hashlib.sha256()
+    for tensor in tensors:
+        digest.update(repr(tuple(tensor.shape)).encode())
+        digest.update(np.ascontiguousarray(tensor.detach().cpu().numpy()).data)
+    return digest.hexdigest()
 
 
 def fit_epoch(

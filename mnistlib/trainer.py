@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import copy
 from dataclasses import dataclass, field
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from mnistlib.augment import Distortion, distort
-from mnistlib.device import autocast
+from mnistlib.device import autocast, random_state, set_random_state
 from mnistlib.exposure import soft_targets
 from mnistlib.model import DigitNet
 from mnistlib.optimisers import make_optimisers
@@ -67,6 +68,32 @@ class Trainer:
         self.step += 1
         self.update_average()
         return loss.detach(), (logits.detach().argmax(1) == labels).sum()
+
+    def state(self) -> dict[str, Any]:
+        """All that changes, the random states with it; the tensors themselves."""
+        return {
+            "step": self.step,
+            "weights": self.network.state_dict(),
+            "average": self.average.state_dict(),
+            "optimisers": [optimiser.state_dict() for optimiser in self.optimisers],
+            "schedules": [schedule.state_dict() for schedule in self.schedules],
+            "order": self.order.get_state(),
+            "noise": self.noise.get_state(),
+            "dropout": random_state(self.noise.device),
+        }
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Become what `state` was taken from, torch's own generators included."""
+        self.step = state["step"]
+        self.network.load_state_dict(state["weights"])
+        self.average.load_state_dict(state["average"])
+        for ours, theirs in zip(self.optimisers, state["optimisers"], strict=True):
+            ours.load_state_dict(theirs)
+        for schedule, theirs in zip(self.schedules, state["schedules"], strict=True):
+            schedule.load_state_dict(theirs)
+        self.order.set_state(state["order"])
+        self.noise.set_state(state["noise"])
+        set_random_state(self.noise.device, state["dropout"])
 
     @torch.no_grad()
     def update_average(self) -> None:
