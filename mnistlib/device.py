@@ -64,6 +64,32 @@ def one_thread_for(count: int) -> Iterator[None]:
         torch.set_num_threads(threads)
 
 
+def random_state(device: torch.device) -> list[torch.Tensor]:
+    """What dropout will draw from: the state of torch's own generators, the CPU's and the device's, uint8 each."""
+    states = [torch.get_rng_state()]
+    if device.type == "cuda":
+        states.append(torch.cuda.get_rng_state(device))
+    elif device.type == "mps":
+        states.append(torch.mps.get_rng_state())
+    return states
+
+
+def set_random_state(device: torch.device, states: list[torch.Tensor]) -> None:
+    """Let dropout draw what it would have drawn after `random_state`."""
+    torch.set_rng_state(states[0])
+    if device.type == "cuda":
+        torch.cuda.set_rng_state(states[1], device)
+    elif device.type == "mps":
+        torch.mps.set_rng_state(states[1])
+
+
+def describe_processor(device: torch.device) -> str:
+    """What its arithmetic depends on: the GPU's name, or which instructions the CPU has."""
+    if device.type == "cuda":
+        return str(torch.cuda.get_device_name(device))
+    return f"{device.type}, {platform.machine()}, {torch.backends.cpu.get_cpu_capability()}"
+
+
 def describe_device(device: torch.device, precision: str) -> str:
     """One line for logs and reports."""
     if device.type == "cuda":

@@ -87,6 +87,10 @@ class Run:
         return self.inference / "drawings"
 
     @property
+    def checkpoints(self) -> Path:
+        return self.folder / "checkpoints"
+
+    @property
     def weights(self) -> Path:
         return self.folder / "models" / MODEL_FILE
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import json
+from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -56,13 +57,17 @@ def parameter_names(notebook: Path) -> set[str]:
 
 
 def code_digest(notebook: Path) -> str:
-    """Hash of every module of this package that the notebook's code imports, directly or not.
+    """Hash of every module of this package that the notebook's code imports, directly or not."""
+    return modules_digest(name for source in code_of(notebook) for name in imported(ast.parse(source)))
+
+
+def modules_digest(names: Iterable[str]) -> str:
+    """Hash of modules of this package, by their dotted names, and of all that they import of it.
 
     Of their syntax trees, so that comments and layout do not matter.
     """
-    trees = [ast.parse(source) for source in code_of(notebook)]
     known: dict[str, str] = {}
-    waiting = [name for tree in trees for name in imported(tree)]
+    waiting = list(names)
     while waiting:
         name = waiting.pop()
         path = module_path(name)

@@ -16,7 +16,8 @@ from mnistlib.handwriting import Drawing
 from mnistlib.model import DigitNet
 from mnistlib.optimisers import parameter_groups
 from mnistlib.synthetic import another_version
-from mnistlib.train import Split, floats_of
+from mnistlib.train import Split
+from mnistlib.trainer import floats_of
 
 
 @dataclass(frozen=True)

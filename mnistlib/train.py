@@ -1,48 +1,27 @@
-"""The training loop: batches gathered and distorted as whole tensors, weights averaged as they move."""
+"""The training loop: epochs of batches gathered as whole tensors, each epoch scored on validation."""
 
 from __future__ import annotations
 
-import copy
+import hashlib
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional as F
 
-from mnistlib.augment import Distortion, distort
-from mnistlib.device import autocast
-from mnistlib.exposure import soft_targets
+from mnistlib.checkpoint import Checkpoints
+from mnistlib.device import describe_processor
 from mnistlib.files import RunError, write_json
 from mnistlib.model import DigitNet
-from mnistlib.optimisers import make_optimisers
 from mnistlib.rundir import Run
+from mnistlib.source import modules_digest
+from mnistlib.trainer import Recipe, Trainer
 
 SCORED_AT_ONCE = 1000
 LEAST_STEPS = 20
-
-
-@dataclass(frozen=True)
-class Recipe:
-    """How to train: everything but the network and the data.
-
-    `optimiser` (`muon`, with `muon_rate` beside `learning_rate`, or `adamw`) under a one-cycle schedule (Smith &
-    Topin 2018) that rises for the first `warmup` share of all steps; the network kept is an exponential moving
-    average of the weights with `ema_decay` per step (0: none).
-    """
-
-    epochs: int = 9
-    batch_size: int = 256
-    optimiser: str = "adamw"
-    learning_rate: float = 0.01
-    muon_rate: float = 0.05
-    warmup: float = 0.2
-    weight_decay: float = 0.01
-    label_smoothing: float = 0.0
-    ema_decay: float = 0.98
-    distortion: Distortion = field(default_factory=Distortion)
 
 
 @dataclass(frozen=True)
@@ -80,55 +59,6 @@ def pictures_per_step(count: int, most: int) -> int:
     return max(2, min(most, count // LEAST_STEPS))
 
 
-class Trainer:
-    """What changes while training: weights, their average, optimiser, schedule, random state."""
-
-    def __init__(self, network: DigitNet, recipe: Recipe, steps: int, seed: int) -> None:
-        device = next(network.parameters()).device
-        self.network, self.recipe, self.step = network, recipe, 0
-        self.average = copy.deepcopy(network).requires_grad_(False)
-        r = recipe
-        self.optimisers = make_optimisers(network, r.optimiser, r.learning_rate, r.muon_rate, r.weight_decay)
-        self.schedules = [one_cycle(optimiser, r, steps) for optimiser in self.optimisers]
-        self.averaged, self.moving = floats_of(self.average), floats_of(network)
-        self.order = torch.Generator().manual_seed(seed)
-        self.noise = torch.Generator(device).manual_seed(seed)
-
-    def train_step(self, images: Tensor, labels: Tensor, precision: str) -> tuple[Tensor, Tensor]:
-        """One batch (float N×1×28×28 in 0…1); returns its mean loss and how many were right."""
-        bent = distort(images, self.recipe.distortion, self.noise)
-        with autocast(images.device, precision):
-            logits = self.network(bent)
-        loss = F.cross_entropy(logits.float(), soft_targets(labels, logits.shape[1], self.recipe.label_smoothing))
-        self.network.zero_grad(set_to_none=True)
-        loss.backward()
-        with autocast(images.device, precision):  # Muon's products too
-            for optimiser in self.optimisers:
-                optimiser.step()
-        for schedule in self.schedules:
-            schedule.step()
-        self.step += 1
-        self.update_average()
-        return loss.detach(), (logits.detach().argmax(1) == labels).sum()
-
-    @torch.no_grad()
-    def update_average(self) -> None:
-        """Move the average towards the weights; less smoothing in the first steps."""
-        decay = min(self.recipe.ema_decay, self.step / (self.step + 10))
-        torch._foreach_lerp_(self.averaged, self.moving, 1 - decay)
-
-
-def one_cycle(optimiser: torch.optim.Optimizer, recipe: Recipe, steps: int) -> torch.optim.lr_scheduler.OneCycleLR:
-    """From low to each group's own peak rate and down to nothing."""
-    peaks, cycle = [float(group["lr"]) for group in optimiser.param_groups], torch.optim.lr_scheduler.OneCycleLR
-    return cycle(optimiser, peaks, total_steps=steps + 1, pct_start=recipe.warmup, cycle_momentum=False)
-
-
-def floats_of(network: nn.Module) -> list[Tensor]:
-    """Weights and running statistics, the tensors themselves."""
-    return [tensor for tensor in network.state_dict().values() if tensor.is_floating_point()]
-
-
 def fit(
     network: DigitNet,
     train: Split,
@@ -137,23 +67,59 @@ def fit(
     *,
     seed: int,
     precision: str = "fp32",
+    checkpoints: Checkpoints | None = None,
     on_epoch: Callable[[Epoch], None] = lambda epoch: None,
     on_step: Callable[[int, int], None] = lambda step, steps: None,
 ) -> tuple[DigitNet, list[Epoch]]:
     """Train, and return the averaged network of the last step with one row per epoch.
 
     The rule for the weights: always the last ones. Validation is watched, never chosen by. `on_step(step, steps)` is
-    called after each batch, `on_epoch` after each validation. Raises RunError when the loss stops being a number.
+    called after each batch, `on_epoch` after each validation and, with `checkpoints`, once the epoch is kept there:
+    where a training of the same everything was cut off, this one goes on, to the same bits. Raises RunError when the
+    loss stops being a number.
     """
     per_epoch = max(1, len(train.labels) // recipe.batch_size)
     history: list[Epoch] = []
+    kept = checkpoints.resume(identity(network, train, val, recipe, seed, precision)) if checkpoints else None
     with torch.random.fork_rng():
         torch.manual_seed(seed)  # what dropout draws from
         trainer = Trainer(network, recipe, recipe.epochs * per_epoch, seed)
-        for epoch in range(1, recipe.epochs + 1):
+        if kept:
+            trainer.restore(kept["trainer"])
+            history = [Epoch(**row) for row in kept["history"]]
+        for epoch in range(len(history) + 1, recipe.epochs + 1):
             history.append(fit_epoch(trainer, epoch, train, val, per_epoch, precision, on_step))
+            if checkpoints:
+                checkpoints.keep(epoch, {"trainer": trainer.state(), "history": [asdict(row) for row in history]})
             on_epoch(history[-1])
     return trainer.average.eval(), history
+
+
+def identity(network: DigitNet, train: Split, val: Split, recipe: Recipe, seed: int, precision: str) -> dict[str, str]:
+    """All that the bits of the weights depend on, by name: a checkpoint is taken up only where each is the same."""
+    device = train.images.device
+    parameters = asdict(recipe) | {"seed": seed, "precision": precision}
+    distortion = parameters.pop("distortion")
+    return {
+        **{name: str(value) for name, value in {**parameters, **distortion}.items()},
+        "network": str(network.architecture),
+        "first weights": digest_of(*network.state_dict().values()),
+        "training pictures": digest_of(train.images, train.labels),
+        "validation pictures": digest_of(val.images, val.labels),
+        "code of training": modules_digest([__name__]),
+        "threads": str(torch.get_num_threads()),
+        "torch": torch.__version__,
+        "processor": describe_processor(device),
+    }
+
+
+def digest_of(*tensors: Tensor) -> str:
+    """SHA-256 of the tensors' shapes and values."""
+    digest = hashlib.sha256()
+    for tensor in tensors:
+        digest.update(repr(tuple(tensor.shape)).encode())
+        digest.update(np.ascontiguousarray(tensor.detach().cpu().numpy()).data)
+    return digest.hexdigest()
 
 
 def fit_epoch(

@@ -8,7 +8,8 @@ from mnistlib.augment import Distortion
 from mnistlib.data import obtain
 from mnistlib.files import RunError
 from mnistlib.model import Architecture, build
-from mnistlib.train import Recipe, Split, Trainer, fit, pictures_per_step, score
+from mnistlib.train import Recipe, Split, fit, pictures_per_step, score
+from mnistlib.trainer import Trainer
 
 CPU = torch.device("cpu")
 SMALL = Architecture(widths=(8, 16, 32), hidden=32)

@@ -12,8 +12,8 @@ from mnistlib.plots import BLUE, GREY, new_figure, picture_grid, tidy
 from mnistlib.train import Epoch
 
 
-def plot_curves(history: Sequence[Epoch]) -> Figure:
-    """Loss and error of both parts by epoch."""
+def plot_curves(history: Sequence[Epoch], seams: Sequence[int] = ()) -> Figure:
+    """Loss and error of both parts by epoch; a thin line after each epoch of `seams`, where a training went on."""
     figure = new_figure(8, 2.8)
     left, right = figure.subplots(1, 2)
     epochs = [e.epoch for e in history]
@@ -27,6 +27,8 @@ def plot_curves(history: Sequence[Epoch]) -> Figure:
         axes.set_xlabel("epoch")
         axes.set_yscale("log")
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        for seam in seams:
+            axes.axvline(seam + 0.5, color=GREY, linewidth=0.8, linestyle=":", gid="seam")
         tidy(axes)
     left.legend(frameon=False)
     return figure
