@@ -17,8 +17,9 @@ from mnistlib.evaluate import predict_logits, softmax
 from mnistlib.exposure import expose
 from mnistlib.model import Architecture, DigitNet, build, count_parameters
 from mnistlib.preprocess import Part, split, statistics
-from mnistlib.synthetic import joined, synthesise
-from mnistlib.train import Recipe, Split, fit, pictures_per_step
+from mnistlib.split import Split, pictures_per_step
+from mnistlib.synthetic import synthesise
+from mnistlib.train import Recipe, fit
 
 
 @dataclass(frozen=True)
@@ -37,8 +38,8 @@ def train_profile(profile: str, raw: Raw, seed: int, overrides: str = "") -> Tra
     ink = synthesise(round(p.train.synthetic_ink * len(parts["train"].labels)), raw.classes, seed)
     strange = expose(round(p.train.strangers * len(parts["train"].labels)), raw.classes, seed)
     device = pick_device(p.train.device)
-    train, val = Split.of(*joined(parts["train"], ink, strange), device), Split.of(*parts["val"], device)
-    network, recipe = design(p, parts["train"], raw, seed, pictures_per_step(len(train.labels), p.train.batch_size))
+    train, val = Split.of(device, parts["train"], ink, strange), Split.of(device, parts["val"])
+    network, recipe = design(p, parts["train"], raw, seed, pictures_per_step(len(train), p.train.batch_size))
     precision = pick_precision(p.train.precision, device)
     began = time.perf_counter()
     network, history = fit(network.to(device), train, val, recipe, seed=seed, precision=precision)

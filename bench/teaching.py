@@ -17,8 +17,8 @@ from mnistlib.ink import rasterise
 from mnistlib.model import DigitNet, load_model
 from mnistlib.preprocess import load_part
 from mnistlib.rundir import Run
+from mnistlib.split import Split
 from mnistlib.teach import Lesson, teach, versions_of
-from mnistlib.train import Split
 
 TAUGHT = 5
 
@@ -26,7 +26,7 @@ TAUGHT = 5
 def measure_teaching(run: Run, path: Path) -> dict[str, Any]:
     """Errors on the other drawings of each writer, and on validation and test part, before and after."""
     network, lesson = load_model(run), Lesson()
-    rehearsal = Split.of(*load_part(run, "train"), torch.device("cpu"))
+    rehearsal = Split.of(torch.device("cpu"), load_part(run, "train"))
     parts = {part: load_part(run, part) for part in ("val", "test")}
     drawings = read_drawings(path)
     rows = []

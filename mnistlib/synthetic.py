@@ -28,11 +28,6 @@ def synthesise(count: int, classes: Sequence[str], seed: int) -> tuple[np.ndarra
     return images, labels
 
 
-def joined(*parts: tuple[np.ndarray, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
-    """Images and labels of all parts, one after the other."""
-    return np.concatenate([images for images, _ in parts]), np.concatenate([labels for _, labels in parts])
-
-
 def examples() -> list[list[np.ndarray]]:
     """A one with flag and foot, a barred seven, a nine like a g: strokes N×2, as in a copybook."""
     chosen = ((1, "flag and foot"), (7, "hooked and barred"), (9, "like a g"))

@@ -24,10 +24,9 @@ from mnistlib.plots.inference import plot_before_after
 from mnistlib.preprocess import load_part, load_statistics
 from mnistlib.report import render
 from mnistlib.rundir import Run
-from mnistlib.synthetic import joined
+from mnistlib.split import Split
 from mnistlib.tables import Table
 from mnistlib.teach import Lesson, hold_back, teach, versions_of
-from mnistlib.train import Split
 
 FEWEST = 10
 
@@ -56,7 +55,7 @@ def make_taught_run(base: Run, seed: int = 0) -> str:
     lessons, held = hold_back(drawings)
     share, classes = setting(base, "train", "strangers"), load_statistics(base)["classes"]
     strange = expose(round(share * len(parts["train"].labels)), classes, seed)
-    rehearsal = Split.of(*joined(parts["train"], strange), torch.device("cpu"))
+    rehearsal = Split.of(torch.device("cpu"), parts["train"], strange)
     taught = teach(network, versions_of(lessons, lesson.versions, seed), rehearsal, lesson, seed)
     run = next_run(base)
     scores = {"drawings_taught": len(lessons), "drawings_held_back": len(held), "taught_from": base.name}

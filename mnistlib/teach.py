@@ -15,8 +15,8 @@ from mnistlib.exposure import soft_targets
 from mnistlib.handwriting import Drawing
 from mnistlib.model import DigitNet
 from mnistlib.optimisers import parameter_groups
+from mnistlib.split import Split
 from mnistlib.synthetic import another_version
-from mnistlib.train import Split
 from mnistlib.trainer import floats_of
 
 
@@ -50,15 +50,14 @@ def teach(
         optimiser, lesson.learning_rate, total_steps=lesson.steps + 1, pct_start=0.2, cycle_momentum=False
     )
     chance = torch.Generator().manual_seed(seed)
-    mine = Split.of(*own, torch.device("cpu"))
+    mine = Split.of(torch.device("cpu"), own)
     for _ in range(lesson.steps):
         chosen = [
-            (part.images[picked], part.labels[picked])
+            part.batch(torch.randint(len(part), (count,), generator=chance))
             for part, count in ((mine, lesson.own), (rehearsal, lesson.rehearsed))
-            for picked in [torch.randint(len(part.labels), (count,), generator=chance)]
         ]
         images, labels = (torch.cat(parts) for parts in zip(*chosen, strict=True))
-        logits = taught(distort(images.float().div_(255), lesson.distortion, chance))
+        logits = taught(distort(images, lesson.distortion, chance))
         loss = F.cross_entropy(logits, soft_targets(labels, logits.shape[1], 0.03))
         optimiser.zero_grad(set_to_none=True)
         loss.backward()

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 
 import numpy as np
 import torch
-from torch import Tensor
 from torch.nn import functional as F
 
 from mnistlib.checkpoint import Checkpoints
@@ -18,10 +16,10 @@ from mnistlib.files import RunError, write_json
 from mnistlib.model import DigitNet
 from mnistlib.rundir import Run
 from mnistlib.source import modules_digest
+from mnistlib.split import Split, digest_of
 from mnistlib.trainer import Recipe, Trainer
 
 SCORED_AT_ONCE = 1000
-LEAST_STEPS = 20
 
 
 @dataclass(frozen=True)
@@ -35,28 +33,6 @@ class Epoch:
     val_accuracy: float
     learning_rate: float
     seconds: float
-
-
-@dataclass(frozen=True)
-class Split:
-    """One part of the data on the training device: images uint8 N×1×28×28, labels int64 N, below 0 for no class."""
-
-    images: Tensor
-    labels: Tensor
-
-    @staticmethod
-    def of(images: np.ndarray, labels: np.ndarray, device: torch.device) -> Split:
-        """From uint8 N×28×28 and labels, memory-mapped or not."""
-        pixels = torch.from_numpy(np.array(images))[:, None].to(device)
-        return Split(pixels, torch.from_numpy(np.array(labels)).long().to(device))
-
-
-def pictures_per_step(count: int, most: int) -> int:
-    """The batch size for a training part of `count`: `most`, fewer where an epoch would have fewer than 20 steps.
-
-    On a small dataset a few large steps would end the training before it has begun.
-    """
-    return max(2, min(most, count // LEAST_STEPS))
 
 
 def fit(
@@ -78,7 +54,7 @@ def fit(
     where a training of the same everything was cut off, this one goes on, to the same bits. Raises RunError when the
     loss stops being a number.
     """
-    per_epoch = max(1, len(train.labels) // recipe.batch_size)
+    per_epoch = max(1, len(train) // recipe.batch_size)
     history: list[Epoch] = []
     kept = checkpoints.resume(identity(network, train, val, recipe, seed, precision)) if checkpoints else None
     with torch.random.fork_rng():
@@ -97,29 +73,20 @@ def fit(
 
 def identity(network: DigitNet, train: Split, val: Split, recipe: Recipe, seed: int, precision: str) -> dict[str, str]:
     """All that the bits of the weights depend on, by name: a checkpoint is taken up only where each is the same."""
-    device = train.images.device
+    device = train.labels.device
     parameters = asdict(recipe) | {"seed": seed, "precision": precision}
     distortion = parameters.pop("distortion")
     return {
         **{name: str(value) for name, value in {**parameters, **distortion}.items()},
         "network": str(network.architecture),
         "first weights": digest_of(*network.state_dict().values()),
-        "training pictures": digest_of(train.images, train.labels),
-        "validation pictures": digest_of(val.images, val.labels),
+        "training pictures": digest_of(*train.images, train.labels),
+        "validation pictures": digest_of(*val.images, val.labels),
         "code of training": modules_digest([__name__]),
         "threads": str(torch.get_num_threads()),
         "torch": torch.__version__,
         "processor": describe_processor(device),
     }
-
-
-def digest_of(*tensors: Tensor) -> str:
-    """SHA-256 of the tensors' shapes and values."""
-    digest = hashlib.sha256()
-    for tensor in tensors:
-        digest.update(repr(tuple(tensor.shape)).encode())
-        digest.update(np.ascontiguousarray(tensor.detach().cpu().numpy()).data)
-    return digest.hexdigest()
 
 
 def fit_epoch(
@@ -155,12 +122,11 @@ def run_epoch(
     The last incomplete batch is left to another epoch's order.
     """
     size, steps = trainer.recipe.batch_size, trainer.recipe.epochs * batches
-    order = torch.randperm(len(train.labels), generator=trainer.order).to(train.labels.device)
+    order = torch.randperm(len(train), generator=trainer.order).to(train.labels.device)
     trainer.network.train()
     losses, right = [], []
     for chosen in order.split(size)[:batches]:
-        images = train.images[chosen].float().div_(255)
-        loss, correct = trainer.train_step(images, train.labels[chosen], precision)
+        loss, correct = trainer.train_step(*train.batch(chosen), precision)
         losses.append(loss)
         right.append(correct)
         on_step(trainer.step, steps)
@@ -173,8 +139,9 @@ def score(network: DigitNet, split: Split) -> tuple[float, float]:
     """Mean cross-entropy in nats and accuracy over every example."""
     network.eval()
     loss, right = 0.0, 0
-    for images, labels in zip(split.images.split(SCORED_AT_ONCE), split.labels.split(SCORED_AT_ONCE), strict=True):
-        logits = network(images.float() / 255).float()
+    for chosen in torch.arange(len(split), device=split.labels.device).split(SCORED_AT_ONCE):
+        images, labels = split.batch(chosen)
+        logits = network(images).float()
         loss += float(F.cross_entropy(logits, labels, reduction="sum"))
         right += int((logits.argmax(1) == labels).sum())
-    return loss / len(split.labels), right / len(split.labels)
+    return loss / len(split), right / len(split)

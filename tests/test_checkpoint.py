@@ -13,7 +13,8 @@ from mnistlib.data import obtain
 from mnistlib.files import bytes_digest
 from mnistlib.model import Architecture, build
 from mnistlib.plots.training import plot_curves
-from mnistlib.train import Recipe, Split, fit
+from mnistlib.split import Split
+from mnistlib.train import Recipe, fit
 
 CPU = torch.device("cpu")
 SMALL = Architecture(widths=(4, 8, 16), hidden=16, dropout=0.3)
@@ -28,7 +29,7 @@ class CutError(Exception):
 def digits() -> tuple[Split, Split]:
     raw = obtain("digits")
     parts = (slice(0, 100), slice(100, 150))
-    return tuple(Split.of(raw.train_images[part], raw.train_labels[part], CPU) for part in parts)
+    return tuple(Split.of(CPU, (raw.train_images[part], raw.train_labels[part])) for part in parts)
 
 
 class Training:
@@ -129,8 +130,8 @@ def test_the_checkpoint_of_another_training_is_refused_in_words(cut_off, in_one_
 @pytest.mark.parametrize(("part", "words"), [(0, "other training pictures"), (1, "other validation pictures")])
 def test_changed_data_are_refused(cut_off, in_one_go, digits, part, words):
     cut_off.cut(2)
-    changed = [Split(split.images.clone(), split.labels) for split in digits]
-    changed[part].images[0, 0, 14, 14] ^= 1
+    changed = [Split((split.images[0].clone(),), split.labels) for split in digits]
+    changed[part].images[0][0, 0, 14, 14] ^= 1
     assert cut_off.go(digits=changed) == in_one_go.go(digits=changed)
     assert words in cut_off.said[0]
 

@@ -16,9 +16,9 @@ from mnistlib.letterforms import LETTERFORMS
 from mnistlib.model import Architecture, build
 from mnistlib.plots.evaluation import plot_strangers
 from mnistlib.predict import Prediction, Predictor
+from mnistlib.split import Split
 from mnistlib.strangers import DIGITS, LETTERS, LOOKALIKES, make_strangers
-from mnistlib.synthetic import joined
-from mnistlib.train import Recipe, Split, fit
+from mnistlib.train import Recipe, fit
 
 KINDS = ["letters", "lookalikes", "scribbles", "overlaid", "blobs", "noise", "blank"]
 CPU = torch.device("cpu")
@@ -142,8 +142,8 @@ def test_targets_are_torchs_smoothed_labels_and_even_without_a_class():
 
 
 def predictor(raw, *more):
-    train = Split.of(*joined((raw.train_images, raw.train_labels.astype(np.int64)), *more), CPU)
-    val = Split.of(raw.test_images, raw.test_labels, CPU)
+    train = Split.of(CPU, (raw.train_images, raw.train_labels), *more)
+    val = Split.of(CPU, (raw.test_images, raw.test_labels))
     recipe = Recipe(epochs=8, batch_size=64, label_smoothing=0.03)
     network, history = fit(build(Architecture((8, 16, 32), 64), 0), train, val, recipe, seed=0)
     return Predictor(

@@ -6,7 +6,7 @@ from sklearn.neighbors import KNeighborsClassifier
 
 from mnistlib.data import obtain
 from mnistlib.ink import barycentre
-from mnistlib.synthetic import another_version, curve, draw, examples, joined, smooth, synthesise
+from mnistlib.synthetic import another_version, curve, draw, examples, smooth, synthesise
 from mnistlib.variants import VARIANTS
 
 DIGITS = [str(digit) for digit in range(10)]
@@ -72,9 +72,3 @@ def test_another_version_is_the_same_drawing_by_another_day():
 
 def test_a_dot_has_versions_too():
     assert another_version([np.array([[3.0, 3.0]])], np.random.default_rng(0)).any()
-
-
-def test_joining_keeps_order():
-    images, labels = joined(synthesise(10, DIGITS, 0), synthesise(5, DIGITS, 1))
-    assert len(images) == len(labels) == 15
-    assert np.array_equal(labels[10:], synthesise(5, DIGITS, 1)[1])

@@ -10,9 +10,10 @@ from mnistlib.data import obtain
 from mnistlib.evaluate import accuracy, predict_logits
 from mnistlib.handwriting import Drawing
 from mnistlib.model import Architecture, build
+from mnistlib.split import Split
 from mnistlib.synthetic import examples
 from mnistlib.teach import Lesson, hold_back, teach, versions_of
-from mnistlib.train import Recipe, Split, fit
+from mnistlib.train import Recipe, fit
 
 LABELS = (1, 7, 9)
 
@@ -25,8 +26,8 @@ def drawing(which: int, label: int, place: int = 0) -> Drawing:
 @pytest.fixture(scope="module")
 def digits():
     raw = obtain("digits")
-    train = Split.of(raw.train_images, raw.train_labels, torch.device("cpu"))
-    val = Split.of(raw.test_images, raw.test_labels, torch.device("cpu"))
+    train = Split.of(torch.device("cpu"), (raw.train_images, raw.train_labels))
+    val = Split.of(torch.device("cpu"), (raw.test_images, raw.test_labels))
     network, _ = fit(
         build(Architecture((4, 8, 16), 32), 0), train, val, Recipe(epochs=4, batch_size=64, learning_rate=0.02), seed=0
     )
