@@ -26,7 +26,8 @@ from bench.inference import measure_inference
 from bench.latency import measure_latency
 from bench.page import write_page
 from bench.pipeline import measure_pipeline, tell_pipeline
-from bench.profiles import measure_profile, measure_scaling
+from bench.profiles import measure_profile
+from bench.scaling import measure_scaling
 from bench.teaching import measure_teaching
 from bench.tutorial import GOAL, measure_tutorial
 from mnistlib.data import Raw, better_source_exists, obtain
@@ -64,7 +65,10 @@ def measure_training(raw: Raw) -> dict[str, Any]:
     print(f"\nprofiles, mean of {len(SEEDS)}:\n{Table([{c: row[c] for c in COLUMNS} for row in profiles])}", flush=True)
     scaling = [] if QUICK else measure_scaling(raw)
     if scaling:
-        print(f"\none epoch of the default recipe on more and more examples:\n{Table(scaling)}", flush=True)
+        print(
+            f"\none epoch of the default recipe, from a memory map:\n{Table(scaling)}",
+            flush=True,
+        )
     plain = measure_tutorial(raw, TUTORIAL_SECONDS)
     print(f"\nthe plain recipe, epoch by epoch:\n{Table(plain['epochs'])}", flush=True)
     good = [row["train_seconds"] for row in profiles if row["test_accuracy"] >= GOAL]

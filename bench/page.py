@@ -21,7 +21,12 @@ def write_page(path: Path, kept: dict[str, Any]) -> None:
         text = "Test accuracy against seconds of training: each seed a dot. Grey: the plain recipe, epoch by epoch."
         figures.append((text, plot_accuracy(kept["profiles"], kept["tutorial"])))
     if kept.get("scaling"):
-        figures.append(("One epoch of the default recipe on more and more examples.", plot_scaling(kept["scaling"])))
+        figures.append(
+            (
+                "One epoch of the default recipe on more and more examples; the dashed line is in proportion.",
+                plot_scaling(kept["scaling"]),
+            )
+        )
     if "inference" in kept:
         figures.append(("How long one picture takes.", plot_latency(kept["inference"]["one_ms"])))
     page = {"kept": kept, "figures": [(text, picture_of(figure, text)) for text, figure in figures]}
@@ -47,14 +52,17 @@ def plot_accuracy(profiles: list[dict[str, Any]], tutorial: dict[str, Any]) -> F
 
 
 def plot_scaling(rows: list[dict[str, Any]]) -> Figure:
-    """Seconds against examples; a line through the origin and the last point says what linear would be."""
-    figure = new_figure(6, 2.6)
-    axes = figure.subplots()
-    examples, seconds = ([row[name] for row in rows] for name in ("examples", "epoch_seconds"))
-    axes.plot([0, examples[-1]], [0, seconds[-1]], "--", color=GREY)
-    axes.plot(examples, seconds, "o", color=BLUE)
-    axes.set(xlabel="examples in the training part", ylabel="seconds an epoch", xlim=0, ylim=0)
-    tidy(axes)
+    """Seconds and memory against examples; a line through the last point says what seconds in proportion would be."""
+    figure = new_figure(7.5, 2.8)
+    left, right = figure.subplots(1, 2)
+    examples, seconds, own = ([row[name] for row in rows] for name in ("examples", "epoch_seconds", "peak_own_bytes"))
+    left.plot(examples, [seconds[-1] * n / examples[-1] for n in examples], "--", color=GREY)
+    left.plot(examples, seconds, "o", color=BLUE)
+    left.set(xlabel="examples", ylabel="seconds an epoch", xscale="log", yscale="log")
+    right.plot(examples, [n / 1e6 for n in own], "o", color=BLUE)
+    right.set(xlabel="examples", ylabel="memory of its own, MB", xscale="log", ylim=0)
+    tidy(left)
+    tidy(right)
     return figure
 
 

@@ -80,13 +80,3 @@ def measure_profile(profile: str, raw: Raw, seeds: Sequence[int]) -> dict[str, A
         summary |= {name: float(np.mean(values)), f"{name}_std": float(np.std(values, ddof=len(values) > 1))}
     summary["ensemble_test_accuracy"] = float((together == raw.test_labels).mean())
     return summary | {"seeds": rows}
-
-
-def measure_scaling(raw: Raw) -> list[dict[str, Any]]:
-    """Seconds for one epoch of the default recipe on an eighth, a quarter, half and all of the training part."""
-    rows = []
-    for share in (8, 4, 2, 1):
-        limit = len(raw.train_labels) // share
-        trained = train_profile("default", raw, 0, f"train.epochs=1 preprocess.train_limit={limit}")
-        rows.append({"examples": limit, "epoch_seconds": trained.row["epoch_seconds"]})
-    return rows

@@ -124,14 +124,14 @@ def run_epoch(
     size, steps = trainer.recipe.batch_size, trainer.recipe.epochs * batches
     order = torch.randperm(len(train), generator=trainer.order).to(train.labels.device)
     trainer.network.train()
-    losses, right = [], []
+    losses, right = (torch.zeros((), dtype=torch.float64, device=train.labels.device) for _ in range(2))
     for chosen in order.split(size)[:batches]:
         loss, correct = trainer.train_step(*train.batch(chosen), precision)
-        losses.append(loss)
-        right.append(correct)
+        losses += loss
+        right += correct
         on_step(trainer.step, steps)
     seen = int((train.labels[order[: size * batches]] >= 0).sum())
-    return float(torch.stack(losses).mean()), float(torch.stack(right).sum()) / seen
+    return float(losses) / batches, float(right) / seen
 
 
 @torch.no_grad()
