@@ -21,12 +21,8 @@ def write_page(path: Path, kept: dict[str, Any]) -> None:
         text = "Test accuracy against seconds of training: each seed a dot. Grey: the plain recipe, epoch by epoch."
         figures.append((text, plot_accuracy(kept["profiles"], kept["tutorial"])))
     if kept.get("scaling"):
-        figures.append(
-            (
-                "One epoch of the default recipe on more and more examples; the dashed line is in proportion.",
-                plot_scaling(kept["scaling"]),
-            )
-        )
+        text = "One epoch of the default recipe on more and more examples, from a memory map. Dashed: in proportion."
+        figures.append((text, plot_scaling(kept["scaling"])))
     if "inference" in kept:
         figures.append(("How long one picture takes.", plot_latency(kept["inference"]["one_ms"])))
     page = {"kept": kept, "figures": [(text, picture_of(figure, text)) for text, figure in figures]}

@@ -1,7 +1,7 @@
 """Cost against the size of the data: an epoch of the default recipe on parts of the dataset, and on ten times as much.
 
-`python -m bench.scaling EXAMPLES FOLDER` trains on that many pictures, the dataset's own and distortions of them, from a
-file in FOLDER that is mapped into memory and never read whole, and prints seconds and memory as JSON.
+`python -m bench.scaling EXAMPLES FOLDER` trains on that many pictures, the dataset's own and distortions of them, from
+a file in FOLDER that is mapped into memory and never read whole, and prints seconds and memory as JSON.
 """
 
 from __future__ import annotations
