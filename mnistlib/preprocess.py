@@ -54,7 +54,7 @@ def stratified_order(labels: np.ndarray, seed: int) -> np.ndarray:
 
 
 def statistics(train: Part) -> dict[str, float]:
-    """Mean and standard deviation of the training pixels, in 0…1, from exact counts: lot by lot, which spares memory."""
+    """Mean and standard deviation of the training pixels, in 0…1, from exact counts: lot by lot, to spare memory."""
     lots = (train.images[i : i + AT_ONCE] for i in range(0, len(train.images), AT_ONCE))
     counts = sum((np.bincount(lot.ravel(), minlength=256) for lot in lots), start=np.zeros(256, int))
     values = np.arange(256) / 255
