@@ -61,6 +61,11 @@ teach:
 compare:
 	@$(FIND); exec "$$python" -m mnistlib.compare
 
+## export: the model of RUN as ONNX, for programs without torch
+.PHONY: export
+export:
+	@$(FIND); exec "$$python" -m mnistlib.export
+
 ## lab: open the notebooks in JupyterLab
 .PHONY: lab
 lab:

@@ -95,6 +95,11 @@ class Run:
         return self.folder / "models" / MODEL_FILE
 
     @property
+    def onnx(self) -> Path:
+        """The network for programs without torch; `make export` writes it."""
+        return self.folder / "models" / "model.onnx"
+
+    @property
     def model_json(self) -> Path:
         return self.folder / "models" / "model.json"
 

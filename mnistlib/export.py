@@ -1,0 +1,115 @@
+"""The network for programs without torch, as ONNX, and the proof that it says the same: for `make export RUN=…`."""
+
+from __future__ import annotations
+
+import importlib.util
+import io
+import json
+import logging
+import os
+import statistics
+import sys
+import time
+import warnings
+from collections.abc import Callable
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+import torch
+
+from mnistlib.calibrate import load_calibration
+from mnistlib.files import RunError, shown, write_bytes
+from mnistlib.folded import FoldedNet
+from mnistlib.model import SIDE, load_model
+from mnistlib.preprocess import load_part
+from mnistlib.rundir import Run, existing_runs
+
+NEEDED = ("onnx", "onnxruntime", "onnxscript")
+COMPARED = 1000
+TOLERANCE = 1e-4
+
+
+def main() -> int:
+    """Export the run that the environment's RUN names, or the newest; returns the exit code."""
+    try:
+        run = Run(os.environ["RUN"]) if os.environ.get("RUN") else next(iter(existing_runs()), None)
+        if run is None:
+            raise RunError("no run holds a model yet: make all, then make export")
+        told = export_onnx(run)
+    except RunError as error:
+        print(error, file=sys.stderr)
+        return 2
+    print(told)
+    return 0
+
+
+def export_onnx(run: Run) -> str:
+    """Write `models/model.onnx` once ONNX Runtime gives the logits that torch gives; returns what to tell.
+
+    Its input `images` is float32 N×1×28×28 in 0…1, its output `logits` float32 N×classes; temperature and thresholds
+    stand in its metadata. Raises RunError, and writes nothing, when what is needed is missing or the logits differ by
+    more than 1e-4.
+    """
+    missing = [name for name in NEEDED if not importlib.util.find_spec(name)]
+    if missing:
+        raise RunError(f"make export needs {', '.join(missing)}: pip install {' '.join(NEEDED)}")
+    network = FoldedNet(load_model(run)).eval()
+    content = to_onnx(network, {"calibration": json.dumps(asdict(load_calibration(run))), "run": run.name})
+    images = np.asarray(load_part(run, "test").images[:COMPARED], np.float32)[:, None] / 255
+    answer = runtime(content)
+    with torch.inference_mode():
+        gap = float(np.abs(network(torch.from_numpy(images)).numpy() - answer(images)).max())
+        if gap > TOLERANCE:
+            raise RunError(f"ONNX Runtime's logits differ from torch's by {gap:.2g}, above {TOLERANCE:g}: not written")
+        ours = milliseconds(lambda: network(torch.from_numpy(images[:1])))
+    theirs = milliseconds(lambda: answer(images[:1]))
+    write_bytes(run.onnx, content)
+    return (
+        f"{shown(run.onnx)}: {len(content) / 1e3:,.0f} kB; logits of {len(images):,} test pictures differ by {gap:.1g} "
+        f"at most; one picture {theirs:.2f} ms with ONNX Runtime, {ours:.2f} ms with torch (medians)"
+    )
+
+
+def to_onnx(network: FoldedNet, metadata: dict[str, str]) -> bytes:
+    """The folded network as an ONNX model for any number of images."""
+    import onnx
+
+    logging.getLogger("torch.onnx").setLevel(logging.ERROR)
+    buffer, example = io.BytesIO(), torch.zeros(2, 1, SIDE, SIDE)
+    shapes = {"images": {0: torch.export.Dim("count")}}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)  # torch's exporter calls torch's old names
+        program: Any = torch.onnx.export(
+            network, (example,), input_names=["images"], output_names=["logits"], dynamic_shapes=shapes, verbose=False
+        )
+    program.save(buffer)
+    model = onnx.load_from_string(buffer.getvalue())
+    onnx.helper.set_model_props(model, metadata)
+    onnx.checker.check_model(model, full_check=True)
+    content: bytes = model.SerializeToString()
+    return content
+
+
+def runtime(content: bytes) -> Callable[[np.ndarray], np.ndarray]:
+    """ONNX Runtime's answer to images float32 N×1×28×28: logits N×classes, with as many threads as torch has."""
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = torch.get_num_threads()
+    session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+    return lambda images: session.run(None, {"images": images})[0]
+
+
+def milliseconds(call: Callable[[], object], times: int = 200) -> float:
+    """The median of that many calls."""
+    spent = []
+    for _ in range(times):
+        began = time.perf_counter()
+        call()
+        spent.append((time.perf_counter() - began) * 1e3)
+    return statistics.median(spent)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,56 @@
+"""The network as ONNX: checked by ONNX itself, run by ONNX Runtime, and written only when the answers agree."""
+
+import json
+import os
+
+import numpy as np
+import pytest
+
+from mnistlib import export
+from mnistlib.calibrate import load_calibration
+from mnistlib.evaluate import predict_logits
+from mnistlib.files import RunError
+from mnistlib.model import load_model
+from mnistlib.preprocess import load_part
+from mnistlib.rundir import Run
+
+
+@pytest.fixture
+def run(smoke):
+    return Run("smoke", smoke.folder / "runs")
+
+
+@pytest.fixture
+def onnx():
+    if not all(map(export.importlib.util.find_spec, export.NEEDED)):
+        said = f"make export is not tried: pip install {' '.join(export.NEEDED)}"
+        (pytest.fail if os.environ.get("REQUIRE_BROWSER") else pytest.skip)(said)
+    import onnx
+
+    return onnx
+
+
+def test_what_is_missing_is_named(run, monkeypatch):
+    monkeypatch.setattr(export, "NEEDED", ("numpy", "no_such_package"))
+    with pytest.raises(RunError, match="make export needs no_such_package: pip install"):
+        export.export_onnx(run)
+
+
+def test_the_file_alone_gives_the_logits_of_the_network_before_folding(run, onnx):
+    told = export.export_onnx(run)
+    model = onnx.load(run.onnx)
+    images = load_part(run, "test").images[:50]
+    given = (images / np.float32(255)).astype(np.float32)[:, None]
+    (said,) = onnx.reference.ReferenceEvaluator(model).run(None, {"images": given})
+    assert np.allclose(said, predict_logits(load_model(run), images), atol=1e-4)
+    kept = {entry.key: entry.value for entry in model.metadata_props}
+    assert json.loads(kept["calibration"])["temperature"] == load_calibration(run).temperature
+    assert "models/model.onnx" in told
+
+
+def test_other_logits_are_not_written(run, onnx, monkeypatch):
+    run.onnx.unlink(missing_ok=True)
+    monkeypatch.setattr(export, "TOLERANCE", -1.0)
+    with pytest.raises(RunError, match="differ from torch"):
+        export.export_onnx(run)
+    assert not run.onnx.exists()
