@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import pickle
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -185,6 +186,10 @@ def load_model(run: Run) -> DigitNet:
     network = build(Architecture(**parts | lists), seed=0)
     try:
         network.load_state_dict(torch.load(io.BytesIO(weights), map_location="cpu", weights_only=True))
-    except RuntimeError as error:
+    except pickle.UnpicklingError as error:
+        raise RunError(
+            f"{shown(run.weights)} holds more than weights and was not loaded: delete it to re-run 03_train"
+        ) from error
+    except (RuntimeError, TypeError, AttributeError) as error:
         raise RunError(f"{shown(run.weights)} was made by another version of the network: re-run 03_train") from error
     return network.eval()

@@ -1,5 +1,7 @@
 """The network, its file and what happens when the file is not what it was."""
 
+import io
+import json
 import pickle
 
 import numpy as np
@@ -7,7 +9,7 @@ import pytest
 import torch
 
 from mnistlib import rundir
-from mnistlib.files import RunError
+from mnistlib.files import RunError, bytes_digest
 from mnistlib.folded import FoldedNet
 from mnistlib.model import Architecture, build, count_parameters, layer_rows, load_model, save_model
 from mnistlib.rundir import Run
@@ -103,10 +105,18 @@ def test_a_damaged_or_foreign_weights_file_is_never_loaded(run, tmp_path):
         def __reduce__(self):
             return (open, (str(tmp_path / "owned"), "w"))
 
-    run.weights.write_bytes(pickle.dumps(Evil()))
-    with pytest.raises(RunError, match="damaged"):
-        load_model(run)
-    assert not (tmp_path / "owned").exists()
+    zipped = io.BytesIO()
+    torch.save({"head.1.bias": Evil()}, zipped)
+    described = json.loads(run.model_json.read_text())
+    for bad in (pickle.dumps(Evil(), 2), zipped.getvalue()):
+        run.weights.write_bytes(bad)
+        with pytest.raises(RunError, match="damaged"):
+            load_model(run)
+        run.model_json.write_text(json.dumps({**described, "weights_sha256": bytes_digest(bad)}))
+        with pytest.raises(RunError, match="holds more than weights and was not loaded"):
+            load_model(run)
+        assert not (tmp_path / "owned").exists()
+        run.model_json.write_text(json.dumps(described))
     run.weights.unlink()
     with pytest.raises(RunError, match="missing"):
         load_model(run)
