@@ -64,6 +64,14 @@ def parse_yaml(text: str, where: str) -> Any:
         raise ParamsError(f"{where}:{line} not valid YAML: {what}") from error
 
 
+def dump_yaml(content: dict[str, Any]) -> str:
+    """A mapping as the YAML that `parse_yaml` gives back; Unicode's own line ends are escaped, for YAML folds them."""
+    text: str = yaml.safe_dump(content, sort_keys=False, allow_unicode=True)
+    if re.search("[\x85\u2028\u2029]", text):
+        return yaml.safe_dump(content, sort_keys=False)
+    return text
+
+
 def load_file(path: Path) -> dict[str, Any]:
     """The mapping in a parameter file. Raises ParamsError when it is missing, unreadable or something else."""
     try:

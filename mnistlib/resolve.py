@@ -11,8 +11,6 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from mnistlib import params, source
 from mnistlib.files import RunError, bytes_digest, read_json, write_text
 from mnistlib.lock import hold
@@ -146,7 +144,7 @@ def is_stale(run: Run, stage: Stage, resolved: Params) -> bool:
 
 def write_if_changed(run: Run, name: str, content: dict[str, Any]) -> bool:
     """Write `params/<name>.yaml` unless it says just this already; whether it was written."""
-    text = yaml.safe_dump(content, sort_keys=False, allow_unicode=True)
+    text = params.dump_yaml(content)
     path = run.params(name)
     if path.is_file() and path.read_text(encoding="utf-8") == text:
         return False

@@ -14,7 +14,6 @@ from typing import Annotated, Literal, get_args, get_origin
 import annotated_types as limits
 import numpy as np
 import pytest
-import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as some
 from PIL import Image
@@ -30,7 +29,13 @@ from mnistlib.schema import Params
 from mnistlib.stages import STAGES
 
 CASES = int(os.environ.get("FUZZ_CASES", "500"))
-SLOW = settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+SLOW = settings(
+    max_examples=max(60, CASES // 20),
+    deadline=None,
+    suppress_health_check=list(HealthCheck),
+    derandomize=CASES == 500,
+    database=None,
+)
 SECTIONS = [name for name in Params.model_fields if name != "seed"]
 
 
@@ -70,8 +75,7 @@ WRONG = some.sampled_from(
 @SLOW
 @given(VALID)
 def test_whatever_fits_the_schema_is_taken_and_reaches_the_notebooks(content):
-    text = yaml.safe_dump(content, allow_unicode=True)
-    taken = params.check(params.parse_yaml(text, "here"), "here")
+    taken = params.check(params.parse_yaml(params.dump_yaml(content), "here"), "here")
     assert taken.model_dump() == content
     for stage in STAGES:
         given_to_it = params.notebook_parameters(taken, stage.section, "run")
