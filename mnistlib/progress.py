@@ -1,9 +1,11 @@
-"""Training as it happens: a live bar by hand, one plain line per epoch when headless."""
+"""Training as it happens: a live bar and growing curves by hand, one plain line per epoch when headless."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
+from mnistlib.figures import picture_of
+from mnistlib.plots.training import plot_curves
 from mnistlib.train import Epoch
 from mnistlib.watched import is_headless
 
@@ -15,6 +17,24 @@ def print_epoch(epoch: Epoch) -> None:
         f"val accuracy {epoch.val_accuracy:.2%}  {epoch.seconds:.1f} s",
         flush=True,
     )
+
+
+def live_curves(epochs: int) -> Callable[[Epoch], None]:
+    """For `on_epoch`: a line for each, and where a person watches, curves that grow until the last of `epochs`."""
+    if is_headless():
+        return print_epoch
+    from IPython.display import HTML, DisplayHandle
+
+    handle, history = DisplayHandle(), list[Epoch]()
+
+    def grow(epoch: Epoch) -> None:
+        print_epoch(epoch)
+        history.append(epoch)
+        show = handle.update if len(history) > 1 else handle.display
+        curves = picture_of(plot_curves(history), "loss and errors so far")
+        show(curves if epoch.epoch < epochs else HTML(""))  # the notebook shows them whole
+
+    return grow
 
 
 def live_bar(unit: str = "batch", every: int = 0) -> Callable[[int, int], None]:
