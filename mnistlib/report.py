@@ -91,6 +91,21 @@ def render(
     return environment.get_template(template).render(page={**assets(scripts), **page})
 
 
+def render_markdown(template: str, **given: Any) -> str:
+    """Markdown from the template of that name; whatever is put in is text, not markup."""
+    import jinja2
+
+    environment = jinja2.Environment(  # noqa: S701 - every value goes through as_markdown
+        loader=jinja2.FileSystemLoader(TEMPLATES), undefined=jinja2.StrictUndefined, finalize=as_markdown
+    )
+    return environment.get_template(template).render(given)
+
+
+def as_markdown(value: Any) -> str:
+    """A value on one line, with a backslash before each sign that Markdown or HTML would read as markup."""
+    return re.sub(r"([\\`*{}\[\]<>&|#~$]|\b_\B|\B_\b|\B_\B)", r"\\\1", " ".join(str(value).split()))
+
+
 def assets(scripts: Sequence[str] = ("page.js",)) -> dict[str, Any]:
     """Style and scripts to be put into a page, and a policy that lets just these in."""
     texts = [(TEMPLATES / name).read_text(encoding="utf-8") for name in scripts]

@@ -95,6 +95,11 @@ class Run:
         return self.folder / "models" / "model.json"
 
     @property
+    def card(self) -> Path:
+        """The model card, beside the model."""
+        return self.folder / "models" / "README.md"
+
+    @property
     def history_json(self) -> Path:
         return self.folder / "models" / "history.json"
 
