@@ -6,6 +6,7 @@ from typing import Any
 
 from mnistlib.card import make_card
 from mnistlib.describe import describe_run, describe_stage, headline_facts, metric_rows
+from mnistlib.explore import explore_data
 from mnistlib.files import RunError, shown, write_json, write_text
 from mnistlib.known import gather, lead
 from mnistlib.overview import write_overview
@@ -41,7 +42,9 @@ def write_index(run: Run) -> None:
         "finished": max(told["finished"] for told in stages),
         "total": f"{sum(sum(told['seconds'].values()) for told in stages):.0f}",
     }
-    write_text(run.index, render("index.html.j2", page | write_card(run)))
+    page |= write_card(run) | {"explore": explore_data(run)}
+    scripts = ("page.js", "explore.js") if page["explore"] else ("page.js",)
+    write_text(run.index, render("index.html.j2", page, scripts=scripts))
     write_text(run.headline, headline_text(run))
     write_overview(run)
 

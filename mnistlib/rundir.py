@@ -116,6 +116,10 @@ class Run:
         return self.folder / "reports" / "embeddings" / "embeddings.npz"
 
     @property
+    def tsne(self) -> Path:
+        return self.folder / "reports" / "embeddings" / "tsne.npz"
+
+    @property
     def test_predictions(self) -> Path:
         return self.folder / "reports" / "test_predictions.npz"
 
