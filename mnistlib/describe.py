@@ -9,7 +9,7 @@ from typing import Any
 from mnistlib.files import ROOT, RunError, read_json
 from mnistlib.params import DEFAULT, load_file, profile_path
 from mnistlib.rundir import Run
-from mnistlib.status import merged_metrics, read_status
+from mnistlib.status import merged_metrics, present_status
 from mnistlib.tables import as_text
 
 
@@ -29,11 +29,11 @@ def describe_run(run: Run) -> dict[str, Any]:
 
 
 def describe_stage(run: Run, stage: str) -> dict[str, Any]:
-    """A stage's status with seconds as text."""
-    status = read_status(run, stage)
+    """A stage's status with seconds as text; `total` without the page's."""
+    status = present_status(run, stage)
     phases = {name: f"{seconds:.1f}" for name, seconds in status.seconds.items()}
     memory = f"{status.peak_memory_bytes / 1e6:,.0f} MB" if status.peak_memory_bytes else ""
-    return {**asdict(status), "total": f"{status.total_seconds:.1f}", "phases": phases, "memory": memory}
+    return {**asdict(status), "total": f"{status.own_seconds:.1f}", "phases": phases, "memory": memory}
 
 
 def differing(run: Run) -> list[str]:

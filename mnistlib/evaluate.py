@@ -3,29 +3,29 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
 
-from mnistlib.device import one_thread_for
 from mnistlib.files import whole
-from mnistlib.folded import FoldedNet
-from mnistlib.model import DigitNet
 from mnistlib.rundir import Run
+
+if TYPE_CHECKING:  # pages need the figures of quality, and should not wait for torch
+    from mnistlib.folded import FoldedNet
+    from mnistlib.model import DigitNet
 
 AT_ONCE = 1000
 Z95 = 1.959963984540054
 
 
-@torch.inference_mode()
 def predict_logits(network: DigitNet | FoldedNet, images: np.ndarray) -> np.ndarray:
     """Logits float32 N×classes of uint8 N×28×28 pictures."""
+    from mnistlib.device import one_thread_for
+
     with one_thread_for(len(images)):
         return in_batches(network, images, network.forward, network.architecture.classes)
 
 
-@torch.inference_mode()
 def embed(network: DigitNet, images: np.ndarray) -> np.ndarray:
     """Embeddings float32 N×hidden, the activations before the last layer."""
     return in_batches(network, images, network.embed, network.architecture.hidden)
@@ -33,12 +33,16 @@ def embed(network: DigitNet, images: np.ndarray) -> np.ndarray:
 
 def in_batches(network: DigitNet | FoldedNet, images: np.ndarray, function: Any, width: int) -> np.ndarray:
     """A function of the network over all images, a thousand at a time, memory-mapped arrays included."""
+    import torch
+
     network.eval()
     device = next(network.parameters()).device
     result = np.empty((len(images), width), np.float32)
-    for start in range(0, len(images), AT_ONCE):
-        batch = torch.from_numpy(np.array(images[start : start + AT_ONCE])).to(device)
-        result[start : start + AT_ONCE] = function(batch[:, None].float() / 255).float().cpu().numpy()
+    with torch.inference_mode():
+        for start in range(0, len(images), AT_ONCE):
+            batch = torch.from_numpy(np.array(images[start : start + AT_ONCE])).to(device)
+            answers = function(batch[:, None].float() / 255)
+            result[start : start + AT_ONCE] = answers.float().cpu().numpy()
     return result
 
 

@@ -31,6 +31,12 @@ def load_embeddings(run: Run) -> dict[str, np.ndarray]:
         raise RunError(f"{shown(run.embeddings)} cannot be read ({error}): run 05_features again") from error
 
 
+def save_tsne(run: Run, points: np.ndarray, indices: np.ndarray) -> None:
+    """Write points N×2 of t-SNE, float32, and the indices of their pictures in the test part, for the front page."""
+    with whole(run.tsne) as temporary, temporary.open("wb") as file:
+        np.savez_compressed(file, points=points.astype(np.float32), indices=np.asarray(indices, np.int64))
+
+
 def project_pca(embeddings: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """The two directions of most variance: points N×2 and the shares of variance they hold."""
     from sklearn.decomposition import PCA

@@ -2,31 +2,20 @@
 
 from __future__ import annotations
 
-import base64
 from typing import Any
 
+from mnistlib.card import make_card
 from mnistlib.describe import describe_run, describe_stage, headline_facts, metric_rows
-from mnistlib.files import shown, write_json, write_text
+from mnistlib.explore import explore_data
+from mnistlib.files import RunError, shown, write_json, write_text
+from mnistlib.known import gather, lead
 from mnistlib.overview import write_overview
-from mnistlib.report import render
+from mnistlib.report import render, render_markdown
 from mnistlib.rundir import Run
 from mnistlib.stages import STAGE
-from mnistlib.status import merged_metrics, read_status
+from mnistlib.status import merged_metrics
+from mnistlib.story import tell_story
 
-KEY_FIGURES = (
-    ("confusion_matrix", "Where it errs", "Rows: what the digit is; columns: what it was recognised as."),
-    ("tsne_plot", "What it has learnt", "Embeddings of test digits by t-SNE; ringed ones were mistaken."),
-    ("reliability", "How far to trust it", "Accuracy against confidence; on the line is perfect."),
-    (
-        "pad",
-        "What people draw",
-        "Strokes, what the network saw of them, and what it says; copybook forms until somebody draws.",
-    ),
-    ("learning_curves", "How it learnt", "Loss and errors by epoch."),
-    ("mistakes", "The surest mistakes", "What each is, what it was taken for, how surely."),
-    ("what_the_model_saw", "What it was given", "Pictures as the network saw them, with its answers."),
-)
-WIDE = {"learning_curves", "mistakes", "what_the_model_saw"}
 TOLD = {
     "01_data": "Where the data came from, and whether it is what it claims to be",
     "02_preprocess": "Normalise, reshape, encode, split",
@@ -38,26 +27,37 @@ TOLD = {
 
 
 def write_index(run: Run) -> None:
-    """Write `reports/metrics.json`, `reports/index.html`, the headline for the terminal, and the page of all runs."""
+    """Write metrics, model card, front page, what the terminal says, and the page of all runs."""
     metrics = merged_metrics(run)
     write_json(run.all_metrics, metrics)
-    page = render(
-        "index.html.j2",
-        {
-            "title": f"{run.name} · digit classifier",
-            "run": describe_run(run),
-            "stages": [{**describe_stage(run, s), "told": TOLD[s], "page": run.page(s).is_file()} for s in STAGE],
-            "headline": headline_facts(run),
-            "metrics": metric_rows(metrics),
-            "figures": key_figures(run),
-            "code": ", ".join(sorted({read_status(run, s).code for s in STAGE} - {""})),
-            "finished": max((read_status(run, s).finished for s in STAGE), default=""),
-            "total": f"{sum(read_status(run, s).total_seconds for s in STAGE):.0f}",
-        },
-    )
-    write_text(run.index, page)
+    stages = [describe_stage(run, stage) for stage in STAGE]
+    page = {
+        "title": f"{run.name} · classifier",
+        "run": describe_run(run),
+        "stages": [{**told, "told": TOLD[told["stage"]], "page": run.page(told["stage"]).is_file()} for told in stages],
+        "headline": headline_facts(run),
+        "metrics": metric_rows(metrics),
+        "story": tell_story(run),
+        "code": ", ".join(sorted({told["code"] for told in stages} - {""})),
+        "finished": max(told["finished"] for told in stages),
+        "total": f"{sum(sum(told['seconds'].values()) for told in stages):.0f}",
+    }
+    page |= write_card(run) | {"explore": explore_data(run)}
+    scripts = ("page.js", "explore.js") if page["explore"] else ("page.js",)
+    write_text(run.index, render("index.html.j2", page, scripts=scripts))
     write_text(run.headline, headline_text(run))
     write_overview(run)
+
+
+def write_card(run: Run) -> dict[str, Any]:
+    """Write `models/README.md`; returns what the page says of the same facts: nothing before the run is trained."""
+    try:
+        known = gather(run)
+    except RunError:
+        return {"things": "", "lead": "", "card": []}
+    told = {"lead": lead(known), "sections": make_card(known)}
+    write_text(run.card, render_markdown("card.md.j2", title=run.name, **told))
+    return {"things": known.origin.things, "lead": told["lead"], "card": told["sections"]}
 
 
 def headline_text(run: Run) -> str:
@@ -77,17 +77,3 @@ BANNER = """
   *  run again.                                                   *
   ****************************************************************
 """
-
-
-def key_figures(run: Run) -> list[dict[str, Any]]:
-    """The figures that are there, as data to be put into the page."""
-    return [
-        {
-            "png": base64.b64encode(run.figure(name).read_bytes()).decode(),
-            "title": title,
-            "text": text,
-            "wide": name in WIDE,
-        }
-        for name, title, text in KEY_FIGURES
-        if run.figure(name).is_file()
-    ]

@@ -14,7 +14,7 @@ from mnistlib.files import RunError, read_json, write_json, write_text
 from mnistlib.report import render
 from mnistlib.rundir import Run, overview_page
 from mnistlib.stages import STAGE
-from mnistlib.status import NOT_RUN, OK, merged_metrics, read_status
+from mnistlib.status import NOT_RUN, OK, merged_metrics, present_status
 
 WIDTH, HEIGHT = 96, 28
 KEPT = ("test_accuracy", "test_accuracy_low", "test_accuracy_high", "train_seconds", "model_parameters")
@@ -47,7 +47,7 @@ def read_line(path: Path) -> dict[str, Any]:
 
 def summarise(run: Run) -> dict[str, Any]:
     """The run in one line: verdict, dataset, key metrics, what differs, and its validation errors by epoch."""
-    statuses = [read_status(run, stage) for stage in STAGE]
+    statuses = [present_status(run, stage) for stage in STAGE]
     bad = [f"{s.stage} {s.verdict}" for s in statuses if s.verdict not in (OK, NOT_RUN)]
     done = sum(s.verdict == OK for s in statuses)
     metrics, told = merged_metrics(run), describe_run(run)

@@ -92,12 +92,17 @@ def kept_input(run: Run) -> str:
 def resolve(run: Run, resolved: Params) -> None:
     """Write the run's parameter files where they differ; make those of stale stages newer."""
     write_if_changed(run, "params", resolved.model_dump())
-    if not all(path.is_file() for path in (run.all_metrics, run.headline, overview_page())):
+    if not all(path.is_file() for path in (run.all_metrics, run.headline, overview_page())) or lacks_card(run):
         run.index.unlink(missing_ok=True)
     for stage in STAGES:
         changed = write_if_changed(run, stage.name, fingerprint(run, stage, resolved))
         if not changed and is_stale(run, stage, resolved):
             run.notebook(stage.name).unlink(missing_ok=True)
+
+
+def lacks_card(run: Run) -> bool:
+    """Whether a model lies there without its card."""
+    return run.model_json.is_file() and not run.card.is_file()
 
 
 def fingerprint(run: Run, stage: Stage, resolved: Params) -> dict[str, Any]:

@@ -104,6 +104,11 @@ class Run:
         return self.folder / "models" / "model.json"
 
     @property
+    def card(self) -> Path:
+        """The model card, beside the model."""
+        return self.folder / "models" / "README.md"
+
+    @property
     def history_json(self) -> Path:
         return self.folder / "models" / "history.json"
 
@@ -118,6 +123,10 @@ class Run:
     @property
     def embeddings(self) -> Path:
         return self.folder / "reports" / "embeddings" / "embeddings.npz"
+
+    @property
+    def tsne(self) -> Path:
+        return self.folder / "reports" / "embeddings" / "tsne.npz"
 
     @property
     def test_predictions(self) -> Path:

@@ -59,7 +59,7 @@ STAGES = (
         "05_features",
         "features",
         ("02_preprocess", "03_train"),
-        ("reports/embeddings/embeddings.npz",),
+        ("reports/embeddings/embeddings.npz", "reports/embeddings/tsne.npz"),
     ),
     Stage(
         "06_infer",

@@ -12,7 +12,7 @@ from mnistlib.rundir import Run
 from mnistlib.stages import STAGE
 
 OK, FAILED, DIED, TIMED_OUT, INTERRUPTED = "ok", "failed", "died", "timed out", "interrupted"
-NOT_RUN, RUNNING = "not run", "running"
+NOT_RUN, RUNNING, STALE = "not run", "running", "stale"
 
 
 @dataclass(frozen=True)
@@ -33,6 +33,11 @@ class Status:
     traces: dict[str, list[int]] = field(default_factory=dict)
 
     @property
+    def own_seconds(self) -> float:
+        """All but the page's, which is not known yet when the page is written."""
+        return self.total_seconds - self.seconds.get("page", 0.0)
+
+    @property
     def total_seconds(self) -> float:
         return sum(self.seconds.values())
 
@@ -51,6 +56,26 @@ def read_status(run: Run, stage: str) -> Status:
     if kept.verdict == RUNNING and not is_alive(*kept.process):
         return replace(kept, verdict=DIED, error="its runner was killed, or the machine went down")
     return kept
+
+
+def present_status(run: Run, stage: str) -> Status:
+    """What became of a stage; `stale` where it ended well, but of what it read something has changed since."""
+    kept = read_status(run, stage)
+    return replace(kept, verdict=STALE) if kept.verdict == OK and is_outdated(run, stage) else kept
+
+
+def is_outdated(run: Run, stage: str) -> bool:
+    """Whether make would run an executed stage again: by its own rule, parameters and stamps against the notebook.
+
+    A stamp without a notebook: resolve took it away. What reads from a stage that is not ok is outdated, too.
+    """
+    notebook = run.notebook(stage)
+    if not notebook.is_file():
+        return run.handed_on(stage).is_file()
+    read = (run.params(stage), *(run.handed_on(name) for name in STAGE[stage].needs))
+    made = notebook.stat().st_mtime_ns
+    newer = any(path.is_file() and path.stat().st_mtime_ns > made for path in read)
+    return newer or any(present_status(run, name).verdict != OK for name in STAGE[stage].needs)
 
 
 def begin_status(run: Run, stage: str) -> None:

@@ -51,6 +51,11 @@ def html_cell(value: Any) -> str:
     return f'<td class="{kind}">{escape(text)}</td>'
 
 
+def by(shape: Sequence[int]) -> str:
+    """An array's shape: 57,000 × 28 × 28."""
+    return " × ".join(f"{side:,}" for side in shape)
+
+
 def facts(mapping: Mapping[str, Any]) -> Table:
     """Names and values, one to a row."""
     return Table([{"what": name.replace("_", " "), "value": value} for name, value in mapping.items()])

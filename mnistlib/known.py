@@ -1,0 +1,116 @@
+"""What is known of a trained run: its model, its data, its parameters, and what it measured, in rows of words."""
+
+from __future__ import annotations
+
+import zipfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from mnistlib.catalogue import DATASETS
+from mnistlib.evaluate import accuracy_interval, confusion
+from mnistlib.files import RunError, read_json, shown
+from mnistlib.origins import ORIGINS, Origin
+from mnistlib.params import load_file
+from mnistlib.rundir import Run
+from mnistlib.status import merged_metrics
+
+SPOILT, PASSED = "corrupted_error_", "stranger_accepted_"
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What a card is made of: the run's model, metrics and parameters, and its data's origin in words."""
+
+    run: Run
+    title: str
+    classes: tuple[str, ...]
+    fallback: bool
+    origin: Origin
+    model: dict[str, Any]
+    metrics: dict[str, Any]
+    params: dict[str, Any]
+    calibration: dict[str, Any]
+
+
+def gather(run: Run) -> Facts:
+    """The facts of a run that has been trained. Raises RunError when it has not, or its data is none that is known."""
+    raw = read_json(run.raw_json, hint="run 01_data first")
+    model = read_json(run.model_json, hint="run 03_train first")
+    if raw.get("dataset") not in ORIGINS:
+        raise RunError(
+            f"{shown(run.raw_json)} names the dataset {raw.get('dataset')!r}: known are {', '.join(ORIGINS)}"
+        )
+    try:
+        calibration = read_json(run.calibration_json, hint="")
+    except RunError:
+        calibration = {}
+    known = DATASETS[raw["dataset"]]
+    metrics, given = merged_metrics(run), load_file(run.params())
+    origin, fallback = ORIGINS[raw["dataset"]], bool(raw.get("fallback"))
+    return Facts(run, known.title, known.classes, fallback, origin, model, metrics, given, calibration)
+
+
+def lead(f: Facts) -> str:
+    """The run in two sentences, for someone who was not there."""
+    m, count = f.metrics, f.model["training"].get("pictures", f.metrics.get("train_count", 0))
+    told = (
+        f"A network of {f.model['parameters']:,} parameters that has learnt from {count:,} pictures to tell "
+        f"{len(f.classes)} kinds of {f.origin.things} apart: {', '.join(f.classes)}."
+    )
+    if "test_errors" not in m:
+        return f"{told} How good it is has not been measured yet."
+    tested = f"Of the {m['test_count']:,} pictures in {f.title}'s test part, none of which it learnt from"
+    return f"{told} {tested}, it mistakes {m['test_errors']:,}."
+
+
+def test_rows(m: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Accuracy, errors, calibration and coverage on the test part, and people's own drawings; none before 04."""
+    if "test_accuracy" not in m:
+        return []
+    interval = f"95 % interval {m['test_accuracy_low']:.2%} to {m['test_accuracy_high']:.2%}"
+    rows = [
+        ("test accuracy", f"{m['test_accuracy']:.2%}, {interval}"),
+        ("test errors", f"{m['test_errors']:,} of {m['test_count']:,}"),
+        ("calibration", f"ECE {m['test_ece']:.4f}, NLL {m['test_nll']:.4f}"),
+        ("accepted", f"{m['test_coverage']:.1%} of answers, {m['test_accepted_errors']:,} of them wrong"),
+    ]
+    if "handwriting_count" in m:
+        rows.append(("people's own drawings", f"{m['handwriting_right']:,} of {m['handwriting_count']:,} recognised"))
+    return rows
+
+
+def spoilt_rows(m: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Errors on spoilt pictures: in the mean, and where they are worst."""
+    if "corrupted_error_mean" not in m:
+        return []
+    each = {k.removeprefix(SPOILT): v for k, v in m.items() if k.startswith(SPOILT)}
+    own = {k: v for k, v in each.items() if not k.startswith(("mean", "restored_", "reframed_"))}
+    worst = max(own, key=lambda name: own[name])
+    means = f"{m['corrupted_error_mean']:.1%} as they are, {m['corrupted_error_restored_mean']:.1%} restored"
+    return [
+        (f"errors on pictures spoilt in {len(own)} ways, mean", means),
+        ("the worst of these", f"{worst.replace('_', ' ')}, {own[worst]:.1%} errors as they are"),
+    ]
+
+
+def stranger_rows(m: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """The share of each kind of stranger that passes for one of the classes."""
+    return [(f"{k.removeprefix(PASSED)} that pass for one", f"{v:.1%}") for k, v in m.items() if k.startswith(PASSED)]
+
+
+def class_rows(run: Run, classes: Sequence[str]) -> list[tuple[str, ...]]:
+    """Pictures, errors and share recognised of each class, with its interval; none where nothing can be read."""
+    try:
+        with np.load(run.test_predictions, allow_pickle=False) as kept:
+            matrix = confusion(kept["labels"], kept["logits"].argmax(1), len(classes))
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+        return []
+    rows: list[tuple[str, ...]] = []
+    for name, count, right in zip(classes, matrix.sum(1).tolist(), np.diag(matrix).tolist(), strict=True):
+        if count:
+            low, high = accuracy_interval(count - right, count)
+            rows.append((name, f"{count:,}", f"{count - right:,}", f"{right / count:.2%}", f"{low:.2%} to {high:.2%}"))
+    return rows

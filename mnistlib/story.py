@@ -1,0 +1,107 @@
+"""The chapters of a run's front page: figures, each with what to notice."""
+
+from __future__ import annotations
+
+import base64
+from dataclasses import dataclass
+from typing import Any
+
+from mnistlib.rundir import Run
+
+
+@dataclass(frozen=True)
+class Chapter:
+    """A heading, a sentence or two, and figures by name with what they show."""
+
+    id: str
+    title: str
+    text: str
+    figures: tuple[tuple[str, str], ...]
+
+
+STORY = (
+    Chapter(
+        "errs",
+        "Where it errs",
+        "Every test picture, counted by what it is and by what it was taken for; then the mistakes it was surest of.",
+        (
+            (
+                "confusion_matrix",
+                "Rows: what the picture is; columns: what it was recognised as. Colour: mistakes alone.",
+            ),
+            (
+                "mistakes",
+                "The surest mistakes: what each is, what it was taken for, how surely, its number in the part.",
+            ),
+        ),
+    ),
+    Chapter(
+        "learnt",
+        "What it has learnt",
+        "The layer before its answer places like beside like. Pictures between two islands are those that it mistakes.",
+        (
+            ("tsne_plot", "Test pictures by t-SNE: neighbours stay neighbours; ringed ones were mistaken."),
+            ("pca_plot", "The same layer by PCA, a straight projection: distances are honest, classes overlap."),
+        ),
+    ),
+    Chapter(
+        "trust",
+        "How far to trust it",
+        "An answer comes with a confidence, and below a threshold it counts as not known.",
+        (
+            (
+                "risk_coverage",
+                "Error among the answered by the share answered; the red line is what pad and pages use.",
+            ),
+            ("reliability", "Accuracy against confidence: on the dashed line, the confidence means what it says."),
+        ),
+    ),
+    Chapter(
+        "spoilt",
+        "What it makes of spoilt pictures, and of what is none of these",
+        "What a person still reads should be recognised; what is none of the classes should be refused.",
+        (
+            (
+                "corruptions",
+                "A test picture spoilt in fifteen ways, and the error on such pictures; bold: learnt from.",
+            ),
+            ("strangers", "Pictures of none of the classes; red: what those that were let in passed for."),
+        ),
+    ),
+    Chapter(
+        "data",
+        "What it was trained on",
+        "The pictures as they come, what training makes of them, and how the errors fell from epoch to epoch.",
+        (
+            ("samples", "Pictures of the dataset, by class."),
+            ("distortions", "Training pictures above what distortion makes of them."),
+            ("learning_curves", "Loss and errors by epoch, on training and on validation."),
+        ),
+    ),
+    Chapter(
+        "new",
+        "What it makes of new pictures",
+        "Drawn on the pad, or given as files.",
+        (
+            ("pad", "Strokes, what the network saw of them, what it says; copybook forms until somebody draws."),
+            ("what_the_model_saw", "The last pictures given, as the network saw them, with its answers."),
+        ),
+    ),
+)
+SMALL = {"confusion_matrix", "tsne_plot", "pca_plot", "risk_coverage", "reliability", "pad"}
+
+
+def tell_story(run: Run) -> list[dict[str, Any]]:
+    """The chapters with those figures that are there, as data to be put into the page; none without a figure."""
+    told = []
+    for chapter in STORY:
+        figures = [figure_data(run, name, text) for name, text in chapter.figures if run.figure(name).is_file()]
+        if figures:
+            told.append({"id": chapter.id, "title": chapter.title, "text": chapter.text, "figures": figures})
+    return told
+
+
+def figure_data(run: Run, name: str, text: str) -> dict[str, Any]:
+    """One figure: what it shows, and its PNG in base64."""
+    png = base64.b64encode(run.figure(name).read_bytes()).decode()
+    return {"name": name, "text": text, "png": png, "wide": name not in SMALL}

@@ -1,0 +1,171 @@
+// The map, the confusion matrix and the threshold to look into. What stands in their place without a script stays
+// in the page, hidden. Only text and numbers of the data go into elements, never markup.
+const COLOURS = ["#4e79a7", "#f28e2b", "#59a14f", "#e15759", "#b07aa1", "#9c755f", "#d37295", "#6b6b6b", "#b6992d", "#2aa6a1"];
+const REACH = 40, IN_A_CELL = 24, JUST_REFUSED = 12, WRONG = 24;
+const SVG = "http://www.w3.org/2000/svg";
+const data = JSON.parse(document.getElementById("explore-data").textContent);
+const pictures = data.pictures.map(([index, label, prediction, confidence, level], place) => ({
+  index, place, confidence, level, wrong: label !== prediction, label, prediction,
+  is: data.classes[label], said: data.classes[prediction],
+}));
+const few = (list, most) => (list.length > most ? list.slice(0, most) : list);
+const percent = (share, digits = 1) => `${(100 * share).toFixed(digits)} %`;
+const grouped = (number) => number.toLocaleString("en");
+const many = (number, one = "picture") => `${grouped(number)} ${one}${number === 1 ? "" : "s"}`;
+
+function make(name, attributes = {}, ...inside) {
+  const element = document.createElement(name);
+  for (const [key, value] of Object.entries(attributes)) element.setAttribute(key, value);
+  element.append(...inside);
+  return element;
+}
+function draw(name, attributes, ...inside) {
+  const element = document.createElementNS(SVG, name);
+  for (const [key, value] of Object.entries(attributes)) element.setAttribute(key, value);
+  element.append(...inside);
+  return element;
+}
+function inPlaceOf(name, element) {
+  const figure = document.getElementById(name);
+  if (!figure) return;
+  figure.querySelector(".scroll").hidden = true;
+  figure.classList.add("wide");
+  figure.append(element);
+}
+const words = (p) => `no. ${p.index}: ${p.is}, ${p.wrong ? `taken for ${p.said}` : "recognised"}, ${percent(p.confidence)} sure`;
+function tile(p, size) {
+  const [row, column] = [Math.floor(p.place / data.columns), p.place % data.columns];
+  const element = make("span", { class: "tile", role: "img", "aria-label": words(p) });
+  element.style.width = element.style.height = `${size}px`;
+  element.style.backgroundSize = `${data.columns * size}px auto`;
+  element.style.backgroundPosition = `${-column * size}px ${-row * size}px`;
+  return element;
+}
+function strip(title, list) {
+  const row = make("div", { class: "strip" }, ...list.map((p) =>
+    make("span", { class: p.wrong ? "shot wrong" : "shot" }, tile(p, 56),
+      make("span", {}, p.wrong ? `${p.is} → ${p.said}` : p.is), make("small", {}, `${percent(p.confidence)} · ${p.index}`))));
+  return [make("p", { class: "note" }, title), row];
+}
+
+document.head.append(make("style", {}, `.tile { background-image: url(data:image/png;base64,${data.sheet}); }`));
+inPlaceOf("confusion_matrix", matrix());
+inPlaceOf("tsne_plot", map());
+document.getElementById("risk_coverage")?.append(slider());
+
+function matrix() {
+  const most = Math.max(1, ...data.matrix.flatMap((row, i) => row.filter((_, j) => i !== j)));
+  const below = make("div", { "aria-live": "polite" }, make("p", { class: "note" }, "Choose a number to see its pictures."));
+  const table = make("table", { class: "confusion" });
+  const long = data.classes.some((name) => name.length > 3) ? "long-names" : "";
+  table.append(make("tr", { class: long }, make("td"), ...data.classes.map((name) => make("th", { scope: "col" }, make("span", {}, name)))));
+  data.matrix.forEach((counts, label) => {
+    const row = make("tr", {}, make("th", { scope: "row" }, data.classes[label]));
+    counts.forEach((count, prediction) => {
+      const cell = make("td", { class: label === prediction ? "right" : "" });
+      if (count) {
+        const told = label === prediction ? `${data.classes[label]} recognised` : `${data.classes[label]} taken for ${data.classes[prediction]}`;
+        const button = make("button", { type: "button", "aria-pressed": "false", "aria-label": `${told}: ${many(count)}` }, String(count));
+        if (label !== prediction) cell.style.setProperty("--heat", `${Math.round(12 + (48 * count) / most)}%`);
+        button.addEventListener("click", () => {
+          table.querySelectorAll("button").forEach((other) => { other.setAttribute("aria-pressed", String(other === button)); });
+          const inside = pictures.filter((p) => p.label === label && p.prediction === prediction);
+          const list = few(label === prediction ? inside.reverse() : inside, IN_A_CELL);
+          const which = label === prediction ? "least sure first" : "surest first";
+          below.replaceChildren(...strip(`${told}: ${many(count)}, ${which}${list.length < count ? `, ${list.length} of them` : ""}`, list));
+        });
+        cell.append(button);
+      }
+      row.append(cell);
+    });
+    table.append(row);
+  });
+  return make("div", { class: "explore beside" }, table, below);
+}
+
+function map() {
+  const points = data.points.map(([x, y, place]) => ({ x, y, p: pictures[place] }));
+  const marks = points.map(({ x, y, p }) => draw("circle", { cx: x, cy: y, r: 7, fill: COLOURS[p.label % 10], class: p.wrong ? "mistaken" : "" }));
+  const ring = draw("circle", { r: 16, class: "ring", visibility: "hidden" });
+  const names = data.classes.map((name, label) => {
+    const middle = (axis) => points.filter(({ p }) => p.label === label).map((point) => point[axis]).sort((a, b) => a - b);
+    const [xs, ys] = [middle("x"), middle("y")];
+    return xs.length ? draw("text", { x: xs[xs.length >> 1], y: ys[ys.length >> 1] }, name) : "";
+  });
+  const svg = draw("svg", { viewBox: "0 0 1000 1000", tabindex: "0", role: "application", class: "map",
+    "aria-label": `Map of ${points.length} test pictures: arrow keys go from one to the next` }, ...marks, ...names, ring);
+  const told = make("div", { class: "told", "aria-live": "polite" }, make("p", { class: "note" }, "Point at a picture, tap it, or use the arrow keys."));
+  let current = -1;
+  function choose(i) {
+    if (i < 0 || i === current) return;
+    current = i;
+    const { x, y, p } = points[i];
+    for (const [key, value] of Object.entries({ cx: x, cy: y, visibility: "visible" })) ring.setAttribute(key, value);
+    told.replaceChildren(tile(p, 84), make("p", {}, words(p)));
+  }
+  function nearest(x, y, allowed = () => true) {
+    let [best, distance] = [-1, Infinity];
+    points.forEach((point, i) => {
+      const d = Math.hypot(point.x - x, point.y - y);
+      if (d < distance && allowed(point, i, d)) [best, distance] = [i, d];
+    });
+    return best;
+  }
+  function at(event) {
+    const box = svg.getBoundingClientRect();
+    const [x, y] = [(1000 * (event.clientX - box.left)) / box.width, (1000 * (event.clientY - box.top)) / box.height];
+    choose(nearest(x, y, (point, i, d) => d < REACH));
+  }
+  svg.addEventListener("pointermove", at);
+  svg.addEventListener("pointerdown", at);
+  svg.addEventListener("keydown", (event) => {
+    const way = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] }[event.key];
+    if (!way) return;
+    event.preventDefault();
+    if (current < 0) return choose(0);
+    const from = points[current];
+    choose(nearest(from.x, from.y, ({ x, y }, i) => {
+      const [along, aside] = [(x - from.x) * way[0] + (y - from.y) * way[1], Math.abs((x - from.x) * way[1]) + Math.abs((y - from.y) * way[0])];
+      return i !== current && along > 0 && along >= aside;
+    }));
+  });
+  const legend = make("div", { class: "legend", role: "group", "aria-label": "show one class alone" });
+  data.classes.forEach((name, label) => {
+    const button = make("button", { type: "button", "aria-pressed": "false" }, make("span", { class: "dot" }), name);
+    button.firstChild.style.background = COLOURS[label % 10];
+    button.addEventListener("click", () => {
+      const on = button.getAttribute("aria-pressed") !== "true";
+      legend.querySelectorAll("button").forEach((other) => { other.setAttribute("aria-pressed", String(on && other === button)); });
+      marks.forEach((mark, i) => { mark.classList.toggle("dim", on && points[i].p.label !== label); });
+    });
+    legend.append(button);
+  });
+  return make("div", { class: "explore beside" }, svg, make("div", {}, legend, told));
+}
+
+function slider() {
+  const range = make("input", { type: "range", min: 0, max: data.thresholds.length - 1, step: 1, id: "threshold" });
+  const value = make("output", { for: "threshold" });
+  const reset = make("button", { type: "button" }, "as calibrated");
+  const told = make("p", { id: "threshold-told", "aria-live": "polite" });
+  const below = make("div", {});
+  function show() {
+    const step = Number(range.value);
+    const [accepted, wrong] = data.steps[step];
+    const at = data.thresholds[step].toFixed(4), refused = data.count - accepted - data.unlike;
+    value.textContent = at;
+    range.setAttribute("aria-valuetext", at);
+    const error = accepted ? `${grouped(wrong)} of them wrong, ${percent(wrong / accepted, 2)}` : "none";
+    told.textContent = `Accepted: ${grouped(accepted)} of ${grouped(data.count)}, ${percent(accepted / data.count)}; ${error}. `
+      + `Refused: ${grouped(refused)} not sure enough, ${grouped(data.unlike)} like no class.`;
+    const unsure = few(pictures.filter((p) => p.level && p.level <= step), JUST_REFUSED);
+    const mistaken = few(pictures.filter((p) => p.wrong && p.level > step), WRONG);
+    below.replaceChildren(...strip(unsure.length ? "Just refused:" : "Nothing is refused for want of confidence.", unsure),
+      ...strip(mistaken.length ? "Accepted, and wrong:" : "Nothing wrong is accepted.", mistaken));
+  }
+  range.addEventListener("input", show);
+  reset.addEventListener("click", () => { range.value = data.chosen; show(); });
+  range.value = data.chosen;
+  show();
+  return make("div", { class: "explore" }, make("label", { for: "threshold" }, "Accept an answer from a confidence of "), value, range, reset, told, below);
+}

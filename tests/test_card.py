@@ -1,0 +1,127 @@
+"""The model card: its headings, its words for each dataset, its numbers, and what a hostile run may put into it."""
+
+import json
+
+import numpy as np
+import pytest
+
+from mnistlib import rundir
+from mnistlib.card import make_card
+from mnistlib.catalogue import DATASETS
+from mnistlib.files import RunError
+from mnistlib.index import write_card, write_index
+from mnistlib.known import class_rows, gather, lead
+from mnistlib.origins import ORIGINS
+from mnistlib.rundir import Run
+from mnistlib.status import Status, write_status
+
+EVIL = '<script>document.title="owned"</script> [x](javascript:owned) `a` **b** | c\n\n# d'
+HEADINGS = (
+    "Model details", "Intended use", "Out-of-scope use", "Factors", "Metrics", "Training data", "Evaluation data",
+    "Quantitative analyses", "Ethical considerations", "Caveats and recommendations",
+)  # fmt: skip
+
+
+def trained(dataset="mnist", fallback=False, **more):
+    """A run that holds what a card is made of."""
+    run = Run("made")
+    for path, content in (
+        (run.raw_json, {"dataset": dataset, "fallback": fallback, "title": DATASETS[dataset].title, "source": "raw"}),
+        (
+            run.model_json,
+            {
+                "architecture": {"widths": [8, 16, 32], "hidden": 64},
+                "parameters": 12345,
+                "weights_sha256": "ab",
+                "training": {"pictures": 777},
+            },
+        ),
+        (run.metrics("03_train"), {"train_seconds": 1.25, "epochs": 2, "train_device": "cpu"} | more),
+    ):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps(content))
+    run.params().parent.mkdir(exist_ok=True)
+    run.params().write_text("seed: 5\ndata: {dataset: mnist}\n")
+    write_status(run, Status("03_train", "ok", code=more.get("code", "abc")))
+    return run
+
+
+@pytest.fixture(autouse=True)
+def elsewhere(tmp_path, monkeypatch):
+    monkeypatch.setattr(rundir, "RUNS", tmp_path)
+
+
+def words(run):
+    known = gather(run)
+    return lead(known) + str(make_card(known))
+
+
+def test_a_whole_run_has_its_card_under_the_usual_headings_on_the_page_and_beside_the_model(smoke):
+    page, card = (smoke.run() / name for name in ("reports/index.html", "models/README.md"))
+    metrics = json.loads((smoke.run() / "reports" / "metrics.json").read_text())
+    for text in (page.read_text(), card.read_text()):
+        assert not [heading for heading in HEADINGS if heading not in text]
+        assert f"{metrics['test_errors']} of {metrics['test_count']}" in text
+        assert f"{metrics['test_accuracy']:.2%}, 95 % interval" in text
+        assert f"{metrics['corrupted_error_fog']:.1%}" in text
+    assert "Thirteen people" in card.read_text()
+
+
+def test_every_dataset_has_words_of_its_own():
+    assert set(ORIGINS) == set(DATASETS)
+    assert "United States" in words(trained("mnist"))
+    for dataset in ("fashion_mnist", "kmnist"):
+        text = words(trained(dataset))
+        assert DATASETS[dataset].title in text
+        assert DATASETS[dataset].classes[0] in text
+        for wrong in ("digit", "United States", "Census", "drawn on the screen"):
+            assert wrong not in text.replace(DATASETS["mnist"].title, ""), (dataset, wrong)
+
+
+def test_the_fallback_says_what_was_asked_for():
+    assert "MNIST was asked for and could not be found" in words(trained("digits", fallback=True))
+    assert "asked for" not in words(trained("digits"))
+
+
+def test_numbers_are_the_runs_own():
+    text = words(trained(test_accuracy=0.5, test_accuracy_low=0.25, test_accuracy_high=0.75, test_errors=4321,
+                         test_count=8642, test_ece=0.1111, test_nll=0.2222, test_coverage=0.625,
+                         test_accepted_errors=17, corrupted_error_mean=0.3, corrupted_error_restored_mean=0.2,
+                         corrupted_error_fog=0.9, corrupted_error_shear=0.1, corrupted_error_restored_fog=0.99,
+                         handwriting_count=40, handwriting_right=39, stranger_accepted_letters=0.07))  # fmt: skip
+    for number in ("12,345", "777", "1.2 s, 2 epochs", "50.00%", "4,321 of 8,642", "0.1111", "0.2222", "62.5%",
+                   "17 of them", "30.0% as they are, 20.0% restored", "fog, 90.0%", "39 of 40", "7.0%"):  # fmt: skip
+        assert number in text, number
+
+
+def test_classes_are_counted_as_by_hand():
+    run, labels = Run("made"), np.array([0, 0, 0, 1, 1, 2])
+    run.test_predictions.parent.mkdir(parents=True)
+    np.savez(run.test_predictions, labels=labels, logits=np.eye(3)[[0, 0, 1, 1, 1, 0]])
+    assert [row[:4] for row in class_rows(run, ("a", "b", "c"))] == [
+        ("a", "3", "1", "66.67%"), ("b", "2", "0", "100.00%"), ("c", "1", "1", "0.00%"),
+    ]  # fmt: skip
+    run.test_predictions.write_bytes(b"PK broken")
+    assert class_rows(run, ("a", "b", "c")) == []
+
+
+def test_a_run_not_trained_has_a_page_without_a_card():
+    with pytest.raises(RunError, match="01_data"):
+        gather(Run("made"))
+    write_index(Run("made"))
+    assert "Model card" not in Run("made").index.read_text()
+    assert not Run("made").card.exists()
+
+
+def test_text_of_a_hostile_run_stays_text():
+    import mistune
+
+    run = trained(train_device=EVIL, code=EVIL)
+    write_card(run)
+    html = mistune.html(run.card.read_text())
+    assert "owned" in html
+    for made in ("<script", "<a ", "<code>a", "<strong>", "<h1>d"):
+        assert made not in html, made
+    assert EVIL.split()[0] not in run.card.read_text()
+    write_index(run)
+    assert "<script>document.title" not in run.index.read_text()

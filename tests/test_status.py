@@ -1,0 +1,83 @@
+"""What is said of a stage whose inputs have changed since it ran."""
+
+import os
+import re
+
+import pytest
+
+from mnistlib import rundir
+from mnistlib.index import write_index
+from mnistlib.rundir import Run, overview_page
+from mnistlib.stages import STAGES
+from mnistlib.status import Status, present_status, write_status
+
+NAMES = [stage.name for stage in STAGES]
+
+
+@pytest.fixture
+def run(tmp_path, monkeypatch):
+    """A run whose six stages ended well, one after the other, their files a second apart."""
+    monkeypatch.setattr(rundir, "RUNS", tmp_path)
+    run = Run("r")
+    for place, name in enumerate(NAMES):
+        write_status(run, Status(name, "ok"))
+        for path, when in ((run.params(name), 0), (run.notebook(name), 10 + place), (run.handed_on(name), 10 + place)):
+            path.parent.mkdir(exist_ok=True)
+            path.write_text("")
+            os.utime(path, (when, when))
+    return run
+
+
+def stale(run):
+    return [name for name in NAMES if present_status(run, name).verdict == "stale"]
+
+
+def test_a_whole_run_is_not_stale(run):
+    assert stale(run) == []
+
+
+@pytest.mark.parametrize(
+    ("changed", "expected"),
+    [
+        (lambda run: run.params("03_train"), NAMES[2:]),
+        (lambda run: run.params("05_features"), ["05_features"]),
+        (lambda run: run.handed_on("02_preprocess"), NAMES[2:]),
+        (lambda run: run.handed_on("04_evaluate"), ["06_infer"]),
+        (lambda run: run.handed_on("06_infer"), []),
+    ],
+)
+def test_what_reads_from_something_newer_is_stale_and_what_follows_from_it(run, changed, expected):
+    os.utime(changed(run), (100, 100))
+    assert stale(run) == expected
+
+
+def test_a_notebook_that_was_taken_away_leaves_its_stage_stale(run):
+    run.notebook("05_features").unlink()
+    assert stale(run) == ["05_features"]
+
+
+def test_after_a_failure_the_answers_of_an_older_model_are_stale(run):
+    write_status(run, Status("03_train", "failed"))
+    run.notebook("03_train").unlink()
+    assert stale(run) == NAMES[3:]
+    assert present_status(run, "03_train").verdict == "failed"
+
+
+def test_index_and_page_of_all_runs_say_so(run):
+    write_index(run)
+    assert "stale" not in re.sub(r"<style>.*?</style>", "", run.index.read_text(), flags=re.DOTALL)
+    os.utime(run.params("05_features"), (100, 100))
+    write_index(run)
+    assert run.index.read_text().count('<span class="verdict stale">stale</span>') == 1
+    assert "make all RUN=r" in run.index.read_text()
+    assert '<span class="verdict stale">05_features stale</span>' in overview_page().read_text()
+
+
+def test_a_stages_page_and_the_index_tell_the_same_seconds(smoke):
+    index = (smoke.run() / "reports" / "index.html").read_text()
+    for name in NAMES:
+        there = re.search(
+            r'<span title="[^"]*">([\d.]+) s</span>', (smoke.run() / "reports" / f"{name}.html").read_text()
+        )
+        listed = re.search(rf'{name}\.html">{name}</a></td>.*?<td class="number">([\d.]+)</td>', index, re.DOTALL)
+        assert there and listed and there[1] == listed[1]
