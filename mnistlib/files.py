@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import json
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,7 @@ class RunError(Exception):
 
 @contextmanager
 def whole(path: Path) -> Iterator[Path]:
-    """A temporary file beside `path` that takes its name when the block ends well.
+    """A temporary file beside `path` that takes its name when the block ends well; locked, so that `sweep` spares it.
 
     Raises RunError when the folder cannot be written to.
     """
@@ -36,7 +37,8 @@ def whole(path: Path) -> Iterator[Path]:
         raise RunError(f"cannot write {shown(path)}: {error.strerror}. Is the folder writable?") from error
     temporary = Path(name)
     try:
-        os.close(handle)
+        with suppress(OSError):  # not every file system has locks
+            fcntl.flock(handle, fcntl.LOCK_EX)
         temporary.chmod(0o644)
         yield temporary
         with temporary.open("rb") as file:
@@ -46,6 +48,15 @@ def whole(path: Path) -> Iterator[Path]:
         raise RunError(f"cannot write {shown(path)}: {error.strerror or error}") from error
     finally:
         temporary.unlink(missing_ok=True)
+        os.close(handle)
+
+
+def sweep(leftovers: Iterable[Path]) -> None:
+    """Take away temporary files whose writer was killed: no lock of a living one is on them, and the system knows."""
+    for path in leftovers:
+        with suppress(OSError), path.open("r+b") as file:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            path.unlink()
 
 
 def write_bytes(path: Path, content: bytes) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import secrets
@@ -10,6 +11,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +19,7 @@ from mnistlib.files import ROOT
 
 PORTS = {"shell_port": 1, "iopub_port": 2, "stdin_port": 3, "control_port": 4, "hb_port": 5}
 PR_SET_PDEATHSIG = 1
+PREFIX = "mnistlib-"
 
 
 class EarlyKernel:
@@ -26,7 +29,8 @@ class EarlyKernel:
     """
 
     def __init__(self) -> None:
-        self.folder = Path(tempfile.mkdtemp(prefix="mnist-"))
+        sweep_folders()
+        self.folder = Path(tempfile.mkdtemp(prefix=PREFIX))
         self.info: dict[str, Any] = {
             **PORTS,
             "ip": str(self.folder / "k"),
@@ -36,7 +40,10 @@ class EarlyKernel:
             "kernel_name": "python3",
         }
         connection = self.folder / "connection.json"
-        connection.write_text(json.dumps(self.info))
+        self.lock = connection.open("w", encoding="utf-8")
+        fcntl.flock(self.lock, fcntl.LOCK_EX)
+        self.lock.write(json.dumps(self.info))
+        self.lock.flush()
         environment = {**os.environ, "MNISTLIB_HEADLESS": "1", "JPY_PARENT_PID": str(os.getpid())}
         environment["PYTHONPATH"] = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH", "")]))
         self.process = subprocess.Popen(
@@ -74,6 +81,16 @@ class EarlyKernel:
             self.process.kill()
         self.process.wait()
         shutil.rmtree(self.folder, ignore_errors=True)
+        self.lock.close()
+
+
+def sweep_folders() -> None:
+    """Take away the folders of runners that were killed: no lock is left on them."""
+    for connection in Path(tempfile.gettempdir()).glob(f"{PREFIX}*/connection.json"):
+        with suppress(OSError), connection.open("r+") as file:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if file.read():  # else its runner is just about to lock it
+                shutil.rmtree(connection.parent, ignore_errors=True)
 
 
 def end_with_parent() -> None:

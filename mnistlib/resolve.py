@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from mnistlib import params, source
-from mnistlib.files import RunError, bytes_digest, read_json, write_text
+from mnistlib.files import RunError, bytes_digest, read_json, sweep, write_text
 from mnistlib.lock import hold
-from mnistlib.rundir import Run, make_writable, overview_page
+from mnistlib.rundir import Run, leftovers, make_writable, overview_page
 from mnistlib.schema import Params
 from mnistlib.stages import STAGES, Stage
 from mnistlib.status import read_status
@@ -28,6 +28,7 @@ def main() -> None:
         goal = setting("GOAL", "all")
         make_writable(run)
         hold(run)
+        sweep(leftovers(run))
         if run.teach_json.is_file():
             infer_alone(run, resolved, goal)
         resolve(run, resolved)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -176,6 +177,14 @@ class Run:
 def left_by(stage: str) -> list[str]:
     """The files that a stage leaves, under the run's folder."""
     return [*STAGE[stage].leaves, *(f"reports/figures/{name}.png" for name in FIGURES[stage]), f"metrics/{stage}.json"]
+
+
+def leftovers(run: Run) -> Iterator[Path]:
+    """Temporary files in the run and in what all runs share: `files.sweep` takes away those of killed writers."""
+    yield from RUNS.glob(".*.part")
+    for folder in (run.folder, RAW, HANDWRITING):
+        yield from folder.rglob(".*.part")
+    yield from run.folder.glob("notebooks/.*.part.ipynb")
 
 
 def overview_page() -> Path:

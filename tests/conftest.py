@@ -1,11 +1,12 @@
 """What tests share: MNIST where it is, a copy of the project to run in, one smoke pipeline."""
 
+import json
 import os
 import shutil
 import subprocess
 import sys
 from pathlib import Path
-from typing import NamedTuple
+from typing import IO, Any, NamedTuple
 
 import pytest
 
@@ -39,7 +40,8 @@ class Project:
             else:
                 shutil.copy2(source, folder / name)
 
-    def make(self, *arguments: str, typed: str = "", **environment: str) -> Made:
+    def settings(self, arguments: tuple[str, ...], environment: dict[str, str]) -> dict[str, Any]:
+        """What `make` is started with."""
         kept = {k: v for k, v in os.environ.items() if k not in ("MNIST_DIR", "MAKEFLAGS", "MAKELEVEL", "CONDA_PREFIX")}
         active = {
             "VIRTUAL_ENV": sys.prefix,
@@ -47,17 +49,23 @@ class Project:
             "http_proxy": NO_NETWORK,
             "https_proxy": NO_NETWORK,
         }
-        done = subprocess.run(
-            ["make", *arguments],
-            cwd=self.folder,
-            env={**kept, **active, **environment},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            input=typed,
-            text=True,
-            timeout=900,
-        )
+        env = {**kept, **active, **environment}
+        return {"args": ["make", *arguments], "cwd": self.folder, "env": env, "stderr": subprocess.STDOUT, "text": True}
+
+    def make(self, *arguments: str, typed: str = "", **environment: str) -> Made:
+        settings = self.settings(arguments, environment)
+        done = subprocess.run(**settings, stdout=subprocess.PIPE, input=typed, timeout=900)
         return Made(done.returncode, done.stdout)
+
+    def start(self, *arguments: str, output: IO[str] | int = subprocess.PIPE, **environment: str) -> subprocess.Popen:
+        """A make that runs by itself, in a process group of its own, to be killed."""
+        settings = self.settings(arguments, environment)
+        return subprocess.Popen(**settings, stdout=output, stdin=subprocess.DEVNULL, start_new_session=True)
+
+    def lasting_metrics(self, name: str = "smoke") -> dict[str, Any]:
+        """The metrics that are the same for equal runs."""
+        metrics = json.loads((self.run(name) / "reports" / "metrics.json").read_text())
+        return {key: value for key, value in metrics.items() if not key.endswith(("_seconds", "_bytes"))}
 
     def copy(self, folder: Path) -> "Project":
         """The same project, finished runs and times included, in another folder."""

@@ -1,6 +1,5 @@
 """A training that was cut off goes on to the same bits, or says in words why it starts anew."""
 
-import json
 import os
 
 import pytest
@@ -201,12 +200,6 @@ def test_no_code_of_a_checkpoint_is_run(cut_off, monkeypatch, tmp_path):
     cut_off.go()
     assert "epoch-0003.pt is damaged (UnpicklingError)" in cut_off.said[0]
     assert not (tmp_path / "owned").exists()
-
-
-def test_a_checkpoint_says_whose_it_is_in_its_second_line(cut_off):
-    cut_off.cut(1)
-    line = (cut_off.folder / "epoch-0001.pt").read_bytes().split(b"\n")[1]
-    assert json.loads(line)["learning_rate"] == "0.01"
 
 
 def test_the_seconds_of_writing_are_counted_over_a_seam(cut_off):

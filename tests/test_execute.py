@@ -5,10 +5,12 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 
 import pytest
 
+from mnistlib.kernel import PREFIX, EarlyKernel
 from mnistlib.rundir import Run
 from mnistlib.status import read_status
 
@@ -121,6 +123,18 @@ def test_a_killed_runner_leaves_no_kernel_and_no_verdict_but_died(stage):
     assert gone(int(line.split()[-1]))
     assert read_status(running, "02_preprocess").verdict == "died"
     assert kept(stage) == [".02_preprocess.part.ipynb"]
+
+
+def test_folders_of_killed_runners_are_swept_away_and_those_of_living_ones_are_not(tmp_path, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    dead = tmp_path / f"{PREFIX}dead"
+    dead.mkdir()
+    (dead / "connection.json").write_text("{}")
+    first, second = EarlyKernel(), EarlyKernel()
+    assert sorted(tmp_path.iterdir()) == sorted([first.folder, second.folder])
+    first.close()
+    second.close()
+    assert not list(tmp_path.iterdir())
 
 
 def gone(process: int) -> bool:

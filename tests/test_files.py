@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from mnistlib.files import ROOT, RunError, file_digest, read_json, whole, write_json, write_text
+from mnistlib.files import ROOT, RunError, file_digest, read_json, sweep, whole, write_json, write_text
 
 
 def test_a_write_that_fails_leaves_the_old_file_and_no_other(tmp_path):
@@ -17,6 +17,31 @@ def test_a_write_that_fails_leaves_the_old_file_and_no_other(tmp_path):
         raise ZeroDivisionError
     assert path.read_text() == "old"
     assert list(tmp_path.iterdir()) == [path]
+
+
+WRITER = """
+import sys
+from pathlib import Path
+from mnistlib.files import whole
+
+with whole(Path(sys.argv[1])) as temporary:
+    temporary.write_text("half")
+    print(temporary.name, flush=True)
+    input()
+"""
+
+
+def test_what_a_killed_writer_left_is_swept_away_and_a_living_ones_is_not(tmp_path):
+    command = [sys.executable, "-c", WRITER, str(tmp_path / "a.txt")]
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+    with subprocess.Popen(command, env={"PYTHONPATH": str(ROOT)}, **pipes) as writer:
+        left = tmp_path / writer.stdout.readline().strip()
+        sweep([left])
+        assert left.read_text() == "half"
+        writer.kill()
+    assert list(tmp_path.iterdir()) == [left]
+    sweep([left])
+    assert not list(tmp_path.iterdir())
 
 
 def test_json_refuses_what_other_parsers_cannot_read(tmp_path):

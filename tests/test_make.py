@@ -1,7 +1,8 @@
-"""What people type: the help, settings with odd characters, bad input."""
+"""What people type: the help, settings with odd characters, bad input, a make killed in its training."""
 
 import os
 import re
+import signal
 import socket
 import subprocess
 import sys
@@ -140,6 +141,24 @@ def test_a_second_make_in_a_run_is_told_who_is_at_work(project):
         assert project.make("-n", "all", "RUN=other", "PARAMS=smoke").code == 0
         holder.kill()
     assert project.make("-n", "all", "RUN=r", "PARAMS=smoke").code == 0
+
+
+def test_a_training_that_was_killed_goes_on_and_ends_as_if_it_had_not_been(made):
+    weights, page = made.run() / "models" / "pytorch_mnist_model.pth", made.run() / "reports" / "03_train.html"
+    expected, metrics = weights.read_bytes(), made.lasting_metrics()
+    weights.unlink()
+    with made.start("all", "PARAMS=smoke") as making:
+        assert next(line for line in making.stdout if "epoch   4" in line)
+        os.killpg(making.pid, signal.SIGKILL)
+    assert list((made.run() / "checkpoints").glob("*.pt"))
+    done = made.make("all", "PARAMS=smoke")
+    assert done.stages == ["03_train"], done.text
+    assert re.search(r"resumed after epoch [4-8]", done.text)
+    assert "resumed after epoch" in page.read_text()
+    assert weights.read_bytes() == expected
+    assert made.lasting_metrics() == metrics
+    assert not list(made.run().rglob("*.part*"))
+    assert not (made.run() / "checkpoints").exists()
 
 
 def test_clean_asks_first(project):
