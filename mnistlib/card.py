@@ -49,7 +49,7 @@ def details(f: Facts) -> Section:
     rows = {
         "what it is": f"a convolutional network: three convolutions of {join(shape['widths'])} channels, an embedding "
         f"of {shape['hidden']} numbers, {f.model['parameters']:,} parameters",
-        "given": f"28 × 28 grey pixels, uint8, bright on dark, framed as {f.title}'s",
+        "given": f"28 × 28 grey pixels, uint8, bright on dark, framed as in {f.title}",
         "answers": f"{len(f.classes)} logits; divided by a temperature, probabilities; or that it does not know",
         "trained": learnt or "not recorded",
         "seed": as_text(f.params.get("seed", "not recorded")),
@@ -64,7 +64,7 @@ def details(f: Facts) -> Section:
 def intended(f: Facts) -> Section:
     """Intended use, and what is out of its scope."""
     use = (
-        f"Recognising single {f.origin.things}, framed as {f.title}'s, where mistakes cost little; learning, teaching "
+        f"Recognising single {f.origin.things}, framed as in {f.title}, where mistakes cost little; learning, teaching "
         "and trying out how such a network is built, measured and doubted."
     )
     return Section("Intended use", (use, "Out-of-scope uses:"), f.origin.unfit)
@@ -106,10 +106,8 @@ def measures(f: Facts) -> Section:
 def evaluation_data(f: Facts) -> Section:
     """What it was tested on."""
     count = f"{f.metrics['test_count']:,} pictures" if "test_count" in f.metrics else "The pictures"
-    told = (
-        f"{count} of {f.title}'s test part, scored once; nothing was chosen by them. {f.origin.parts} {f.origin.flaws}"
-    )
-    return Section("Evaluation data", (told,))
+    told = f"{count} of the test part of {f.title}, scored once; nothing was chosen by them."
+    return Section("Evaluation data", (told, f.origin.parts, f.origin.flaws))
 
 
 def training_data(f: Facts) -> Section:

@@ -62,7 +62,7 @@ def lead(f: Facts) -> str:
     )
     if "test_errors" not in m:
         return f"{told} How good it is has not been measured yet."
-    tested = f"Of the {m['test_count']:,} pictures in {f.title}'s test part, none of which it learnt from"
+    tested = f"Of the {m['test_count']:,} pictures in the test part of {f.title}, none of which it learnt from"
     return f"{told} {tested}, it mistakes {m['test_errors']:,}."
 
 

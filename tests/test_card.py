@@ -101,7 +101,7 @@ def test_classes_are_counted_as_by_hand():
     assert [row[:4] for row in class_rows(run, ("a", "b", "c"))] == [
         ("a", "3", "1", "66.67%"), ("b", "2", "0", "100.00%"), ("c", "1", "1", "0.00%"),
     ]  # fmt: skip
-    run.test_predictions.write_bytes(b"PK broken")
+    run.test_predictions.write_bytes(b"PK\x03\x04 broken")
     assert class_rows(run, ("a", "b", "c")) == []
 
 

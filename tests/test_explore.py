@@ -192,7 +192,7 @@ def test_a_run_that_has_not_come_so_far_has_no_data(tmp_path, monkeypatch, smoke
     assert explore_data(Run("r")) == {}
     shutil.copytree(smoke.run(), tmp_path / "r")
     assert explore_data(Run("r"))["count"] == 360
-    Run("r").tsne.write_bytes(b"PK broken")
+    Run("r").tsne.write_bytes(b"PK\x03\x04 broken")
     assert explore_data(Run("r")) == {}
     write_index(Run("r"))
     assert "explore-data" not in Run("r").index.read_text()
