@@ -66,6 +66,8 @@ def headline_facts(run: Run) -> list[tuple[str, str]]:
         facts.append(("calibration", f"ECE {m['test_ece']:.4f}, NLL {m['test_nll']:.4f}"))
         covered = f"{m['test_coverage']:.1%} of answers, {m['test_accepted_errors']} of them wrong"
         facts.append(("accepted", covered))
+    if m.get("handwriting_count"):
+        facts.append(("own drawings", f"{m['handwriting_right']:,} of {m['handwriting_count']:,} recognised"))
     if "val_accuracy" in m:
         facts.append(("validation accuracy", f"{m['val_accuracy']:.2%}"))
         facts.append(("training", f"{m['train_seconds']:.1f} s, {m['epochs']} epochs, {m['train_device']}"))

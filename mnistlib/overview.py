@@ -17,7 +17,10 @@ from mnistlib.stages import STAGE
 from mnistlib.status import NOT_RUN, OK, merged_metrics, present_status
 
 WIDTH, HEIGHT = 96, 28
-KEPT = ("test_accuracy", "test_accuracy_low", "test_accuracy_high", "train_seconds", "model_parameters")
+KEPT = (
+    *("test_accuracy", "test_accuracy_low", "test_accuracy_high", "train_seconds", "model_parameters"),
+    *("handwriting_right", "handwriting_count"),
+)
 
 
 def write_overview(run: Run) -> None:
