@@ -9,12 +9,14 @@ override SET := $(value SET)
 override INPUT := $(value INPUT)
 override A := $(value A)
 override B := $(value B)
+override KILLS := $(value KILLS)
+override SEED := $(value SEED)
 override PYTHON := $(value PYTHON)
 ifdef MNIST_DIR
 override MNIST_DIR := $(value MNIST_DIR)
 export MNIST_DIR
 endif
-export PARAMS RUN SET INPUT A B PYTHON
+export PARAMS RUN SET INPUT A B KILLS SEED PYTHON
 MAKEFLAGS += --no-print-directory
 .DELETE_ON_ERROR:
 .SUFFIXES:
@@ -75,6 +77,11 @@ test:
 .PHONY: lint
 lint:
 	@$(FIND); "$$python" -m ruff check . && "$$python" -m ruff format --check . && "$$python" -m mypy
+
+## soak: kill a small run KILLS times (100), at moments that SEED sets; each must end as if nobody had
+.PHONY: soak
+soak:
+	@$(FIND); exec "$$python" -m tests.soak
 
 ## bench: seconds and accuracy of profiles and pipelines, in runs/bench/; QUICK=1 or FULL=1
 .PHONY: bench
