@@ -174,11 +174,11 @@ def main() -> int:
     for number, place in enumerate(places[:kills]):
         share, (way,) = chance.random(), chance.choices(WAYS, WEIGHTS)
         story, wrong = soak.kill(place, share, way)
-        counted.update(["resumed"] if "resumed" in story else [])
+        counted.update(word for word in ("resumed", "had ended") if word in story)
         failed += bool(wrong)
         print(f"{number + 1:3d} of {kills}: {story}: {'WRONG' if wrong else 'same'}", *wrong, sep="\n     ", flush=True)
     said = f"{kills - failed} of {kills} ended as if nobody had killed them, {counted['resumed']} by resuming training"
-    print(f"{said}; {time.perf_counter() - began:.0f} s")
+    print(f"{said}; {counted['had ended']} kills came too late; {time.perf_counter() - began:.0f} s")
     if failed:
         print(f"to look at what is left of the last: {soak.folder}")
         return 1
