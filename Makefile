@@ -9,12 +9,14 @@ override SET := $(value SET)
 override INPUT := $(value INPUT)
 override A := $(value A)
 override B := $(value B)
+override KILLS := $(value KILLS)
+override SEED := $(value SEED)
 override PYTHON := $(value PYTHON)
 ifdef MNIST_DIR
 override MNIST_DIR := $(value MNIST_DIR)
 export MNIST_DIR
 endif
-export PARAMS RUN SET INPUT A B PYTHON
+export PARAMS RUN SET INPUT A B KILLS SEED PYTHON
 # Threads that wait for each other by spinning take a step of 0.1 s to 1.5 s as soon as another program is at work.
 export OMP_WAIT_POLICY ?= passive
 MAKEFLAGS += --no-print-directory
@@ -82,6 +84,11 @@ test:
 .PHONY: lint
 lint:
 	@$(FIND); "$$python" -m ruff check . && "$$python" -m ruff format --check . && "$$python" -m mypy
+
+## soak: feed it 10,000 odd pictures, and kill a small run KILLS times (100), at moments that SEED sets
+.PHONY: soak
+soak:
+	@$(FIND); FUZZ_CASES=10000 "$$python" -m pytest tests/test_fuzz.py && exec "$$python" -m tests.soak
 
 ## bench: seconds and accuracy of profiles and pipelines, in runs/bench/; QUICK=1 or FULL=1
 .PHONY: bench
