@@ -15,10 +15,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from mnistlib.cells import Cells, peak_memory
 from mnistlib.describe import code_version
 from mnistlib.files import RunError, shown
 from mnistlib.kernel import EarlyKernel
-from mnistlib.log import log_to, logger
+from mnistlib.log import Lines, log_to, logger
 from mnistlib.rundir import Run, make_writable
 from mnistlib.stages import STAGE, Stage
 from mnistlib.status import DIED, FAILED, INTERRUPTED, OK, TIMED_OUT, Status, begin_status, hand_on, write_status
@@ -71,13 +72,13 @@ def checked_parameters(run: Run, stage: Stage) -> tuple[dict[str, Any], Any]:
 def execute(run: Run, stage: Stage, parameters: dict[str, Any], limits: Any) -> int:
     """Run the notebook; keep notebook, page and status; returns the exit code."""
     logger.info("── %s → runs/%s", stage.name, run.name)
-    kernel = EarlyKernel()
+    kernel, cells = EarlyKernel(), Cells()
     work = run.notebook(stage.name).with_name(f".{stage.name}.part.ipynb")
     work.parent.mkdir(parents=True, exist_ok=True)
     verdict, error, cell, code = OK, "", 0, 0
     try:
         begin_status(run, stage.name)
-        run_notebook(stage, work, parameters, limits, kernel)
+        run_notebook(stage, work, parameters, limits, kernel, cells)
         missing = run.missing(stage.name)
         if missing:
             verdict, error = FAILED, f"the notebook ended without leaving {', '.join(missing)}"
@@ -86,13 +87,16 @@ def execute(run: Run, stage: Stage, parameters: dict[str, Any], limits: Any) -> 
         code = caught.code if isinstance(caught, SystemExit) and isinstance(caught.code, int) else EXIT[verdict]
     finally:
         kernel.close()
-    seconds = phases(work)
-    status = Status(stage.name, verdict, seconds=seconds, peak_memory_bytes=peak_memory(), error=error, cell=cell)
+    status = Status(
+        stage.name, verdict, seconds=cells.seconds(), peak_memory_bytes=peak_memory(), error=error, cell=cell
+    )
     status = replace(status, code=code_version())
     return finish(run, stage, work, status, code or EXIT[verdict])
 
 
-def run_notebook(stage: Stage, work: Path, parameters: dict[str, Any], limits: Any, kernel: EarlyKernel) -> None:
+def run_notebook(
+    stage: Stage, work: Path, parameters: dict[str, Any], limits: Any, kernel: EarlyKernel, cells: Cells
+) -> None:
     """Execute into the file `work`, in a kernel that is already starting. Raises what papermill raises."""
     sys.modules.setdefault("rfc3987_syntax", None)  # type: ignore[arg-type]  # 1.3 s of import for a check not used
     import papermill
@@ -110,23 +114,8 @@ def run_notebook(stage: Stage, work: Path, parameters: dict[str, Any], limits: A
         store_widget_state=False,
         coalesce_streams=True,
         kernel_manager_class=kernel.manager_class(),
+        on_cell_start=cells.start,
     )
-
-
-class Lines:
-    """A text stream that logs each whole line: what cells print, as it comes."""
-
-    def __init__(self, level: int) -> None:
-        self.level, self.rest = level, ""
-
-    def write(self, text: str) -> int:
-        *lines, self.rest = (self.rest + text).split("\n")
-        for line in lines:
-            logger.log(self.level, "   %s", line)
-        return len(text)
-
-    def flush(self) -> None:
-        """Nothing to do: half a line waits for its end."""
 
 
 def judge(error: BaseException) -> tuple[str, str, int]:
@@ -141,36 +130,6 @@ def judge(error: BaseException) -> tuple[str, str, int]:
     if name == "PapermillExecutionError":
         return FAILED, f"{error.ename}: {error.evalue}", int(error.cell_index)  # type: ignore[attr-defined]
     return FAILED, f"{name}: {error}", 0
-
-
-def phases(work: Path) -> dict[str, float]:
-    """Seconds of start-up, imports and work, by papermill's stamps in the executed notebook."""
-    from datetime import datetime
-
-    import nbformat
-    import psutil
-
-    begun = psutil.Process().create_time()
-    spans, imports = [], 0.0
-    cells = nbformat.read(work, 4).cells if work.is_file() else []
-    for cell in cells:
-        stamps = cell.metadata.get("papermill", {})
-        if cell.cell_type != "code" or not stamps.get("start_time") or not stamps.get("end_time"):
-            continue
-        span = [datetime.fromisoformat(stamps[key]).timestamp() for key in ("start_time", "end_time")]
-        spans.append(span)
-        imports += span[1] - span[0] if "setup" in cell.metadata.get("tags", []) else 0.0
-    if not spans:
-        return {"start": time.time() - begun}
-    return {"start": spans[0][0] - begun, "imports": imports, "work": time.time() - spans[0][0] - imports}
-
-
-def peak_memory() -> int:
-    """The largest resident size that the kernel reached, in bytes."""
-    import resource
-
-    unit = 1 if sys.platform == "darwin" else 1024
-    return resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * unit
 
 
 def finish(run: Run, stage: Stage, work: Path, status: Status, code: int) -> int:

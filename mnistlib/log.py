@@ -24,3 +24,19 @@ def log_to(file: Path | None = None) -> None:
         kept = logging.FileHandler(file, encoding="utf-8")
         kept.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
         logger.addHandler(kept)
+
+
+class Lines:
+    """A text stream that logs each whole line: what cells print, as it comes."""
+
+    def __init__(self, level: int) -> None:
+        self.level, self.rest = level, ""
+
+    def write(self, text: str) -> int:
+        *lines, self.rest = (self.rest + text).split("\n")
+        for line in lines:
+            logger.log(self.level, "   %s", line)
+        return len(text)
+
+    def flush(self) -> None:
+        """Nothing to do: half a line waits for its end."""
