@@ -9,12 +9,13 @@ override SET := $(value SET)
 override INPUT := $(value INPUT)
 override A := $(value A)
 override B := $(value B)
+override LOG := $(value LOG)
 override PYTHON := $(value PYTHON)
 ifdef MNIST_DIR
 override MNIST_DIR := $(value MNIST_DIR)
 export MNIST_DIR
 endif
-export PARAMS RUN SET INPUT A B PYTHON
+export PARAMS RUN SET INPUT A B LOG PYTHON
 MAKEFLAGS += --no-print-directory
 .DELETE_ON_ERROR:
 .SUFFIXES:
@@ -37,7 +38,7 @@ help:
 	@echo
 	@sed -n 's/^## /  make /p' Makefile | awk -F': ' '{printf "%-24s %s\n", $$1, $$2}'
 	@echo
-	@echo '  PARAMS=smoke  RUN=name  SET="train.epochs=3 train.learning_rate=0.01"  MNIST_DIR=folder'
+	@echo '  PARAMS=smoke  RUN=name  SET="train.epochs=3 train.learning_rate=0.01"  MNIST_DIR=folder  LOG=debug|info|warning'
 
 ## all: run the six notebooks into runs/RUN and write its reports
 ## data: stage 01 alone

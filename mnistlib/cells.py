@@ -1,4 +1,4 @@
-"""What a notebook's cells take: seconds by phase, and memory."""
+"""A notebook's cells as they run: told in the log, and what they take: seconds by phase, and memory."""
 
 from __future__ import annotations
 
@@ -7,16 +7,22 @@ import sys
 import time
 from typing import Any
 
+from mnistlib.log import log_place
+
 
 class Cells:
-    """Told of each cell as it starts; knows afterwards what they took."""
+    """Told of each of `count` cells as it starts; says so in the log, and knows afterwards what they took."""
 
-    def __init__(self) -> None:
+    def __init__(self, count: int) -> None:
+        self.count = count
         self.starts: list[tuple[float, bool]] = []  # seconds since 1970, and whether it is the cell of the imports
 
     def start(self, cell: Any, cell_index: int) -> None:
         """A cell of any kind begins: what nbclient calls `on_cell_start`."""
         self.starts.append((time.time(), "setup" in cell.metadata.get("tags", [])))
+        if cell.cell_type == "code":
+            # with the cell of the given parameters put in before, papermill's index is the place in the notebook
+            log_place(f"cell {max(1, cell_index)} of {self.count}")
 
     def seconds(self) -> dict[str, float]:
         """Seconds until now of start-up (this process's, too), imports and work; of start-up alone before any cell."""

@@ -15,14 +15,17 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from mnistlib import source
 from mnistlib.cells import Cells, peak_memory
 from mnistlib.describe import code_version
 from mnistlib.files import RunError, shown
 from mnistlib.kernel import EarlyKernel
-from mnistlib.log import Lines, log_to, logger
+from mnistlib.liveline import terminal
+from mnistlib.log import Lines, close_log, log_place, log_to, log_verdict, logger
 from mnistlib.rundir import Run, make_writable
 from mnistlib.stages import STAGE, Stage
 from mnistlib.status import DIED, FAILED, INTERRUPTED, OK, TIMED_OUT, Status, begin_status, hand_on, write_status
+from mnistlib.usual import likeness, usual_seconds
 
 EXIT = {OK: 0, FAILED: 1, TIMED_OUT: 124, DIED: 137, INTERRUPTED: 130}
 
@@ -36,6 +39,7 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         run, stage = Run(given.run), STAGE[given.stage]
         parameters, limits = checked_parameters(run, stage)
+        last_line = terminal(stage.name, usual_seconds(run, stage.name, parameters), parameters.get("epochs", 0))
         make_writable(run)
     except RunError as error:
         print(error, file=sys.stderr)
@@ -43,8 +47,11 @@ def main(arguments: list[str] | None = None) -> int:
     for number in (signal.SIGTERM, signal.SIGHUP):
         if signal.getsignal(number) == signal.SIG_DFL:  # under nohup a closed terminal ends nothing
             signal.signal(number, lambda number, frame: sys.exit(128 + number))
-    log_to(run.log)
-    return execute(run, stage, parameters, limits)
+    log_to(run.log, stage.name, last_line)
+    try:
+        return execute(run, stage, parameters, limits)
+    finally:
+        close_log()
 
 
 def checked_parameters(run: Run, stage: Stage) -> tuple[dict[str, Any], Any]:
@@ -52,7 +59,7 @@ def checked_parameters(run: Run, stage: Stage) -> tuple[dict[str, Any], Any]:
 
     Raises RunError.
     """
-    from mnistlib import params, source
+    from mnistlib import params
 
     if run.params().is_file():
         resolved = params.check(params.load_file(run.params()), shown(run.params()))
@@ -71,8 +78,8 @@ def checked_parameters(run: Run, stage: Stage) -> tuple[dict[str, Any], Any]:
 
 def execute(run: Run, stage: Stage, parameters: dict[str, Any], limits: Any) -> int:
     """Run the notebook; keep notebook, page and status; returns the exit code."""
-    logger.info("── %s → runs/%s", stage.name, run.name)
-    kernel, cells = EarlyKernel(), Cells()
+    kernel, cells = EarlyKernel(), Cells(len(source.read_cells(stage.notebook)))
+    logger.info("── %s → runs/%s", stage.name, run.name)  # after the fork above: the live line's clock is a thread
     work = run.notebook(stage.name).with_name(f".{stage.name}.part.ipynb")
     work.parent.mkdir(parents=True, exist_ok=True)
     verdict, error, cell, code = OK, "", 0, 0
@@ -90,7 +97,7 @@ def execute(run: Run, stage: Stage, parameters: dict[str, Any], limits: Any) -> 
     status = Status(
         stage.name, verdict, seconds=cells.seconds(), peak_memory_bytes=peak_memory(), error=error, cell=cell
     )
-    status = replace(status, code=code_version())
+    status = replace(status, code=code_version(), like=likeness(run, stage.name, parameters))
     return finish(run, stage, work, status, code or EXIT[verdict])
 
 
@@ -138,6 +145,7 @@ def finish(run: Run, stage: Stage, work: Path, status: Status, code: int) -> int
 
     ended_well = status.verdict == OK
     kept = run.notebook(stage.name) if ended_well else run.failed_notebook(stage.name)
+    log_place("writing its page")
     began = time.perf_counter()
     status = replace(status, traces=run.traces(stage.name))
     write_status(run, status)
@@ -151,11 +159,13 @@ def finish(run: Run, stage: Stage, work: Path, status: Status, code: int) -> int
         report.write_page(run, stage.name)
     status.seconds["page"] = time.perf_counter() - began
     write_status(run, status)
+    logger.debug("   %s", ", ".join(f"{phase} {seconds:.1f} s" for phase, seconds in status.seconds.items()))
     if ended_well:
-        logger.info("   %s ok in %.1f s", stage.name, status.total_seconds)
+        log_verdict(logging.INFO, f"{stage.name} ok in {status.total_seconds:.1f} s")
         return code
     index.write_index(run)
-    logger.error("   %s %s%s", stage.name, status.verdict, f" in cell {status.cell}" if status.cell else "")
+    where = f" in cell {status.cell}" if status.cell else ""
+    log_verdict(logging.ERROR, f"{stage.name} {status.verdict}{where} after {status.total_seconds:.1f} s")
     for line in status.error.splitlines():
         logger.error("   %s", line)
     logger.error("   read %s", shown(run.page(stage.name) if kept.is_file() else run.log))

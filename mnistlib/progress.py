@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
-from mnistlib.train import Epoch
 from mnistlib.watched import is_headless
+
+if TYPE_CHECKING:  # the runner reads these lines and needs no torch for it
+    from mnistlib.train import Epoch
+
+LINE = re.compile(r"epoch +(\d+)  loss (\S+)  .*  (\d+\.\d) s")
 
 
 def print_epoch(epoch: Epoch) -> None:
@@ -15,6 +21,12 @@ def print_epoch(epoch: Epoch) -> None:
         f"val accuracy {epoch.val_accuracy:.2%}  {epoch.seconds:.1f} s",
         flush=True,
     )
+
+
+def read_epoch(line: str) -> tuple[int, str, float] | None:
+    """Number, loss and seconds of the epoch that `print_epoch` told of; None for any other line."""
+    found = LINE.fullmatch(line.strip())
+    return (int(found[1]), found[2], float(found[3])) if found else None
 
 
 def live_bar(unit: str = "batch", every: int = 0) -> Callable[[int, int], None]:

@@ -39,7 +39,8 @@ class Project:
             else:
                 shutil.copy2(source, folder / name)
 
-    def make(self, *arguments: str, typed: str = "", **environment: str) -> Made:
+    def environment(self, **more: str) -> dict[str, str]:
+        """What a user's shell would have: this Python's environment active, no MNIST and no network."""
         kept = {k: v for k, v in os.environ.items() if k not in ("MNIST_DIR", "MAKEFLAGS", "MAKELEVEL", "CONDA_PREFIX")}
         active = {
             "VIRTUAL_ENV": sys.prefix,
@@ -47,10 +48,13 @@ class Project:
             "http_proxy": NO_NETWORK,
             "https_proxy": NO_NETWORK,
         }
+        return {**kept, **active, **more}
+
+    def make(self, *arguments: str, typed: str = "", **environment: str) -> Made:
         done = subprocess.run(
             ["make", *arguments],
             cwd=self.folder,
-            env={**kept, **active, **environment},
+            env=self.environment(**environment),
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             input=typed,
