@@ -11,12 +11,13 @@ override A := $(value A)
 override B := $(value B)
 override KILLS := $(value KILLS)
 override SEED := $(value SEED)
+override LOG := $(value LOG)
 override PYTHON := $(value PYTHON)
 ifdef MNIST_DIR
 override MNIST_DIR := $(value MNIST_DIR)
 export MNIST_DIR
 endif
-export PARAMS RUN SET INPUT A B KILLS SEED PYTHON
+export PARAMS RUN SET INPUT A B KILLS SEED LOG PYTHON
 # Threads that wait for each other by spinning take a step of 0.1 s to 1.5 s as soon as another program is at work.
 export OMP_WAIT_POLICY ?= passive
 MAKEFLAGS += --no-print-directory
@@ -41,7 +42,7 @@ help:
 	@echo
 	@sed -n 's/^## /  make /p' Makefile | awk -F': ' '{printf "%-24s %s\n", $$1, $$2}'
 	@echo
-	@echo '  PARAMS=smoke  RUN=name  SET="train.epochs=3 train.learning_rate=0.01"  MNIST_DIR=folder'
+	@echo '  PARAMS=smoke  RUN=name  SET="train.epochs=3 train.learning_rate=0.01"  MNIST_DIR=folder  LOG=debug|info|warning'
 
 ## all: run the six notebooks into runs/RUN and write its reports
 ## data: stage 01 alone

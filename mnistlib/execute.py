@@ -15,13 +15,17 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from mnistlib import source
+from mnistlib.cells import Cells, peak_memory
 from mnistlib.describe import code_version
 from mnistlib.files import RunError, shown
 from mnistlib.kernel import EarlyKernel
-from mnistlib.log import log_to, logger
+from mnistlib.liveline import terminal
+from mnistlib.log import Lines, close_log, log_place, log_to, log_verdict, logger
 from mnistlib.rundir import Run, make_writable
 from mnistlib.stages import STAGE, Stage
 from mnistlib.status import DIED, FAILED, INTERRUPTED, OK, TIMED_OUT, Status, begin_status, hand_on, write_status
+from mnistlib.usual import likeness, usual_seconds
 
 EXIT = {OK: 0, FAILED: 1, TIMED_OUT: 124, DIED: 137, INTERRUPTED: 130}
 
@@ -35,6 +39,7 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         run, stage = Run(given.run), STAGE[given.stage]
         parameters, limits = checked_parameters(run, stage)
+        last_line = terminal(stage.name, usual_seconds(run, stage.name, parameters), parameters.get("epochs", 0))
         make_writable(run)
     except RunError as error:
         print(error, file=sys.stderr)
@@ -42,8 +47,11 @@ def main(arguments: list[str] | None = None) -> int:
     for number in (signal.SIGTERM, signal.SIGHUP):
         if signal.getsignal(number) == signal.SIG_DFL:  # under nohup a closed terminal ends nothing
             signal.signal(number, lambda number, frame: sys.exit(128 + number))
-    log_to(run.log)
-    return execute(run, stage, parameters, limits)
+    log_to(run.log, stage.name, last_line)
+    try:
+        return execute(run, stage, parameters, limits)
+    finally:
+        close_log()
 
 
 def checked_parameters(run: Run, stage: Stage) -> tuple[dict[str, Any], Any]:
@@ -51,7 +59,7 @@ def checked_parameters(run: Run, stage: Stage) -> tuple[dict[str, Any], Any]:
 
     Raises RunError.
     """
-    from mnistlib import params, source
+    from mnistlib import params
 
     if run.params().is_file():
         resolved = params.check(params.load_file(run.params()), shown(run.params()))
@@ -70,14 +78,14 @@ def checked_parameters(run: Run, stage: Stage) -> tuple[dict[str, Any], Any]:
 
 def execute(run: Run, stage: Stage, parameters: dict[str, Any], limits: Any) -> int:
     """Run the notebook; keep notebook, page and status; returns the exit code."""
-    logger.info("── %s → runs/%s", stage.name, run.name)
-    kernel = EarlyKernel()
+    kernel, cells = EarlyKernel(), Cells(len(source.read_cells(stage.notebook)))
+    logger.info("── %s → runs/%s", stage.name, run.name)  # after the fork above: the live line's clock is a thread
     work = run.notebook(stage.name).with_name(f".{stage.name}.part.ipynb")
     work.parent.mkdir(parents=True, exist_ok=True)
     verdict, error, cell, code = OK, "", 0, 0
     try:
         begin_status(run, stage.name)
-        run_notebook(stage, work, parameters, limits, kernel)
+        run_notebook(stage, work, parameters, limits, kernel, cells)
         missing = run.missing(stage.name)
         if missing:
             verdict, error = FAILED, f"the notebook ended without leaving {', '.join(missing)}"
@@ -86,13 +94,16 @@ def execute(run: Run, stage: Stage, parameters: dict[str, Any], limits: Any) -> 
         code = caught.code if isinstance(caught, SystemExit) and isinstance(caught.code, int) else EXIT[verdict]
     finally:
         kernel.close()
-    seconds = phases(work)
-    status = Status(stage.name, verdict, seconds=seconds, peak_memory_bytes=peak_memory(), error=error, cell=cell)
-    status = replace(status, code=code_version())
+    status = Status(
+        stage.name, verdict, seconds=cells.seconds(), peak_memory_bytes=peak_memory(), error=error, cell=cell
+    )
+    status = replace(status, code=code_version(), like=likeness(run, stage.name, parameters))
     return finish(run, stage, work, status, code or EXIT[verdict])
 
 
-def run_notebook(stage: Stage, work: Path, parameters: dict[str, Any], limits: Any, kernel: EarlyKernel) -> None:
+def run_notebook(
+    stage: Stage, work: Path, parameters: dict[str, Any], limits: Any, kernel: EarlyKernel, cells: Cells
+) -> None:
     """Execute into the file `work`, in a kernel that is already starting. Raises what papermill raises."""
     sys.modules.setdefault("rfc3987_syntax", None)  # type: ignore[arg-type]  # 1.3 s of import for a check not used
     import papermill
@@ -110,23 +121,8 @@ def run_notebook(stage: Stage, work: Path, parameters: dict[str, Any], limits: A
         store_widget_state=False,
         coalesce_streams=True,
         kernel_manager_class=kernel.manager_class(),
+        on_cell_start=cells.start,
     )
-
-
-class Lines:
-    """A text stream that logs each whole line: what cells print, as it comes."""
-
-    def __init__(self, level: int) -> None:
-        self.level, self.rest = level, ""
-
-    def write(self, text: str) -> int:
-        *lines, self.rest = (self.rest + text).split("\n")
-        for line in lines:
-            logger.log(self.level, "   %s", line)
-        return len(text)
-
-    def flush(self) -> None:
-        """Nothing to do: half a line waits for its end."""
 
 
 def judge(error: BaseException) -> tuple[str, str, int]:
@@ -143,42 +139,13 @@ def judge(error: BaseException) -> tuple[str, str, int]:
     return FAILED, f"{name}: {error}", 0
 
 
-def phases(work: Path) -> dict[str, float]:
-    """Seconds of start-up, imports and work, by papermill's stamps in the executed notebook."""
-    from datetime import datetime
-
-    import nbformat
-    import psutil
-
-    begun = psutil.Process().create_time()
-    spans, imports = [], 0.0
-    cells = nbformat.read(work, 4).cells if work.is_file() else []
-    for cell in cells:
-        stamps = cell.metadata.get("papermill", {})
-        if cell.cell_type != "code" or not stamps.get("start_time") or not stamps.get("end_time"):
-            continue
-        span = [datetime.fromisoformat(stamps[key]).timestamp() for key in ("start_time", "end_time")]
-        spans.append(span)
-        imports += span[1] - span[0] if "setup" in cell.metadata.get("tags", []) else 0.0
-    if not spans:
-        return {"start": time.time() - begun}
-    return {"start": spans[0][0] - begun, "imports": imports, "work": time.time() - spans[0][0] - imports}
-
-
-def peak_memory() -> int:
-    """The largest resident size that the kernel reached, in bytes."""
-    import resource
-
-    unit = 1 if sys.platform == "darwin" else 1024
-    return resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * unit
-
-
 def finish(run: Run, stage: Stage, work: Path, status: Status, code: int) -> int:
     """Give the notebook its name, write page and status; returns the exit code."""
     from mnistlib import index, report
 
     ended_well = status.verdict == OK
     kept = run.notebook(stage.name) if ended_well else run.failed_notebook(stage.name)
+    log_place("writing its page")
     began = time.perf_counter()
     status = replace(status, traces=run.traces(stage.name))
     write_status(run, status)
@@ -192,11 +159,13 @@ def finish(run: Run, stage: Stage, work: Path, status: Status, code: int) -> int
         report.write_page(run, stage.name)
     status.seconds["page"] = time.perf_counter() - began
     write_status(run, status)
+    logger.debug("   %s", ", ".join(f"{phase} {seconds:.1f} s" for phase, seconds in status.seconds.items()))
     if ended_well:
-        logger.info("   %s ok in %.1f s", stage.name, status.total_seconds)
+        log_verdict(logging.INFO, f"{stage.name} ok in {status.total_seconds:.1f} s")
         return code
     index.write_index(run)
-    logger.error("   %s %s%s", stage.name, status.verdict, f" in cell {status.cell}" if status.cell else "")
+    where = f" in cell {status.cell}" if status.cell else ""
+    log_verdict(logging.ERROR, f"{stage.name} {status.verdict}{where} after {status.total_seconds:.1f} s")
     for line in status.error.splitlines():
         logger.error("   %s", line)
     logger.error("   read %s", shown(run.page(stage.name) if kept.is_file() else run.log))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import json
+import logging
 import os
 import secrets
 import shutil
@@ -11,11 +12,13 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from mnistlib.files import ROOT
+from mnistlib.log import Lines
 
 PORTS = {"shell_port": 1, "iopub_port": 2, "stdin_port": 3, "control_port": 4, "hb_port": 5}
 PR_SET_PDEATHSIG = 1
@@ -49,11 +52,24 @@ class EarlyKernel:
         self.process = subprocess.Popen(
             [sys.executable, "-m", "ipykernel_launcher", "-f", str(connection)],
             stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="backslashreplace",
             cwd=ROOT,
             env=environment,
             start_new_session=True,
             preexec_fn=end_with_parent if sys.platform == "linux" else None,
         )
+        self.listener = threading.Thread(target=self.listen, daemon=True)
+        self.listener.start()
+
+    def listen(self) -> None:
+        """Log what the process itself says, which no cell has printed: its last words above all."""
+        assert self.process.stdout
+        sink = Lines(logging.INFO)
+        for line in self.process.stdout:
+            sink.write(line)
 
     def manager_class(self) -> type[Any]:
         """A kernel manager that takes this process over instead of starting one."""
@@ -80,6 +96,7 @@ class EarlyKernel:
         if self.process.poll() is None:
             self.process.kill()
         self.process.wait()
+        self.listener.join(1)  # unless something that the kernel started still holds its output
         shutil.rmtree(self.folder, ignore_errors=True)
         self.lock.close()
 

@@ -1,26 +1,81 @@
-"""Logging to the terminal and to a file in the run."""
+"""The log: all of it, with times, in the run's `run.log`; on the terminal what its reader chose."""
 
 from __future__ import annotations
 
 import logging
-import sys
+import os
+import re
 from pathlib import Path
 
+from mnistlib.files import RunError
+
 logger = logging.getLogger("mnistlib")
+LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
+CONTROL = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)|[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+COLOUR = {logging.WARNING: "\x1b[33m", logging.ERROR: "\x1b[31m"}
 
 
-def log_to(file: Path | None = None) -> None:
-    """Send INFO and above to the terminal as plain lines and, with times, to `file`, appended."""
-    logger.setLevel(logging.INFO)
+def chosen_level(otherwise: int = logging.INFO) -> int:
+    """The level that LOG names in the environment. Raises RunError when there is no such level."""
+    name = os.environ.get("LOG", "")
+    if name and name not in LEVELS:
+        raise RunError(f"LOG is {name!r}; it can be one of {', '.join(LEVELS)}")
+    return LEVELS.get(name, otherwise)
+
+
+class Told(logging.Formatter):
+    """A record as text without the control characters that a cell may have printed; in colour where asked for."""
+
+    def __init__(self, pattern: str = "%(message)s", coloured: bool = False) -> None:
+        super().__init__(pattern)
+        self.coloured = coloured
+
+    def format(self, record: logging.LogRecord) -> str:
+        text = CONTROL.sub("", super().format(record))
+        colour = COLOUR.get(record.levelno) if self.coloured else None
+        return f"{colour}{text}\x1b[0m" if colour else text
+
+
+def log_to(file: Path, stage: str, terminal: logging.Handler) -> None:
+    """Send everything to `file`, appended, with time, stage and level, and to a terminal that takes its choice."""
+    logger.setLevel(logging.DEBUG)
     logger.propagate = False
+    close_log()
+    file.parent.mkdir(parents=True, exist_ok=True)
+    kept = logging.FileHandler(file, encoding="utf-8", errors="backslashreplace")
+    kept.setFormatter(Told(f"%(asctime)s {stage} %(levelname)s %(message)s"))
+    logger.addHandler(kept)
+    logger.addHandler(terminal)
+
+
+def close_log() -> None:
+    """End the log: nothing of a live line is left."""
     for handler in list(logger.handlers):
         logger.removeHandler(handler)
         handler.close()
-    terminal = logging.StreamHandler(sys.stdout)
-    terminal.setFormatter(logging.Formatter("%(message)s"))
-    logger.addHandler(terminal)
-    if file is not None:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        kept = logging.FileHandler(file, encoding="utf-8")
-        kept.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
-        logger.addHandler(kept)
+
+
+def log_place(place: str) -> None:
+    """Say where a stage is: a line for debugging, and for a handler that reads the record's `place`."""
+    logger.debug("   %s", place, extra={"place": place})
+
+
+def log_verdict(level: int, text: str) -> None:
+    """Say what became of a stage, in a record that a handler knows by its `verdict`."""
+    logger.log(level, "   %s", text, extra={"verdict": True})
+
+
+class Lines:
+    """A text stream that logs each whole line: what cells print, as it comes."""
+
+    def __init__(self, level: int) -> None:
+        self.level, self.rest = level, ""
+
+    def write(self, text: str) -> int:
+        *lines, self.rest = (self.rest + text).split("\n")
+        for line in lines:
+            logger.log(self.level, "   %s", line.rstrip("\r").rpartition("\r")[2])
+        return len(text)
+
+    def flush(self) -> None:
+        """Nothing to do: half a line waits for its end."""

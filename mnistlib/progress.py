@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
-from mnistlib.figures import picture_of
-from mnistlib.plots.training import plot_curves
-from mnistlib.train import Epoch
 from mnistlib.watched import is_headless
+
+if TYPE_CHECKING:  # the runner reads these lines and needs no torch for it
+    from mnistlib.train import Epoch
+
+LINE = re.compile(r"epoch +(\d+)  loss (\S+)  .*  (\d+\.\d) s")
 
 
 def print_epoch(epoch: Epoch) -> None:
@@ -25,7 +29,11 @@ def live_curves(epochs: int) -> Callable[[Epoch], None]:
         return print_epoch
     from IPython.display import HTML, DisplayHandle
 
-    handle, history = DisplayHandle(), list[Epoch]()
+    from mnistlib.figures import picture_of
+    from mnistlib.plots.training import plot_curves
+
+    handle = DisplayHandle()
+    history: list[Epoch] = []
 
     def grow(epoch: Epoch) -> None:
         print_epoch(epoch)
@@ -35,6 +43,12 @@ def live_curves(epochs: int) -> Callable[[Epoch], None]:
         show(curves if epoch.epoch < epochs else HTML(""))  # the notebook shows them whole
 
     return grow
+
+
+def read_epoch(line: str) -> tuple[int, str, float] | None:
+    """Number, loss and seconds of the epoch that `print_epoch` told of; None for any other line."""
+    found = LINE.fullmatch(line.strip())
+    return (int(found[1]), found[2], float(found[3])) if found else None
 
 
 def live_bar(unit: str = "batch", every: int = 0) -> Callable[[int, int], None]:

@@ -14,9 +14,10 @@ from typing import Any
 from mnistlib import params, source
 from mnistlib.files import RunError, bytes_digest, read_json, sweep, write_text
 from mnistlib.lock import hold
+from mnistlib.log import chosen_level
 from mnistlib.rundir import Run, leftovers, make_writable, overview_page
 from mnistlib.schema import Params
-from mnistlib.stages import STAGES, Stage
+from mnistlib.stages import STAGES, Stage, runs_side_by_side
 from mnistlib.status import read_status
 
 
@@ -24,6 +25,7 @@ def main() -> None:
     """Resolve, then become make. Exit code 2 when a setting is wrong; nothing is touched then."""
     setting = os.environ.get
     try:
+        chosen_level()
         run, resolved = choose(setting("PARAMS", ""), setting("RUN", ""), setting("SET", ""), setting("INPUT", ""))
         goal = setting("GOAL", "all")
         make_writable(run)
@@ -47,7 +49,7 @@ def shared_threads() -> str:
 
     Empty, too, where OMP_NUM_THREADS says what the person wants.
     """
-    if "--jobserver" not in os.environ.get("MAKEFLAGS", "") or "OMP_NUM_THREADS" in os.environ:
+    if not runs_side_by_side() or "OMP_NUM_THREADS" in os.environ:
         return ""
     from joblib import cpu_count  # those that this process may use, which in a container can be few of the machine's
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -77,3 +79,9 @@ FIGURES = {
     "06_infer": ("pad", "what_the_model_saw"),
 }
 STAGE = {stage.name: stage for stage in STAGES}
+
+
+def runs_side_by_side() -> bool:
+    """Whether make may run several stages at once: -j, or a jobserver that hands out the jobs."""
+    flags = os.environ.get("MAKEFLAGS", "").partition(" -- ")[0]
+    return bool(re.search(r"(^| )(--jobserver|-j(?!1( |$)))", flags))

@@ -40,8 +40,8 @@ class Project:
             else:
                 shutil.copy2(source, folder / name)
 
-    def settings(self, arguments: tuple[str, ...], environment: dict[str, str]) -> dict[str, Any]:
-        """What `make` is started with."""
+    def environment(self, **more: str) -> dict[str, str]:
+        """What a user's shell would have: this Python's environment active, no MNIST and no network."""
         kept = {k: v for k, v in os.environ.items() if k not in ("MNIST_DIR", "MAKEFLAGS", "MAKELEVEL", "CONDA_PREFIX")}
         active = {
             "VIRTUAL_ENV": sys.prefix,
@@ -49,7 +49,11 @@ class Project:
             "http_proxy": NO_NETWORK,
             "https_proxy": NO_NETWORK,
         }
-        env = {**kept, **active, **environment}
+        return {**kept, **active, **more}
+
+    def settings(self, arguments: tuple[str, ...], environment: dict[str, str]) -> dict[str, Any]:
+        """What `make` is started with."""
+        env = self.environment(**environment)
         return {"args": ["make", *arguments], "cwd": self.folder, "env": env, "stderr": subprocess.STDOUT, "text": True}
 
     def make(self, *arguments: str, typed: str = "", **environment: str) -> Made:

@@ -65,6 +65,7 @@ def test_input_that_is_not_there_is_refused(project, text):
         (["SET=train.epochs=many"], "train.epochs"),
         (["PARAMS=nowhere"], "profiles: default"),
         (["RUN=data"], "choose another name"),
+        (["LOG=loud"], "LOG is 'loud'; it can be one of debug, info, warning, error"),
     ],
 )
 def test_wrong_settings_get_one_clear_line_and_touch_nothing(project, settings, words):
@@ -104,7 +105,8 @@ def test_runs_on_a_read_only_mount_is_said_plainly(project):
 
 
 @pytest.mark.parametrize(
-    ("jobs", "wanted", "shared"), [([], None, False), (["-j2"], None, True), (["-j2"], "3", False)]
+    ("jobs", "wanted", "shared"),
+    [([], None, False), (["-j1"], None, False), (["-j2"], None, True), (["-j"], None, True), (["-j2"], "3", False)],
 )
 def test_stages_that_run_at_once_share_the_cores(project, monkeypatch, jobs, wanted, shared):
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)

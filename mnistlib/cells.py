@@ -1,0 +1,43 @@
+"""A notebook's cells as they run: told in the log, and what they take: seconds by phase, and memory."""
+
+from __future__ import annotations
+
+import resource
+import sys
+import time
+from typing import Any
+
+from mnistlib.log import log_place
+
+
+class Cells:
+    """Told of each of `count` cells as it starts; says so in the log, and knows afterwards what they took."""
+
+    def __init__(self, count: int) -> None:
+        self.count = count
+        self.starts: list[tuple[float, bool]] = []  # seconds since 1970, and whether it is the cell of the imports
+
+    def start(self, cell: Any, cell_index: int) -> None:
+        """A cell of any kind begins: what nbclient calls `on_cell_start`."""
+        self.starts.append((time.time(), "setup" in cell.metadata.get("tags", [])))
+        if cell.cell_type == "code":
+            # with the cell of the given parameters put in before, papermill's index is the place in the notebook
+            log_place(f"cell {max(1, cell_index)} of {self.count}")
+
+    def seconds(self) -> dict[str, float]:
+        """Seconds until now of start-up (this process's, too), imports and work; of start-up alone before any cell."""
+        import psutil
+
+        begun, now = psutil.Process().create_time(), time.time()
+        if not self.starts:
+            return {"start": now - begun}
+        first = self.starts[0][0]
+        ends = [*(moment for moment, _ in self.starts[1:]), now]
+        imports = sum(end - moment for (moment, is_setup), end in zip(self.starts, ends, strict=True) if is_setup)
+        return {"start": first - begun, "imports": imports, "work": now - first - imports}
+
+
+def peak_memory() -> int:
+    """The largest resident size that the kernel reached, in bytes, once it has ended."""
+    unit = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * unit

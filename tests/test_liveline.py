@@ -1,0 +1,255 @@
+"""The line that a terminal shows while a stage runs, and who gets plain lines instead."""
+
+import fcntl
+import io
+import json
+import logging
+import os
+import pty
+import re
+import select
+import struct
+import subprocess
+import sys
+import termios
+import time
+from pathlib import Path
+
+import pytest
+
+from mnistlib.liveline import LiveLine, Progress, in_words, terminal
+from mnistlib.log import close_log, log_place, log_to, log_verdict, logger
+from mnistlib.progress import print_epoch, read_epoch
+from mnistlib.train import Epoch
+
+COLUMNS = 60
+COLOUR = re.compile(r"\x1b\[\d*m")
+
+
+class Terminal:
+    """A real pseudo-terminal, as the programs in it see it; `raw` is all that was written to it."""
+
+    def __init__(self, columns: int = COLUMNS) -> None:
+        self.master, slave = pty.openpty()
+        fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
+        self.file, self.columns, self.raw = os.fdopen(slave, "w", encoding="utf-8"), columns, ""
+
+    def run(self, *command: str, cwd: Path, env: dict[str, str], until: str = "", typed: str = "") -> int:
+        """Run a command here as a shell would; type when the screen says `until`. Returns its exit code."""
+        inside = (
+            "import fcntl, os, sys, termios as t; fcntl.ioctl(0, t.TIOCSCTTY, 0); os.execvp(sys.argv[1], sys.argv[1:])"
+        )
+        process = subprocess.Popen(
+            [sys.executable, "-c", inside, *command],
+            cwd=cwd, env=env, stdin=self.file, stdout=self.file, stderr=self.file, start_new_session=True,
+        )  # fmt: skip
+        self.file.close()
+        while chunk := self.read():
+            if until and until in self.raw + chunk:
+                until = ""
+                os.write(self.master, typed.encode())
+        return process.wait(60)
+
+    def read(self) -> str:
+        """Take in what has been written; empty when nobody can write any more, or nobody has for a minute."""
+        try:
+            ready, _, _ = select.select([self.master], [], [], 60)
+            chunk = os.read(self.master, 65536).decode(errors="replace") if ready else ""
+        except OSError:  # Linux's way to say that nobody is there any more
+            chunk = ""
+        self.raw += chunk
+        return chunk
+
+    def close(self) -> None:
+        """Take in all the rest."""
+        self.file.close()
+        while self.read():
+            pass
+
+    def screen(self) -> list[str]:
+        """The lines that are left in the end, by a typewriter that knows carriage return and line feed."""
+        lines, column = [""], 0
+        for character in COLOUR.sub("", self.raw):
+            if character == "\n":
+                lines.append("")
+            elif character == "\r":
+                column = 0
+            else:
+                assert character.isprintable(), repr(character)
+                if column == self.columns:
+                    lines.append("")
+                    column = 0
+                lines[-1] = (lines[-1][:column].ljust(column) + character + lines[-1][column + 1 :]).rstrip()
+                column += 1
+        return lines
+
+
+@pytest.fixture
+def screen(monkeypatch):
+    """A terminal that can do all that is asked of one, and no settings that forbid it."""
+    for name in ("NO_COLOR", "LOG", "MAKEFLAGS"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("TERM", "xterm")
+    return Terminal()
+
+
+@pytest.fixture(autouse=True)
+def _closed():
+    yield
+    close_log()
+
+
+def epoch_line(capsys, epoch: int, seconds: float) -> str:
+    print_epoch(Epoch(epoch, 0.4321, 0.9, 0.2, 0.95, 0.01, seconds))
+    return capsys.readouterr().out
+
+
+def tell(screen: Terminal, folder: Path, usual: float = 0.0, epochs: int = 0) -> str:
+    """A stage's records on that terminal; returns what the run's log keeps."""
+    log_to(folder / "run.log", "03_train", terminal("03_train", usual, epochs, screen.file))
+    logger.info("── 03_train → runs/r")
+    log_place("cell 5 of 23")
+    logger.info("   printed \x1b[31mred\x1b[0m by a cell")
+    logger.warning("   careful")
+    time.sleep(0.15)
+    log_place("cell 6 of 23")
+    log_verdict(logging.INFO, "03_train ok in 1.0 s")
+    close_log()
+    screen.close()
+    return (folder / "run.log").read_text()
+
+
+def test_a_terminal_keeps_warnings_and_the_verdict_and_the_log_keeps_all(screen, tmp_path):
+    log = tell(screen, tmp_path, usual=10**9)
+    assert screen.screen() == ["   careful", "   03_train ok in 1.0 s", ""]
+    assert "cell 6 of 23" in screen.raw
+    assert re.search(r"03_train  \d+ s, about \d+ min left  ", screen.raw)
+    for text in (
+        "INFO ── 03_train",
+        "DEBUG    cell 5",
+        "INFO    printed red by",
+        "WARNING    careful",
+        "INFO    03_train ok",
+    ):
+        assert re.search(rf"^\d{{4}}-\d\d-\d\d \d\d:\d\d:\d\d,\d+ 03_train {text}", log, re.MULTILINE), text
+    assert "\x1b" not in log
+    assert "\x1b[33m" in screen.raw
+
+
+def test_without_colour_there_is_no_control_sequence_at_all(screen, tmp_path, monkeypatch):
+    monkeypatch.setenv("NO_COLOR", "1")
+    tell(screen, tmp_path)
+    assert "\x1b" not in screen.raw
+    assert "cell 6 of 23" in screen.raw
+    assert screen.screen() == ["   careful", "   03_train ok in 1.0 s", ""]
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("TERM", "dumb"), ("MAKEFLAGS", " -j2 --jobserver-auth=3,4"), ("MAKEFLAGS", "k -j")]
+)
+def test_simple_terminals_and_stages_side_by_side_get_plain_lines(screen, tmp_path, monkeypatch, name, value):
+    monkeypatch.setenv(name, value)
+    tell(screen, tmp_path)
+    plain = ["── 03_train → runs/r", "   printed red by a cell", "   careful", "   03_train ok in 1.0 s", ""]
+    assert screen.screen() == plain
+    assert screen.raw.count("\r") == screen.raw.count("\n")
+
+
+def test_a_pipe_gets_the_lines_of_the_chosen_level(tmp_path, monkeypatch):
+    told = {}
+    for level in ("", "debug", "warning", "error"):
+        monkeypatch.setenv("LOG", level)
+        pipe = io.StringIO()
+        log_to(tmp_path / "run.log", "01_data", terminal("01_data", 60, 0, pipe))
+        logger.info("   printed")
+        log_place("cell 1 of 2")
+        logger.warning("   \x1b[1mcareful")
+        told[level] = pipe.getvalue().split("\n")[:-1]
+    assert told == {
+        "": ["   printed", "   careful"],
+        "debug": ["   printed", "   cell 1 of 2", "   careful"],
+        "warning": ["   careful"],
+        "error": [],
+    }
+
+
+def test_who_asks_for_a_level_has_its_lines_above_the_live_one(screen, tmp_path, monkeypatch):
+    monkeypatch.setenv("LOG", "info")
+    tell(screen, tmp_path)
+    left = ["── 03_train → runs/r", "   printed red by a cell", "   careful", "   03_train ok in 1.0 s", ""]
+    assert screen.screen() == left
+    assert "cell 6 of 23" in screen.raw
+
+
+def test_the_line_moves_by_itself_is_cut_to_the_width_and_goes_with_the_stage(screen):
+    line = LiveLine(screen.file, Progress("03_train", 0, 0), logging.WARNING)
+    line.progress.place = "a place with a name " * 9
+    line.handle(logging.makeLogRecord({"levelno": logging.DEBUG}))
+    while len(re.findall(r"\r   03_train[^\r]+\r", screen.raw)) < 3:
+        assert screen.read(), "it stands still"
+    line.close()
+    screen.close()
+    assert screen.screen() == [""]
+
+
+def test_epochs_say_how_much_longer_and_the_usual_does_until_then(capsys):
+    progress = Progress("03_train", usual=2 * 10**9, epochs=10)
+    progress.began = time.time()
+    assert progress.text().startswith("   03_train  0 s, about")
+    for epoch, seconds in ((3, 10.0), (4, 14.0)):
+        progress.note(logging.makeLogRecord({"msg": "   %s", "args": (epoch_line(capsys, epoch, seconds),)}))
+    assert progress.text() == "   03_train  0 s, about 70 s left  starting  epoch 4 of 10  loss 0.4321"
+    progress.usual = 0
+    progress.note(logging.makeLogRecord({"msg": epoch_line(capsys, 10, 10.0)}))
+    assert progress.seconds_left() == 0
+    assert "left" not in progress.text()
+
+
+def test_only_an_epoch_s_line_is_read_as_one(capsys):
+    assert read_epoch(epoch_line(capsys, 112, 0.04)) == (112, "0.4321", 0.0)
+    assert read_epoch("epoch 3 of the story  loss of a friend") is None
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [(-5, ""), (0, ""), (0.3, "about 1 s left"), (9.4, "about 9 s left"), (12.4, "about 10 s left"),
+     (58, "about 60 s left"), (84, "about 80 s left"), (95, "about 2 min left")],
+)  # fmt: skip
+def test_a_rough_figure_is_given_roughly(seconds, words):
+    assert in_words(seconds) == words
+
+
+def test_a_stage_on_a_real_terminal_from_start_to_headline(made, screen):
+    (made.run() / "notebooks" / "01_data.ipynb").unlink()
+    (made.run() / "run.log").unlink()
+    environment = made.environment(TERM="xterm")
+    assert screen.run("make", "data", "RUN=smoke", cwd=made.folder, env=environment) == 0
+    seen = screen.screen()
+    assert re.fullmatch(r"   01_data ok in \d+\.\d s", seen[0])
+    assert seen[1:3] == ["", "smoke on scikit-learn's digits:"]
+    assert seen[-3].endswith("runs/smoke/reports/index.html")
+    assert re.search(r"\r   01_data  \d+ s, about \d+ s left  starting *\r", screen.raw)
+    assert re.search(r"\r   01_data  \d+ s.*  cell \d+ of 19 *\r", screen.raw)
+    log = (made.run() / "run.log").read_text()
+    assert "01_data INFO    all 15 checks passed\n" in log
+    assert "01_data DEBUG    cell 18 of 19\n" in log
+    assert "\x1b" not in log
+    assert "\r" not in log
+
+
+def test_ctrl_c_leaves_the_error_and_no_live_line(project, screen):
+    notebook = project.folder / "notebooks" / "01_data.ipynb"
+    cells = json.loads(notebook.read_text())
+    slow = next(cell for cell in cells["cells"] if "obtain(" in "".join(cell["source"]))
+    slow["source"] = ["import time\n", "print('\\x1b[2Jnow')\n", "time.sleep(600)"]
+    notebook.write_text(json.dumps(cells))
+    command = ["make", "data", "RUN=r"]
+    code = screen.run(*command, cwd=project.folder, env=project.environment(TERM="xterm"), until="cell 5", typed="\x03")
+    assert code != 0
+    seen = [line for line in screen.screen() if line]
+    assert re.fullmatch(r"   01_data interrupted after \d+\.\d s", seen[0])
+    assert seen[1] == "   interrupted before its end"
+    assert seen[2] == "   read runs/r/reports/01_data.html"
+    assert seen[3].startswith("make"), seen
+    assert json.loads((project.run("r") / "status" / "01_data.json").read_text())["verdict"] == "interrupted"
+    assert "\x1b" not in (project.run("r") / "run.log").read_text()
