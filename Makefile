@@ -10,11 +10,16 @@ override INPUT := $(value INPUT)
 override A := $(value A)
 override B := $(value B)
 override PYTHON := $(value PYTHON)
+override TRACKING := $(value TRACKING)
 ifdef MNIST_DIR
 override MNIST_DIR := $(value MNIST_DIR)
 export MNIST_DIR
 endif
-export PARAMS RUN SET INPUT A B PYTHON
+ifdef MLFLOW_TRACKING_URI
+override MLFLOW_TRACKING_URI := $(value MLFLOW_TRACKING_URI)
+export MLFLOW_TRACKING_URI
+endif
+export PARAMS RUN SET INPUT A B PYTHON TRACKING
 MAKEFLAGS += --no-print-directory
 .DELETE_ON_ERROR:
 .SUFFIXES:
@@ -137,5 +142,6 @@ $(R)/reports/index.html: $(UP_TO_$(GOAL):%=$(R)/reports/%.html)
 .PHONY: all $(GOALS)
 all $(GOALS): $(R)/reports/index.html
 	@cat $(R)/status/headline.txt
+	$(if $(filter all-mlflow,$@-$(TRACKING)),@exec "$$PYTHON" -m mnistlib.tracking --run $(RUN))
 
 endif

@@ -24,6 +24,10 @@ def main() -> None:
     """Resolve, then become make. Exit code 2 when a setting is wrong; nothing is touched then."""
     setting = os.environ.get
     try:
+        if setting("TRACKING"):
+            from mnistlib.tracking import check_tracking  # only who tracks waits for it
+
+            check_tracking(setting("TRACKING", ""))
         run, resolved = choose(setting("PARAMS", ""), setting("RUN", ""), setting("SET", ""), setting("INPUT", ""))
         goal = setting("GOAL", "all")
         make_writable(run)
