@@ -13,11 +13,16 @@ override KILLS := $(value KILLS)
 override SEED := $(value SEED)
 override LOG := $(value LOG)
 override PYTHON := $(value PYTHON)
+override TRACKING := $(value TRACKING)
 ifdef MNIST_DIR
 override MNIST_DIR := $(value MNIST_DIR)
 export MNIST_DIR
 endif
-export PARAMS RUN SET INPUT A B KILLS SEED LOG PYTHON
+ifdef MLFLOW_TRACKING_URI
+override MLFLOW_TRACKING_URI := $(value MLFLOW_TRACKING_URI)
+export MLFLOW_TRACKING_URI
+endif
+export PARAMS RUN SET INPUT A B KILLS SEED LOG TRACKING PYTHON
 # Threads that wait for each other by spinning take a step of 0.1 s to 1.5 s as soon as another program is at work.
 export OMP_WAIT_POLICY ?= passive
 MAKEFLAGS += --no-print-directory
@@ -147,5 +152,6 @@ $(R)/reports/index.html: $(UP_TO_$(GOAL):%=$(R)/reports/%.html)
 .PHONY: all $(GOALS)
 all $(GOALS): $(R)/reports/index.html
 	@cat $(R)/status/headline.txt
+	$(if $(filter all-mlflow,$@-$(TRACKING)),@exec "$$PYTHON" -m mnistlib.tracking --run $(RUN))
 
 endif

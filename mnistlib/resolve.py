@@ -26,6 +26,10 @@ def main() -> None:
     setting = os.environ.get
     try:
         chosen_level()
+        if setting("TRACKING"):
+            from mnistlib.tracking import check_tracking  # only who tracks waits for it
+
+            check_tracking(setting("TRACKING", ""))
         run, resolved = choose(setting("PARAMS", ""), setting("RUN", ""), setting("SET", ""), setting("INPUT", ""))
         goal = setting("GOAL", "all")
         make_writable(run)

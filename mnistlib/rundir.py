@@ -15,7 +15,7 @@ from mnistlib.stages import FIGURES, MODEL_FILE, STAGE
 RUNS = ROOT / "runs"
 RAW = RUNS / "data" / "raw"
 HANDWRITING = RUNS / "handwriting"
-TAKEN = {"data", "handwriting", "compare", "bench", "sweeps", "index.html"}
+TAKEN = {"data", "handwriting", "compare", "bench", "sweeps", "mlflow", "mlflow.db", "index.html"}
 
 
 def check_run_name(name: str) -> str:
@@ -154,6 +154,11 @@ class Run:
     def figure(self, name: str) -> Path:
         return self.folder / "reports" / "figures" / f"{name}.png"
 
+    def kept(self) -> list[Path]:
+        """What is worth keeping elsewhere: parameters, executed notebooks, the model, figures and metrics."""
+        patterns = ("params/params.yaml", "notebooks/??_*.ipynb", "models/[!.]*", "reports/figures/[!.]*")
+        return sorted(path for name in (*patterns, "reports/metrics.json") for path in self.folder.glob(name))
+
     def write_metrics(self, stage: str, metrics: dict[str, Any]) -> dict[str, Any]:
         """Keep what a stage measured (fractions, seconds, bytes); returns it to be shown."""
         write_json(self.metrics(stage), metrics)
@@ -190,6 +195,16 @@ def leftovers(run: Run) -> Iterator[Path]:
 def overview_page() -> Path:
     """The page of all runs."""
     return RUNS / "index.html"
+
+
+def tracking_database() -> Path:
+    """Where MLflow keeps runs unless it is told of a server."""
+    return RUNS / "mlflow.db"
+
+
+def tracking_artifacts() -> Path:
+    """Where MLflow keeps the files of runs that stand in its database here."""
+    return RUNS / "mlflow"
 
 
 def existing_runs() -> list[Run]:

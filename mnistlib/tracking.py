@@ -1,0 +1,129 @@
+"""A finished run logged to MLflow, for those who have a tracker: the last step of `TRACKING=mlflow make all`.
+
+What has been logged is the tracker's to say: a run is looked for there by what its stages became, and is logged when it
+is not found, or finished when its logging was cut short. MLflow is imported here alone, and only when asked for.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib.util
+import logging
+import os
+import re
+import sys
+from pathlib import Path
+from typing import Any
+
+from mnistlib import rundir
+from mnistlib.describe import flatten
+from mnistlib.files import RunError, bytes_digest, read_json, shown
+from mnistlib.log import Told, log_to, logger
+from mnistlib.params import load_file
+from mnistlib.rundir import Run
+from mnistlib.stages import STAGE
+from mnistlib.status import merged_metrics, read_status
+
+NEEDED = "mlflow"
+EXPERIMENT = "digit-classifier"
+TAG = "mnistlib.stages"
+AT_ONCE = 100  # the most parameters that MLflow takes in one request
+SETTINGS = {  # each can be set otherwise: a person waits, and this pipeline tells nobody of its use
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "30",
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
+    "MLFLOW_LOGGING_LEVEL": "WARNING",
+}
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Log the run to `MLFLOW_TRACKING_URI`, or to runs/mlflow.db. Returns 0: a good run stays one."""
+    parser = argparse.ArgumentParser(prog="python -m mnistlib.tracking", description=__doc__)
+    parser.add_argument("--run", required=True, help="the run's name")
+    run = Run(parser.parse_args(arguments).run)
+    terminal = logging.StreamHandler(sys.stdout)
+    terminal.setFormatter(Told())
+    log_to(run.log, "tracking", terminal)
+    uri = os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{rundir.tracking_database()}"
+    try:
+        logger.info("  %-20s %s", "tracking", without_password(log_run(run, uri)))
+    except Exception as error:  # whatever stopped it, the run is whole and the reader is to know what to do
+        logger.error(
+            "  not logged to MLflow at %s", without_password(f"{uri}: {type(error).__name__}: {error}").split("\n")[0]
+        )
+        logger.error("  The run itself is whole. To log it: TRACKING=mlflow make all RUN=%s", run.name)
+    return 0
+
+
+def check_tracking(tracker: str) -> None:
+    """Raises RunError when TRACKING names no tracker that can be had, before anything is executed."""
+    if tracker not in ("", "mlflow"):
+        raise RunError(f"TRACKING is {tracker!r}; it can be mlflow, or nothing")
+    if tracker and not importlib.util.find_spec(NEEDED):
+        python = shown(Path(sys.executable))
+        raise RunError(f"TRACKING=mlflow needs {NEEDED}, which is not installed: {python} -m pip install {NEEDED}")
+
+
+def log_run(run: Run, uri: str) -> str:
+    """Log parameters, metrics and files of the run unless they are there; returns what to tell. Raises as MLflow does.
+
+    Metrics keep their names, those of each epoch are `epochs/<name>` with the epoch as step, those in words are tags.
+    Files lie in MLflow as they do in the run.
+    """
+    for name, value in SETTINGS.items():
+        os.environ.setdefault(name, value)
+    from mlflow import MlflowClient
+    from mlflow.entities import Metric, Param
+
+    client, statuses = MlflowClient(uri), [read_status(run, stage) for stage in STAGE]
+    finished = int(max(run.status(stage).stat().st_mtime for stage in STAGE) * 1000)
+    began = finished - int(sum(status.total_seconds for status in statuses) * 1000)
+    experiment, digest = experiment_id(client, uri), stages_digest(run)
+    found = client.search_runs([experiment], f"tags.`{TAG}` = '{digest}'", max_results=1)
+    if found and found[0].info.status == "FINISHED":
+        return f"logged before, as {found[0].info.run_id} in {uri}"
+    numbers, words = measured(run)
+    tags = words | {"run": run.name, "code": ", ".join(sorted({s.code for s in statuses} - {""})), TAG: digest}
+    logged = (found or [client.create_run(experiment, began, tags, run.name)])[0].info.run_id
+    metrics = [Metric(name, value, finished, step) for name, value, step in numbers]
+    params = [Param(name, str(value)) for name, value in flatten(load_file(run.params())).items()]
+    for start in range(0, max(len(metrics), len(params)), AT_ONCE):
+        chosen = slice(start, start + AT_ONCE)
+        client.log_batch(logged, metrics[chosen], params[chosen])
+    for path in run.kept():
+        client.log_artifact(logged, str(path), path.parent.relative_to(run.folder).as_posix())
+    client.set_terminated(logged, "FINISHED", finished)
+    return f"{len(params)} parameters, {len(metrics)} metrics, {len(run.kept())} files as {logged} in {uri}"
+
+
+def experiment_id(client: Any, uri: str) -> str:
+    """The experiment that `MLFLOW_EXPERIMENT_NAME` names, or ours, made when it is not there."""
+    name = os.environ.get("MLFLOW_EXPERIMENT_NAME") or EXPERIMENT
+    there = client.get_experiment_by_name(name)
+    artifacts = None if re.match("https?:", uri) else rundir.tracking_artifacts().as_uri()
+    return str(there.experiment_id if there else client.create_experiment(name, artifacts))
+
+
+def stages_digest(run: Run) -> str:
+    """What became of the run's stages, as one hash: another as soon as one of them is executed again."""
+    return bytes_digest(b"".join([run.name.encode(), *(run.status(stage).read_bytes() for stage in STAGE)]))
+
+
+def measured(run: Run) -> tuple[list[tuple[str, float, int]], dict[str, str]]:
+    """Metrics that are numbers, as name, value and step, with those of each epoch; and those that are words."""
+    metrics = merged_metrics(run)
+    numbers = {name: value for name, value in metrics.items() if isinstance(value, int | float)}
+    epochs = read_json(run.history_json, hint="run 03_train again")["epochs"]
+    curves = [(f"epochs/{k}", float(v), int(e["epoch"])) for e in epochs for k, v in e.items() if k != "epoch"]
+    words = {name: str(value) for name, value in metrics.items() if name not in numbers}
+    return [*((name, float(value), 0) for name, value in numbers.items()), *curves], words
+
+
+def without_password(text: str) -> str:
+    """The text with names and passwords taken out of its addresses."""
+    return re.sub(r"(?<=://)[^/\s]+@", "", text)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
