@@ -19,6 +19,7 @@ from mnistlib.describe import code_version
 from mnistlib.files import RunError, shown
 from mnistlib.kernel import EarlyKernel
 from mnistlib.log import log_to, logger
+from mnistlib.machine import describe_machine
 from mnistlib.rundir import Run, make_writable
 from mnistlib.stages import STAGE, Stage
 from mnistlib.status import DIED, FAILED, INTERRUPTED, OK, TIMED_OUT, Status, begin_status, hand_on, write_status
@@ -88,7 +89,7 @@ def execute(run: Run, stage: Stage, parameters: dict[str, Any], limits: Any) -> 
         kernel.close()
     seconds = phases(work)
     status = Status(stage.name, verdict, seconds=seconds, peak_memory_bytes=peak_memory(), error=error, cell=cell)
-    status = replace(status, code=code_version())
+    status = replace(status, code=code_version(), machine=describe_machine())
     return finish(run, stage, work, status, code or EXIT[verdict])
 
 

@@ -8,6 +8,7 @@ from typing import Any
 from mnistlib.describe import describe_run, describe_stage, headline_facts, metric_rows
 from mnistlib.files import shown, write_json, write_text
 from mnistlib.overview import write_overview
+from mnistlib.receipt import write_receipt
 from mnistlib.report import render
 from mnistlib.rundir import Run
 from mnistlib.stages import STAGE
@@ -38,7 +39,7 @@ TOLD = {
 
 
 def write_index(run: Run) -> None:
-    """Write `reports/metrics.json`, `reports/index.html`, the headline for the terminal, and the page of all runs."""
+    """Write `reports/metrics.json`, `reports/index.html`, the headline, the receipt, and the page of all runs."""
     metrics = merged_metrics(run)
     write_json(run.all_metrics, metrics)
     page = render(
@@ -57,6 +58,7 @@ def write_index(run: Run) -> None:
     )
     write_text(run.index, page)
     write_text(run.headline, headline_text(run))
+    write_receipt(run)
     write_overview(run)
 
 

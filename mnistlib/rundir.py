@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 import re
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from mnistlib.files import ROOT, RunError, read_json, shown, write_json
-from mnistlib.stages import FIGURES, MODEL_FILE, STAGE
+from mnistlib.stages import FIGURES, MODEL_FILE, SOMETIMES, STAGE
 
 RUNS = ROOT / "runs"
 RAW = RUNS / "data" / "raw"
@@ -123,6 +124,16 @@ class Run:
         return self.folder / "reports" / "index.html"
 
     @property
+    def receipt(self) -> Path:
+        """What the run was made of, and what it left, by hash."""
+        return self.folder / "receipt.json"
+
+    @property
+    def verification(self) -> Path:
+        """What `make verify` said last, line by line."""
+        return self.folder / "status" / "verification.txt"
+
+    @property
     def summary(self) -> Path:
         """The run's line on the page of all runs."""
         return self.folder / "status" / "summary.json"
@@ -148,6 +159,12 @@ class Run:
         """Which of the files a stage leaves are not there."""
         return [name for name in left_by(stage) if not (self.folder / name).is_file()]
 
+    def left(self, stage: str) -> list[str]:
+        """The files of the run that a stage did leave: what every run has, and what only some have."""
+        some = (path for pattern in SOMETIMES.get(stage, ()) for path in sorted(self.folder.glob(pattern)))
+        names = [*left_by(stage), *(path.relative_to(self.folder).as_posix() for path in some)]
+        return [name for name in names if (self.folder / name).is_file()]
+
     def traces(self, stage: str) -> dict[str, list[int]]:
         """Size in bytes and time of change in ns of the files a stage leaves, but for what people may open and save."""
         paths = {name: self.folder / name for name in left_by(stage) if not name.startswith("data/inference/")}
@@ -163,6 +180,14 @@ def left_by(stage: str) -> list[str]:
 def overview_page() -> Path:
     """The page of all runs."""
     return RUNS / "index.html"
+
+
+def temporary_run(name: str) -> Run:
+    """A new run, its folder made, with a name that no other run has, now or at the same moment."""
+    RUNS.mkdir(exist_ok=True)
+    folder = Path(tempfile.mkdtemp(prefix=f"{name[:80]}-", dir=RUNS))
+    folder.chmod(0o755)
+    return Run(folder.name)
 
 
 def existing_runs() -> list[Run]:

@@ -19,7 +19,8 @@ NOT_RUN, RUNNING = "not run", "running"
 class Status:
     """A stage's verdict; `seconds` by phase (start, imports, work, page); `error` in words with its cell;
     `code` the git commit that ran it, and whether files differed; `process` the runner's number and when it began,
-    seconds since 1970; `traces` size and time of what it left, to see whether anything else has written there."""
+    seconds since 1970; `traces` size and time of what it left, to see whether anything else has written there;
+    `machine` on what it ran."""
 
     stage: str
     verdict: str
@@ -31,6 +32,7 @@ class Status:
     code: str = ""
     process: tuple[int, float] = (0, 0.0)
     traces: dict[str, list[int]] = field(default_factory=dict)
+    machine: dict[str, Any] = field(default_factory=dict)
 
     @property
     def total_seconds(self) -> float:
