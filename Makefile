@@ -61,6 +61,11 @@ teach:
 compare:
 	@$(FIND); exec "$$python" -m mnistlib.compare
 
+## verify: make RUN again from its receipt, beside it, and say what agrees
+.PHONY: verify
+verify:
+	@+$(FIND); MAKE_COMMAND=$(firstword $(MAKE)) exec "$$python" -m mnistlib.verify
+
 ## lab: open the notebooks in JupyterLab
 .PHONY: lab
 lab:
