@@ -91,6 +91,14 @@ bench:
 env:
 	@$(FIND); echo "$$python"
 
+## doctor: what this machine has and lacks, and what to do; builds nothing
+.PHONY: doctor
+doctor:
+	@for least in 3,11 3,; do for p in $(CANDIDATES); do \
+	if command -v $$p >/dev/null 2>&1 && $$p -c "import sys; sys.exit(sys.version_info < ($$least))" 2>/dev/null; \
+	then exec $$p -m mnistlib.doctor; fi; done; done; \
+	echo 'wrong Python: none of $(CANDIDATES) starts; install Python 3.11 or newer' >&2; exit 1
+
 ## clean: delete runs/RUN and all that is in it; asks first
 .PHONY: clean
 clean:

@@ -33,22 +33,22 @@ def main() -> int:
     if not name:
         print("which run? make verify RUN=name", file=sys.stderr)
         return 2
-    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
     try:
         run = Run(name)
         kept = load_receipt(run)
         settings = environment(kept)
         kept = kept.model_copy(update={"parameters": parameters_again(kept)})
         again = temporary_run(f"{name}-verify")
+        return verify(run, kept, again, settings)
     except RunError as error:
         print(error, file=sys.stderr)
         return 2
-    return verify(run, kept, again, settings)
 
 
 def verify(run: Run, kept: Receipt, again: Run, settings: dict[str, str]) -> int:
     """Execute into `again`, judge, tell; `again` goes away unless something differs. Returns the exit code."""
     keep = False
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
     try:
         failed = execute(run, kept, again, settings)
         keep = bool(failed)
