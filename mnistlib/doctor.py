@@ -19,6 +19,7 @@ from mnistlib.files import RunError, shown
 from mnistlib.rundir import RAW, RUNS
 
 OK, NOTE, WRONG = "ok", "note", "wrong"
+NEEDED = {"Python", "packages", "runs"}
 LEAST_FREE, LEAST_MEMORY = 1e9, 2e9
 Said = tuple[str, str]
 
@@ -31,7 +32,9 @@ def main() -> int:
         try:
             found += [(name, said) for said in look()]
         except Exception as error:
-            found.append((name, (NOTE, f"could not look: {type(error).__name__}: {error}")))
+            found.append(
+                (name, (WRONG if name in NEEDED else NOTE, f"could not look: {type(error).__name__}: {error}"))
+            )
     for name, (verdict, text) in found:
         print(f"{verdict:<6}{name:<11}" + text.replace("\n", "\n" + " " * 17))
     wrong = [name for name, (verdict, _) in found if verdict == WRONG]

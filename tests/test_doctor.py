@@ -51,6 +51,15 @@ def test_a_package_that_is_missing_or_too_old_is_named(project):
     assert "wrong: packages" in done.text
 
 
+def test_what_cannot_be_looked_at_is_said_and_the_rest_goes_on(project):
+    (project.folder / "pyproject.toml").write_text("[project")
+    done = project.make("doctor")
+    assert done.code != 0
+    ((verdict, text),) = lines(done.text)["packages"]
+    assert (verdict, text.split(":")[:2]) == ("wrong", ["could not look", " TOMLDecodeError"])
+    assert set(lines(done.text)) == NAMES
+
+
 def test_runs_that_cannot_be_written_to_is_wrong(project):
     (project.folder / "runs").write_text("a file where the folder should be")
     done = project.make("doctor")
