@@ -142,12 +142,12 @@ def written_to(run: Run, kept: Receipt) -> list[Line]:
 
 
 def tell(run: Run, kept: Receipt, lines: list[Line], causes: list[Cause]) -> str:
-    """What the terminal says: stage by stage, then what is not identical, what differs between then and now."""
+    """What the terminal says: counts by stage, what is different, and what differs between then and now."""
     counts = {stage: Counter(line.verdict for line in lines if line.stage == stage) for stage in kept.stages}
     rows = [{"stage": s, **{v: counts[s][v] for v in (IDENTICAL, WITHIN, DIFFERENT)}} for s in kept.stages]
     said = [str(Table(rows))]
-    odd = [line for line in lines if line.verdict != IDENTICAL]
-    said += [f"{line.verdict}: {line.name} ({line.stage}): {line.then} → {line.now}; {line.why}" for line in odd]
+    odd = [line for line in lines if line.verdict == DIFFERENT]
+    said += [f"different: {line.name} ({line.stage}): {line.then} → {line.now}; {line.why}" for line in odd]
     if causes:
         said += ["then → now:", *(f"  {cause}" for cause in causes)]
     found = {line.verdict for line in lines}
