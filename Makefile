@@ -76,6 +76,11 @@ compare:
 export:
 	@$(FIND); exec "$$python" -m mnistlib.export
 
+## verify: make RUN again from its receipt, beside it, and say what agrees
+.PHONY: verify
+verify:
+	@+$(FIND); MAKE_COMMAND=$(firstword $(MAKE)) exec "$$python" -m mnistlib.verify
+
 ## lab: open the notebooks in JupyterLab
 .PHONY: lab
 lab:
@@ -105,6 +110,14 @@ bench:
 .PHONY: env
 env:
 	@$(FIND); echo "$$python"
+
+## doctor: what this machine has and lacks, and what to do; builds nothing
+.PHONY: doctor
+doctor:
+	@for least in 3,11 3,; do for p in $(CANDIDATES); do \
+	if command -v $$p >/dev/null 2>&1 && $$p -c "import sys; sys.exit(sys.version_info < ($$least))" 2>/dev/null; \
+	then exec $$p -m mnistlib.doctor; fi; done; done; \
+	echo 'wrong Python: none of $(CANDIDATES) starts; install Python 3.11 or newer' >&2; exit 1
 
 ## clean: delete runs/RUN and all that is in it; asks first
 .PHONY: clean

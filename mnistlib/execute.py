@@ -22,6 +22,7 @@ from mnistlib.files import RunError, shown
 from mnistlib.kernel import EarlyKernel
 from mnistlib.liveline import terminal
 from mnistlib.log import Lines, close_log, log_place, log_to, log_verdict, logger
+from mnistlib.machine import describe_machine
 from mnistlib.rundir import Run, make_writable
 from mnistlib.stages import STAGE, Stage
 from mnistlib.status import DIED, FAILED, INTERRUPTED, OK, TIMED_OUT, Status, begin_status, hand_on, write_status
@@ -98,6 +99,7 @@ def execute(run: Run, stage: Stage, parameters: dict[str, Any], limits: Any) -> 
         stage.name, verdict, seconds=cells.seconds(), peak_memory_bytes=peak_memory(), error=error, cell=cell
     )
     status = replace(status, code=code_version(), like=likeness(run, stage.name, parameters))
+    status = replace(status, machine=describe_machine())
     return finish(run, stage, work, status, code or EXIT[verdict])
 
 

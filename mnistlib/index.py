@@ -10,6 +10,7 @@ from mnistlib.explore import explore_data
 from mnistlib.files import RunError, shown, write_json, write_text
 from mnistlib.known import gather, lead
 from mnistlib.overview import write_overview
+from mnistlib.receipt import write_receipt
 from mnistlib.report import render, render_markdown
 from mnistlib.rundir import Run
 from mnistlib.stages import STAGE
@@ -27,7 +28,7 @@ TOLD = {
 
 
 def write_index(run: Run) -> None:
-    """Write metrics, model card, front page, what the terminal says, and the page of all runs."""
+    """Write metrics, model card, front page, what the terminal says, the receipt, and the page of all runs."""
     metrics = merged_metrics(run)
     write_json(run.all_metrics, metrics)
     stages = [describe_stage(run, stage) for stage in STAGE]
@@ -46,6 +47,7 @@ def write_index(run: Run) -> None:
     scripts = ("page.js", "explore.js") if page["explore"] else ("page.js",)
     write_text(run.index, render("index.html.j2", page, scripts=scripts))
     write_text(run.headline, headline_text(run))
+    write_receipt(run)
     write_overview(run)
 
 

@@ -26,6 +26,11 @@ KEPT = (
 def write_overview(run: Run) -> None:
     """Keep the run's line in `status/summary.json`, and write the page of all runs anew from theirs."""
     write_json(run.summary, summarise(run))
+    write_overview_page()
+
+
+def write_overview_page() -> None:
+    """Write the page of all runs anew from the lines that they keep."""
     lines = [read_line(path) for path in rundir.RUNS.glob("*/status/summary.json")]
     rows = sorted((line for line in lines if line), key=lambda line: str(line["finished"]), reverse=True)
     write_text(overview_page(), render("overview.html.j2", {"runs": rows}))

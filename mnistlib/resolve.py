@@ -99,7 +99,8 @@ def kept_input(run: Run) -> str:
 def resolve(run: Run, resolved: Params) -> None:
     """Write the run's parameter files where they differ; make those of stale stages newer."""
     write_if_changed(run, "params", resolved.model_dump())
-    if not all(path.is_file() for path in (run.all_metrics, run.headline, overview_page())) or lacks_card(run):
+    wanted = (run.all_metrics, run.headline, run.receipt, overview_page())
+    if not all(path.is_file() for path in wanted) or lacks_card(run):
         run.index.unlink(missing_ok=True)
     for stage in STAGES:
         changed = write_if_changed(run, stage.name, fingerprint(run, stage, resolved))

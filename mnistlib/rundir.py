@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 import re
+import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from mnistlib.files import ROOT, RunError, read_json, shown, write_json
-from mnistlib.stages import FIGURES, MODEL_FILE, STAGE
+from mnistlib.stages import FIGURES, MODEL_FILE, SOMETIMES, STAGE
 
 RUNS = ROOT / "runs"
 RAW = RUNS / "data" / "raw"
@@ -142,6 +143,16 @@ class Run:
         return self.folder / "reports" / "index.html"
 
     @property
+    def receipt(self) -> Path:
+        """What the run was made of, and what it left, by hash."""
+        return self.folder / "receipt.json"
+
+    @property
+    def verification(self) -> Path:
+        """What `make verify` said last, line by line."""
+        return self.folder / "status" / "verification.txt"
+
+    @property
     def summary(self) -> Path:
         """The run's line on the page of all runs."""
         return self.folder / "status" / "summary.json"
@@ -171,6 +182,12 @@ class Run:
     def missing(self, stage: str) -> list[str]:
         """Which of the files a stage leaves are not there."""
         return [name for name in left_by(stage) if not (self.folder / name).is_file()]
+
+    def left(self, stage: str) -> list[str]:
+        """The files of the run that a stage did leave: what every run has, and what only some have."""
+        some = (path for pattern in SOMETIMES.get(stage, ()) for path in sorted(self.folder.glob(pattern)))
+        names = [*left_by(stage), *(path.relative_to(self.folder).as_posix() for path in some)]
+        return [name for name in names if (self.folder / name).is_file()]
 
     def traces(self, stage: str) -> dict[str, list[int]]:
         """Size in bytes and time of change in ns of the files a stage leaves, but for what people may open and save."""
@@ -205,6 +222,14 @@ def tracking_database() -> Path:
 def tracking_artifacts() -> Path:
     """Where MLflow keeps the files of runs that stand in its database here."""
     return RUNS / "mlflow"
+
+
+def temporary_run(name: str) -> Run:
+    """A new run, its folder made, with a name that no other run has, now or at the same moment."""
+    RUNS.mkdir(exist_ok=True)
+    folder = Path(tempfile.mkdtemp(prefix=f"{name[:80]}-", dir=RUNS))
+    folder.chmod(0o755)
+    return Run(folder.name)
 
 
 def existing_runs() -> list[Run]:

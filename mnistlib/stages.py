@@ -78,6 +78,11 @@ FIGURES = {
     "05_features": ("tsne_plot", "pca_plot"),
     "06_infer": ("pad", "what_the_model_saw"),
 }
+SOMETIMES = {
+    "03_train": ("reports/figures/synthetic_ink.png", "reports/figures/no_digits.png"),
+    "04_evaluate": ("reports/figures/corruptions.png", "reports/figures/strangers.png"),
+    "06_infer": ("data/inference/examples/*.png",),
+}
 STAGE = {stage.name: stage for stage in STAGES}
 
 

@@ -20,7 +20,7 @@ class Status:
     """A stage's verdict; `seconds` by phase (start, imports, work, page); `error` in words with its cell;
     `code` the git commit that ran it, and whether files differed; `process` the runner's number and when it began,
     seconds since 1970; `traces` size and time of what it left, to see whether anything else has written there;
-    `like` a hash of what its seconds depend on."""
+    `like` a hash of what its seconds depend on; `machine` on what it ran."""
 
     stage: str
     verdict: str
@@ -33,6 +33,7 @@ class Status:
     process: tuple[int, float] = (0, 0.0)
     traces: dict[str, list[int]] = field(default_factory=dict)
     like: str = ""
+    machine: dict[str, Any] = field(default_factory=dict)
 
     @property
     def own_seconds(self) -> float:

@@ -22,7 +22,10 @@ CONDA_NAMES = {
     "nbconvert": "nbconvert-core",
     "jupyter-server": "jupyter_server",
 }
-FLOORS = {"torch": "2.6", "nbconvert": "7.17.1", "jupyter-server": "2.20", "jinja2": "3.1.6", "tqdm": "4.66.3"}
+FLOORS = {
+    "torch": "2.6", "nbconvert": "7.17.1", "jupyter-server": "2.20", "jinja2": "3.1.6", "tqdm": "4.66.3",
+    "pillow": "12.1.1", "jupyterlab": "4.4.8",
+}  # fmt: skip
 
 
 def requirements(*extras: str) -> list[Requirement]:

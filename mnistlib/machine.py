@@ -1,0 +1,127 @@
+"""What a machine is made of, as far as it can change results: versions, processor, settings. Standard library alone."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.metadata as metadata
+import os
+import platform
+import re
+import shutil
+import subprocess
+import sys
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+PACKAGES = (
+    "ipykernel", "jinja2", "matplotlib", "nbclient", "nbconvert", "numpy", "papermill", "pillow", "pydantic",
+    "scikit-learn", "scipy", "seaborn", "torch", "torchvision",
+)  # fmt: skip
+FEATURES = re.compile(r"(avx|avx2|fma|f16c|avx512\w*|avx_vnni|amx_\w+|asimd|asimdhp|asimddp|bf16|i8mm|sve2?|svebf16)")
+SETTINGS = (
+    "OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_CBWR", "ONEDNN_MAX_CPU_ISA", "DNNL_MAX_CPU_ISA",
+    "ONEDNN_DEFAULT_FPMATH_MODE", "ATEN_CPU_CAPABILITY", "CUBLAS_WORKSPACE_CONFIG", "CUDA_VISIBLE_DEVICES",
+)  # fmt: skip
+FONT_FOLDERS = (
+    "/usr/share/fonts", "/usr/local/share/fonts", "/Library/Fonts", "/System/Library/Fonts",
+    "~/.fonts", "~/.local/share/fonts", "~/Library/Fonts",
+)  # fmt: skip
+
+
+def describe_machine() -> dict[str, Any]:
+    """Versions, processor, memory in bytes, GPU, settings of threads and kernels, and the fonts as one hash."""
+    return {
+        "versions": versions(),
+        "system": f"{platform.system()} {platform.machine()}",
+        "processor": processor(),
+        "features": features(),
+        "cores": cores(),
+        "memory_bytes": memory(),
+        "gpu": gpu(),
+        "settings": {name: os.environ[name] for name in SETTINGS if name in os.environ},
+        "fonts": hashlib.sha256("\n".join(fonts()).encode()).hexdigest()[:16],
+    }
+
+
+def versions() -> dict[str, str]:
+    """Python's and the packages' that results hang on; those that are there."""
+    found = {"python": platform.python_version()}
+    for name in PACKAGES:
+        try:
+            found[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+@cache
+def cpuinfo() -> str:
+    """What Linux says of its first processor; elsewhere, nothing."""
+    try:
+        return Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").split("\n\n")[0]
+    except OSError:
+        return ""
+
+
+def processor() -> str:
+    """The processor's model."""
+    named = re.search(r"^(?:model name|Model|Processor)\s*: (.+)$", cpuinfo(), re.MULTILINE)
+    if named:
+        return named[1].strip()
+    return answer("sysctl", "-n", "machdep.cpu.brand_string") or platform.processor() or platform.machine()
+
+
+def features() -> list[str]:
+    """The processor's instructions that choose other kernels, and so other roundings, sorted."""
+    flags = re.search(r"^(?:flags|Features)\s*: (.+)$", cpuinfo(), re.MULTILINE)
+    if flags:
+        return sorted(flag for flag in flags[1].split() if FEATURES.fullmatch(flag))
+    asked = {f"hw.optional.arm.FEAT_{name}": name.lower() for name in ("BF16", "I8MM", "SME")}
+    return sorted(name for key, name in asked.items() if answer("sysctl", "-n", key) == "1")
+
+
+def cores() -> int:
+    """How many this process may use; a container may be given fewer than the machine has."""
+    there = len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
+    try:
+        quota, period = Path("/sys/fs/cgroup/cpu.max").read_text(encoding="utf-8").split()
+        return max(1, min(there, -(-int(quota) // int(period))))
+    except (OSError, ValueError):
+        return there
+
+
+def memory() -> int:
+    """In bytes; 0 where the system does not say."""
+    try:
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (ValueError, OSError):
+        return 0
+
+
+@cache
+def gpu() -> str:
+    """NVIDIA's GPUs with their driver, or Apple's; empty where there is none."""
+    if sys.platform == "darwin":
+        return processor() if platform.machine() == "arm64" else ""
+    return answer("nvidia-smi", "--query-gpu=name,driver_version", "--format=csv,noheader").replace("\n", "; ")
+
+
+def fonts() -> list[str]:
+    """Names of the font files in the system's and the person's usual folders, sorted."""
+    found: set[str] = set()
+    for folder in FONT_FOLDERS:
+        for _, _, names in os.walk(Path(folder).expanduser()):
+            found |= {name for name in names if name.lower().endswith((".ttf", ".otf", ".ttc"))}
+    return sorted(found)
+
+
+def answer(*command: str) -> str:
+    """What a program prints; empty when it is not there, fails, or takes longer than 5 s."""
+    if not shutil.which(command[0]):
+        return ""
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=5)
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+    return "" if done.returncode else done.stdout.strip()

@@ -1,0 +1,194 @@
+"""What a run was made of and what it left: `receipt.json`, written with the run's index, read by `make verify`."""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from mnistlib.files import RunError, bytes_digest, file_digest, read_json, shown, write_json
+from mnistlib.params import load_file
+from mnistlib.rundir import HANDWRITING, Run
+from mnistlib.stages import STAGE
+from mnistlib.status import OK, read_status
+
+FORMAT = 1
+ASIDE = re.compile(r"(.*_)?(seconds|bytes)|train_device")
+PLACES = {"source", "folder", "file"}
+Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+
+
+class Part(BaseModel):
+    """Strict, as the parameters are: no unknown names, no text for numbers."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+
+class Artifact(Part):
+    """A file that a stage left: its SHA-256, and that of its `content` where the bytes also tell of time or place."""
+
+    stage: str
+    bytes: int
+    sha256: Digest
+    content: Digest
+
+
+class Executed(Part):
+    """A stage: git commit (with `-dirty` where files differed), hashes of its notebook and of the modules that it
+    imports, when it ended, seconds by phase, peak memory, and which of the receipt's machines it ran on."""
+
+    commit: str
+    notebook: Digest
+    modules: Digest
+    finished: str
+    seconds: dict[str, float]
+    peak_memory_bytes: int
+    machine: Annotated[int, Field(ge=0)]
+
+
+class Data(Part):
+    """The dataset's files with their checksums; by SHA-256 the pictures given, the person's kept drawings that every
+    model is scored on, and those drawn in this run."""
+
+    dataset: str
+    source: str
+    folder: str
+    fallback: bool
+    files: list[dict[str, Any]]
+    input: dict[str, Digest]
+    handwriting: dict[str, Digest]
+    drawings: dict[str, Digest]
+
+
+class Receipt(Part):
+    """All of it: parameters as resolved, data, stages, the machines they ran on, metrics by stage, files left."""
+
+    format: Literal[1]
+    run: str
+    written: str
+    seed: int
+    parameters: dict[str, Any]
+    data: Data
+    stages: dict[str, Executed]
+    machines: list[dict[str, Any]]
+    metrics: dict[str, dict[str, Any]]
+    artifacts: dict[str, Artifact]
+
+    def machine(self, stage: str) -> dict[str, Any]:
+        """What a stage ran on."""
+        return self.machines[self.stages[stage].machine]
+
+
+def write_receipt(run: Run) -> None:
+    """Write the run's receipt anew; none for a run of which no stage has ended well."""
+    done = [stage for stage in STAGE if read_status(run, stage).verdict == OK]
+    if not done or not run.raw_json.is_file():
+        run.receipt.unlink(missing_ok=True)
+        return
+    write_json(run.receipt, make_receipt(run, done).model_dump())
+
+
+def make_receipt(run: Run, done: list[str]) -> Receipt:
+    """The receipt of these stages. Raises RunError when what they left is not there."""
+    parameters = load_file(run.params())
+    statuses = [read_status(run, stage) for stage in done]
+    machines = [s.machine for i, s in enumerate(statuses) if s.machine not in [t.machine for t in statuses[:i]]]
+    stages = {}
+    for status in statuses:
+        resolved = load_file(run.params(status.stage))
+        stages[status.stage] = Executed(
+            commit=status.code,
+            notebook=resolved["notebook"],
+            modules=resolved["code"],
+            finished=status.finished,
+            seconds=status.seconds,
+            peak_memory_bytes=status.peak_memory_bytes,
+            machine=machines.index(status.machine),
+        )
+    return Receipt(
+        format=1,
+        run=run.name,
+        written=time.strftime("%Y-%m-%d %H:%M:%S"),
+        seed=parameters["seed"],
+        parameters=parameters,
+        data=describe_data(run, parameters),
+        stages=stages,
+        machines=machines,
+        metrics={stage: run.read_metrics(stage) for stage in done},
+        artifacts={name: describe_artifact(run, stage, name) for stage in done for name in run.left(stage)},
+    )
+
+
+def describe_data(run: Run, parameters: dict[str, Any]) -> Data:
+    """What went into the run besides parameters and code."""
+    raw = read_json(run.raw_json, hint="run 01_data first")
+    kept = {name: raw[name] for name in ("dataset", "source", "folder", "fallback", "files")}
+    pictures: list[Path] = []
+    if parameters["infer"]["input"]:
+        from mnistlib.pictures import find_pictures  # only who gives pictures waits for what reads them
+
+        pictures = find_pictures(parameters["infer"]["input"])
+    found = {
+        "input": pictures,
+        "handwriting": sorted(HANDWRITING.glob("*.json")),
+        "drawings": sorted(run.drawings.glob("[!.]*/drawing.json")),
+    }
+    hashes = {name: {shown(path): file_digest(path) for path in paths} for name, paths in found.items()}
+    hashes["drawings"] = {path.split("/")[-2]: digest for path, digest in hashes["drawings"].items()}
+    return Data.model_validate(kept | hashes)
+
+
+def describe_artifact(run: Run, stage: str, name: str) -> Artifact:
+    """One file of a run by its hashes."""
+    path = run.folder / name
+    digest = file_digest(path)
+    content = content_digest(path, run.name) if path.suffix in (".json", ".csv") else digest
+    return Artifact(stage=stage, bytes=path.stat().st_size, sha256=digest, content=content)
+
+
+def content_digest(path: Path, run_name: str) -> str:
+    """Hash of a text file without the run's name; of a JSON file also without seconds, bytes and places, and with
+    nine digits of each number, since the last ones hang on how a processor sums."""
+    text = path.read_text(encoding="utf-8").replace(f"runs/{run_name}/", "runs/RUN/")
+    if path.suffix == ".json":
+        text = json.dumps(lasting(json.loads(text)), sort_keys=True)
+    return bytes_digest(text.encode())
+
+
+def lasting(value: Any) -> Any:
+    """A JSON value without what may differ between equal runs."""
+    if isinstance(value, dict):
+        return {k: lasting(v) for k, v in value.items() if not ASIDE.fullmatch(k) and k not in PLACES}
+    if isinstance(value, list):
+        return [lasting(v) for v in value]
+    return f"{value:.9g}" if isinstance(value, float) else value
+
+
+def load_receipt(run: Run) -> Receipt:
+    """The run's receipt. Raises RunError when it is missing, damaged or of another version, with what to do."""
+    again = f"make all RUN={run.name} writes it anew from what lies there"
+    if run.teach_json.is_file() and not run.receipt.is_file():
+        raise RunError(
+            f"runs/{run.name} was made by make teach, which leaves no receipt: verify the run it learnt from"
+        )
+    if not run.folder.is_dir():
+        raise RunError(f"there is no {shown(run.folder)}: make verify RUN=name of a run that make all has made")
+    content = read_json(run.receipt, hint=again)
+    if content.get("format") != FORMAT:
+        found = content.get("format")
+        raise RunError(
+            f"{shown(run.receipt)} is of version {found!r}, this code reads {FORMAT}: check out the code that wrote it "
+            f"(its 'stages' name the commit), or {again} once you have deleted it"
+        )
+    try:
+        receipt = Receipt.model_validate(content)
+        for stage in receipt.stages:
+            STAGE[stage], receipt.machine(stage), receipt.metrics[stage]
+    except (ValidationError, KeyError, IndexError) as error:
+        where = ".".join(map(str, error.errors()[0]["loc"])) if isinstance(error, ValidationError) else str(error)
+        raise RunError(f"{shown(run.receipt)} is damaged at {where}: delete it, and {again}") from error
+    return receipt

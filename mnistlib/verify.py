@@ -1,0 +1,159 @@
+"""Make a run again from its receipt, beside it, and say what agrees: for `make verify RUN=…`.
+
+Exit codes: 0 all identical or within tolerance; 1 something differs; 2 refused, nothing was executed.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+
+from mnistlib import params
+from mnistlib.agreement import DIFFERENT, IDENTICAL, WITHIN, Cause, Line, judge
+from mnistlib.describe import code_version
+from mnistlib.files import ROOT, RunError, file_digest, shown, write_text
+from mnistlib.overview import write_overview_page
+from mnistlib.receipt import Receipt, load_receipt
+from mnistlib.resolve import named_pictures, write_if_changed
+from mnistlib.rundir import RAW, Run, temporary_run
+from mnistlib.stages import STAGE
+from mnistlib.tables import Table
+
+NOT_PASSED_ON = {"PARAMS", "SET", "INPUT", "RUN", "A", "B", "MAKEFLAGS", "MFLAGS", "MAKELEVEL", "MAKEFILES"}
+
+
+def main() -> int:
+    """Verify the run that the environment's RUN names; returns the exit code."""
+    name = os.environ.get("RUN", "")
+    if not name:
+        print("which run? make verify RUN=name", file=sys.stderr)
+        return 2
+    try:
+        run = Run(name)
+        kept = load_receipt(run)
+        settings = environment(kept)
+        kept = kept.model_copy(update={"parameters": parameters_again(kept)})
+        again = temporary_run(f"{name}-verify")
+        return verify(run, kept, again, settings)
+    except RunError as error:
+        print(error, file=sys.stderr)
+        return 2
+
+
+def verify(run: Run, kept: Receipt, again: Run, settings: dict[str, str]) -> int:
+    """Execute into `again`, judge, tell; `again` goes away unless something differs. Returns the exit code."""
+    keep = False
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
+    try:
+        failed = execute(run, kept, again, settings)
+        keep = bool(failed)
+        if failed:
+            print(f"\n{failed}: the run cannot be made again here. What was made lies in {shown(again.folder)}")
+            return 1
+        lines, causes = judge(kept, load_receipt(again))
+        lines += written_to(run, kept)
+        write_text(run.verification, f"{Table([vars(line) for line in lines])}\n")
+        keep = any(line.verdict == DIFFERENT for line in lines)
+        print(tell(run, kept, lines, causes))
+        if keep:
+            print(f"made again: {shown(again.folder)} (make clean RUN={again.name} deletes it)")
+        return int(keep)
+    except KeyboardInterrupt:
+        return 130
+    finally:
+        if not keep:
+            shutil.rmtree(again.folder, ignore_errors=True)
+            write_overview_page()
+
+
+def environment(kept: Receipt) -> dict[str, str]:
+    """This process's environment with the receipt's settings where none are set here, and its dataset's folder.
+
+    Raises RunError when the dataset or the pictures given are not there.
+    """
+    passed = {name: value for name, value in os.environ.items() if name not in NOT_PASSED_ON}
+    recorded = next(iter(kept.machines), {}).get("settings", {})
+    passed = {**recorded, **passed}
+    given = kept.parameters.get("infer", {}).get("input", "")
+    if given:
+        named_pictures(given)
+    if kept.data.source == "local" and not passed.get("MNIST_DIR") and not kept.parameters["data"]["local_dir"]:
+        if not Path(kept.data.folder).is_dir() and not (RAW / kept.data.dataset).is_dir():
+            raise RunError(
+                f"runs/{kept.run} read {kept.data.dataset} from {kept.data.folder}, which is not there: "
+                f"MNIST_DIR=folder make verify RUN={kept.run}"
+            )
+        passed["MNIST_DIR"] = kept.data.folder
+    return passed
+
+
+def parameters_again(kept: Receipt) -> dict[str, object]:
+    """The receipt's parameters; a run on the fallback is made again on the fallback, whatever is there by now.
+
+    Raises RunError when this code knows other parameters.
+    """
+    source = {"data": {"source": "digits"}} if kept.data.fallback else {}
+    default = params.load_file(params.profile_path(params.DEFAULT))
+    again = params.overlay(kept.parameters, source)
+    try:
+        params.check(params.overlay(default, again), f"runs/{kept.run}/receipt.json")
+    except RunError as error:
+        commits = ", ".join(sorted({stage.commit for stage in kept.stages.values()} - {""})) or "an unknown commit"
+        here = code_version() or "without git"
+        raise RunError(
+            f"{error}\nThe receipt is of the code {commits}, this is {here}: check that out first"
+        ) from error
+    return again
+
+
+def execute(run: Run, kept: Receipt, again: Run, settings: dict[str, str]) -> str:
+    """Make the receipt's stages in the run `again`; returns the first that failed, or nothing."""
+    write_if_changed(again, "params", kept.parameters)
+    if run.drawings.is_dir():
+        shutil.copytree(run.drawings, again.drawings)
+    stages = list(kept.stages)
+    goal = "all" if {"05_features", "06_infer"} <= set(stages) else STAGE[stages[-1]].section
+    print(f"runs/{run.name} again, from its receipt of {kept.written}, as {shown(again.folder)}", flush=True)
+    make = os.environ.get("MAKE_COMMAND") or "make"
+    process = subprocess.Popen([make, goal, f"RUN={again.name}"], cwd=ROOT, env=settings)
+    try:
+        code = process.wait()
+    finally:
+        if process.poll() is None:
+            process.terminate()
+            process.wait()
+    made = load_receipt(again).stages if again.receipt.is_file() else {}
+    missing = [stage for stage in stages if stage not in made]
+    return f"{missing[0] if missing else goal} failed" if code or missing else ""
+
+
+def written_to(run: Run, kept: Receipt) -> list[Line]:
+    """The run's own files that are there and no longer what the receipt says."""
+    return [
+        Line(artifact.stage, name, DIFFERENT, artifact.sha256[:12], digest[:12], "written to since the receipt")
+        for name, artifact in kept.artifacts.items()
+        if (run.folder / name).is_file() and (digest := file_digest(run.folder / name)) != artifact.sha256
+    ]
+
+
+def tell(run: Run, kept: Receipt, lines: list[Line], causes: list[Cause]) -> str:
+    """What the terminal says: counts by stage, what is different, and what differs between then and now."""
+    counts = {stage: Counter(line.verdict for line in lines if line.stage == stage) for stage in kept.stages}
+    rows = [{"stage": s, **{v: counts[s][v] for v in (IDENTICAL, WITHIN, DIFFERENT)}} for s in kept.stages]
+    said = [str(Table(rows))]
+    odd = [line for line in lines if line.verdict == DIFFERENT]
+    said += [f"different: {line.name} ({line.stage}): {line.then} → {line.now}; {line.why}" for line in odd]
+    if causes:
+        said += ["then → now:", *(f"  {cause}" for cause in causes)]
+    found = {line.verdict for line in lines}
+    verdict = next(v for v in (DIFFERENT, WITHIN, IDENTICAL) if v in found)
+    return "\n".join(["", *said, "", f"runs/{run.name}: {verdict}; every line in {shown(run.verification)}"])
+
+
+if __name__ == "__main__":
+    sys.exit(main())
