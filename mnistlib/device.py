@@ -8,13 +8,13 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 
 import torch
-from joblib import cpu_count
 
 from mnistlib.files import RunError
+from mnistlib.machine import cores
 
 FEW = 16
 if "OMP_NUM_THREADS" not in os.environ:  # torch counts the machine's cores; a container may be given fewer
-    torch.set_num_threads(min(torch.get_num_threads(), cpu_count()))
+    torch.set_num_threads(min(torch.get_num_threads(), cores()))
 
 
 def pick_device(wanted: str = "auto") -> torch.device:
@@ -95,4 +95,4 @@ def describe_device(device: torch.device, precision: str) -> str:
     if device.type == "cuda":
         return f"{torch.cuda.get_device_name(device)}, {precision}"
     name = platform.processor() or platform.machine()
-    return f"{device.type} ({name}, {torch.get_num_threads()} threads of {cpu_count()} cores), {precision}"
+    return f"{device.type} ({name}, {torch.get_num_threads()} threads of {cores()} cores), {precision}"

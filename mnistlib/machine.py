@@ -81,12 +81,12 @@ def features() -> list[str]:
     return sorted(name for key, name in asked.items() if answer("sysctl", "-n", key) == "1")
 
 
-def cores() -> int:
-    """How many this process may use; a container may be given fewer than the machine has."""
+def cores(quota: Path = Path("/sys/fs/cgroup/cpu.max")) -> int:
+    """How many this process may use; a container may be given fewer than the machine has, by `quota` of Linux."""
     there = len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
     try:
-        quota, period = Path("/sys/fs/cgroup/cpu.max").read_text(encoding="utf-8").split()
-        return max(1, min(there, -(-int(quota) // int(period))))
+        most, period = quota.read_text(encoding="utf-8").split()
+        return max(1, min(there, -(-int(most) // int(period))))
     except (OSError, ValueError):
         return there
 

@@ -10,13 +10,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from joblib import cpu_count
 
 from mnistlib.calibrate import Calibration, load_calibration, why_not
 from mnistlib.evaluate import predict_logits, softmax
 from mnistlib.files import RunError, file_digest, read_json, shown, write_text
 from mnistlib.folded import FoldedNet
 from mnistlib.ink import Stroke, rasterise
+from mnistlib.machine import cores
 from mnistlib.model import DigitNet, load_model
 from mnistlib.pictures import PictureError, read_picture
 from mnistlib.rundir import Run, existing_runs
@@ -77,7 +77,7 @@ class Predictor:
         """
         paths = list(paths)
         predictions: list[Prediction] = []
-        with ThreadPoolExecutor(cpu_count()) as readers:
+        with ThreadPoolExecutor(cores()) as readers:
             for start in range(0, len(paths), AT_ONCE):
                 read = list(readers.map(read_or_reason, paths[start : start + AT_ONCE]))
                 answers = self.images(np.stack([image for image, _ in read]))

@@ -15,6 +15,7 @@ from mnistlib import params, source
 from mnistlib.files import RunError, bytes_digest, read_json, sweep, write_text
 from mnistlib.lock import hold
 from mnistlib.log import chosen_level
+from mnistlib.machine import cores
 from mnistlib.rundir import Run, leftovers, make_writable, overview_page
 from mnistlib.schema import Params
 from mnistlib.stages import STAGES, Stage, runs_side_by_side
@@ -55,9 +56,7 @@ def shared_threads() -> str:
     """
     if not runs_side_by_side() or "OMP_NUM_THREADS" in os.environ:
         return ""
-    from joblib import cpu_count  # those that this process may use, which in a container can be few of the machine's
-
-    return str(max(1, cpu_count() // 2))
+    return str(max(1, cores() // 2))
 
 
 def infer_alone(run: Run, resolved: Params, goal: str) -> None:

@@ -10,16 +10,17 @@ import torch
 
 from mnistlib.device import pick_device, pick_precision
 from mnistlib.files import ROOT, RunError
+from mnistlib.machine import cores
 
 CPU = torch.device("cpu")
 THREADS = "import mnistlib.device, torch; print(torch.get_num_threads())"
 
 
-def threads(*before: str, **environment: str) -> int:
+def threads(*before: str) -> int:
     """Threads of a process that is started like that."""
     inherited = {name: value for name, value in os.environ.items() if name != "OMP_NUM_THREADS"}
     command = [*before, sys.executable, "-c", THREADS]
-    return int(subprocess.check_output(command, cwd=ROOT, env=inherited | environment))
+    return int(subprocess.check_output(command, cwd=ROOT, env=inherited))
 
 
 def test_a_device_that_is_not_there_is_refused():
@@ -34,12 +35,13 @@ def test_precision_is_what_is_asked_for_or_one_of_two():
     assert pick_precision("auto", CPU) in ("fp32", "bf16")
 
 
-@pytest.mark.skipif((os.cpu_count() or 1) < 2, reason="one core")
-def test_what_the_environment_says_about_threads_holds():
-    assert threads(OMP_NUM_THREADS="2", LOKY_MAX_CPU_COUNT="1") == 2
-
-
+@pytest.mark.skipif(not shutil.which("taskset"), reason="needs taskset")
 def test_a_process_that_may_use_one_core_takes_one_thread():
-    assert threads(LOKY_MAX_CPU_COUNT="1") == 1  # joblib's word for a limit as a container's
-    if shutil.which("taskset"):
-        assert threads("taskset", "-c", str(min(os.sched_getaffinity(0)))) == 1
+    assert threads("taskset", "-c", str(min(os.sched_getaffinity(0)))) == 1
+
+
+def test_a_container_may_use_what_its_quota_gives(tmp_path):
+    quota = tmp_path / "cpu.max"
+    for text, expected in (("50000 100000", 1), ("max 100000", cores(tmp_path / "none")), ("odd", cores())):
+        quota.write_text(text)
+        assert cores(quota) == expected
