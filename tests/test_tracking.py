@@ -135,7 +135,7 @@ def test_what_was_cut_short_is_finished_not_begun_again(smoke, mlflow, tmp_path,
     monkeypatch.setattr(tracking.rundir, "RUNS", tmp_path)
     run, uri = Run("smoke", smoke.folder / "runs"), f"sqlite:///{tmp_path}/other.db"
     kept = Run.kept
-    monkeypatch.setattr(Run, "kept", lambda run: [*kept(run)[:3], run.folder / "no such file"])
+    monkeypatch.setattr(Run, "kept", lambda run: [*kept(run)[:3], run.folder / "models" / "no such file"])
     with pytest.raises(OSError, match="no such file"):
         tracking.log_run(run, uri)
     (begun,) = logged_runs(mlflow, uri)
