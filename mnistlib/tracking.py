@@ -45,7 +45,7 @@ def main(arguments: list[str] | None = None) -> int:
     terminal = logging.StreamHandler(sys.stdout)
     terminal.setFormatter(Told())
     log_to(run.log, "tracking", terminal)
-    uri = os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{rundir.tracking_database()}"
+    uri = os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{os.path.relpath(rundir.tracking_database())}"
     try:
         logger.info("  %-20s %s", "tracking", without_password(log_run(run, uri)))
     except Exception as error:  # whatever stopped it, the run is whole and the reader is to know what to do
