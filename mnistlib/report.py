@@ -7,7 +7,7 @@ import base64
 import hashlib
 import re
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -62,7 +62,7 @@ def write_page(run: Run, stage: str) -> None:
 
 
 def page_context(run: Run, stage: str) -> dict[str, Any]:
-    """What the page's frame says: verdict, links, parameters, style and script with its hash."""
+    """What the page's frame says: verdict, links, parameters, style and scripts with their hashes."""
     names = list(STAGE)
     place = names.index(stage)
     return {
@@ -76,22 +76,28 @@ def page_context(run: Run, stage: str) -> dict[str, Any]:
     }
 
 
-def render(template: str, page: Mapping[str, Any], folder: Path = TEMPLATES) -> str:
-    """A page from the template of that name: `page` with style, script and policy; every text is escaped."""
+def render(
+    template: str, page: Mapping[str, Any], folder: Path = TEMPLATES, scripts: Sequence[str] = ("page.js",)
+) -> str:
+    """A page from the template of that name: `page` with style, scripts and policy; every text is escaped.
+
+    `scripts`: files of the templates' folder that the page holds; data for them is put in by Jinja2's `tojson`.
+    """
     import jinja2
 
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(folder), autoescape=True, undefined=jinja2.StrictUndefined
     )
-    return environment.get_template(template).render(page={**assets(), **page})
+    return environment.get_template(template).render(page={**assets(scripts), **page})
 
 
-def assets() -> dict[str, Any]:
-    """Style and script to be put into a page, and a policy that lets just these in."""
-    script = (TEMPLATES / "page.js").read_text(encoding="utf-8")
-    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
-    policy = f"default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'sha256-{digest}'"
-    return {"style": (TEMPLATES / "style.css").read_text(encoding="utf-8"), "script": script, "policy": policy}
+def assets(scripts: Sequence[str] = ("page.js",)) -> dict[str, Any]:
+    """Style and scripts to be put into a page, and a policy that lets just these in."""
+    texts = [(TEMPLATES / name).read_text(encoding="utf-8") for name in scripts]
+    digests = [base64.b64encode(hashlib.sha256(text.encode()).digest()).decode() for text in texts]
+    allowed = " ".join(f"'sha256-{digest}'" for digest in digests)
+    policy = f"default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src {allowed}"
+    return {"style": (TEMPLATES / "style.css").read_text(encoding="utf-8"), "scripts": texts, "policy": policy}
 
 
 if __name__ == "__main__":
