@@ -6,7 +6,7 @@ import base64
 from typing import Any
 
 from mnistlib.describe import describe_run, describe_stage, headline_facts, metric_rows
-from mnistlib.files import shown, write_json, write_text
+from mnistlib.files import RunError, read_json, shown, write_json, write_text
 from mnistlib.overview import write_overview
 from mnistlib.report import render
 from mnistlib.rundir import Run
@@ -26,6 +26,7 @@ KEY_FIGURES = (
     ("mistakes", "The surest mistakes", "What each is, what it was taken for, how surely."),
     ("what_the_model_saw", "What it was given", "Pictures as the network saw them, with its answers."),
 )
+PAD_SCRIPTS = ("ink.js", "network.js", "pad.js")
 WIDE = {"learning_curves", "mistakes", "what_the_model_saw"}
 TOLD = {
     "01_data": "Where the data came from, and whether it is what it claims to be",
@@ -41,6 +42,7 @@ def write_index(run: Run) -> None:
     """Write `reports/metrics.json`, `reports/index.html`, the headline for the terminal, and the page of all runs."""
     metrics = merged_metrics(run)
     write_json(run.all_metrics, metrics)
+    pad = read_pad(run)
     page = render(
         "index.html.j2",
         {
@@ -50,14 +52,28 @@ def write_index(run: Run) -> None:
             "headline": headline_facts(run),
             "metrics": metric_rows(metrics),
             "figures": key_figures(run),
+            "pad": pad,
             "code": ", ".join(sorted({read_status(run, s).code for s in STAGE} - {""})),
             "finished": max((read_status(run, s).finished for s in STAGE), default=""),
             "total": f"{sum(read_status(run, s).total_seconds for s in STAGE):.0f}",
         },
+        scripts=("page.js", *PAD_SCRIPTS) if pad else ("page.js",),
     )
     write_text(run.index, page)
     write_text(run.headline, headline_text(run))
     write_overview(run)
+
+
+def read_pad(run: Run) -> dict[str, Any]:
+    """What the page recognises drawings with; empty where there is none, or it is of other weights or thresholds."""
+    try:
+        pad = read_json(run.pad_json, hint="")
+        trust = read_json(run.calibration_json, hint="")
+        trust["model"] = read_json(run.model_json, hint="").get("weights_sha256")
+    except RunError:
+        return {}
+    fits = all(pad.get(name) == trust[name] for name in trust if name != "format")
+    return pad if fits and "layers" in pad else {}
 
 
 def headline_text(run: Run) -> str:
