@@ -116,15 +116,15 @@ def run_all(page: Any) -> None:
     raise RuntimeError("no cell ran")
 
 
-def draw(page: Any, strokes: Sequence[Stroke]) -> None:
+def draw(page: Any, strokes: Sequence[Stroke], canvas: str = CANVAS) -> None:
     """Draw the strokes with the mouse, large and in the middle of the pad."""
     for stroke in strokes:
-        draw_part(page, strokes, stroke)
+        draw_part(page, strokes, stroke, canvas)
 
 
-def draw_part(page: Any, strokes: Sequence[Stroke], stroke: Stroke) -> None:
+def draw_part(page: Any, strokes: Sequence[Stroke], stroke: Stroke, canvas: str = CANVAS) -> None:
     """Draw one stroke of a drawing where it belongs."""
-    box = page.locator(CANVAS).bounding_box()
+    box = page.locator(canvas).bounding_box()
     points = [point for each in strokes for point in each]
     low, high = ([most(p[i] for p in points) for i in (0, 1)] for most in (min, max))
     scale = FILL * box["width"] / max(high[0] - low[0], high[1] - low[1])

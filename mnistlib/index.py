@@ -7,7 +7,7 @@ from typing import Any
 from mnistlib.card import make_card
 from mnistlib.describe import describe_run, describe_stage, headline_facts, metric_rows
 from mnistlib.explore import explore_data
-from mnistlib.files import RunError, shown, write_json, write_text
+from mnistlib.files import RunError, read_json, shown, write_json, write_text
 from mnistlib.known import gather, lead
 from mnistlib.overview import write_overview
 from mnistlib.receipt import write_receipt
@@ -17,6 +17,7 @@ from mnistlib.stages import STAGE
 from mnistlib.status import merged_metrics
 from mnistlib.story import tell_story
 
+PAD_SCRIPTS = ("ink.js", "network.js", "pad.js")
 TOLD = {
     "01_data": "Where the data came from, and whether it is what it claims to be",
     "02_preprocess": "Normalise, reshape, encode, split",
@@ -43,8 +44,8 @@ def write_index(run: Run) -> None:
         "finished": max(told["finished"] for told in stages),
         "total": f"{sum(sum(told['seconds'].values()) for told in stages):.0f}",
     }
-    page |= write_card(run) | {"explore": explore_data(run)}
-    scripts = ("page.js", "explore.js") if page["explore"] else ("page.js",)
+    page |= write_card(run) | {"explore": explore_data(run), "pad": read_pad(run)}
+    scripts = ["page.js", *(["explore.js"] if page["explore"] else []), *(PAD_SCRIPTS if page["pad"] else [])]
     write_text(run.index, render("index.html.j2", page, scripts=scripts))
     write_text(run.headline, headline_text(run))
     write_receipt(run)
@@ -60,6 +61,18 @@ def write_card(run: Run) -> dict[str, Any]:
     told = {"lead": lead(known), "sections": make_card(known)}
     write_text(run.card, render_markdown("card.md.j2", title=run.name, **told))
     return {"things": known.origin.things, "lead": told["lead"], "card": told["sections"]}
+
+
+def read_pad(run: Run) -> dict[str, Any]:
+    """What the page recognises drawings with; empty where there is none, or it is of other weights or thresholds."""
+    try:
+        pad = read_json(run.pad_json, hint="")
+        trust = read_json(run.calibration_json, hint="")
+        trust["model"] = read_json(run.model_json, hint="").get("weights_sha256")
+    except RunError:
+        return {}
+    fits = all(pad.get(name) == trust[name] for name in trust if name != "format")
+    return pad if fits and "layers" in pad else {}
 
 
 def headline_text(run: Run) -> str:

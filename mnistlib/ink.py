@@ -82,11 +82,10 @@ def thinned(points: np.ndarray) -> np.ndarray:
     for _ in range(THINNINGS):
         before, here, after = points[:-2:2], points[1:-1:2], points[2::2]
         way, gone = after - before, here - before
-        length = np.maximum(np.hypot(*way.T), 1e-9)
-        aside = np.abs(way[:, 0] * gone[:, 1] - way[:, 1] * gone[:, 0]) / length
-        along = (way * gone).sum(1) / length
+        share = np.clip((way * gone).sum(1) / np.maximum((way * way).sum(1), 1e-9), 0, 1)
+        aside = gone - share[:, None] * way
         keep = np.ones(len(points), bool)
-        keep[1:-1:2] = (aside > ASIDE) | (along < 0) | (along > length)
+        keep[1:-1:2] = (aside * aside).sum(1) > ASIDE**2
         points = points[keep]
     return points
 

@@ -84,9 +84,9 @@ class Receipt(Part):
 
 
 def write_receipt(run: Run) -> None:
-    """Write the run's receipt anew; none for a run of which no stage has ended well."""
-    done = [stage for stage in STAGE if read_status(run, stage).verdict == OK]
-    if not done or not run.raw_json.is_file():
+    """Write the run's receipt anew; none for a run of which make has seen no stage end well."""
+    done = [s for s in STAGE if read_status(run, s).verdict == OK and run.params(s).is_file()]
+    if not done or not run.raw_json.is_file() or not run.params().is_file():
         run.receipt.unlink(missing_ok=True)
         return
     write_json(run.receipt, make_receipt(run, done).model_dump())

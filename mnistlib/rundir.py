@@ -135,6 +135,11 @@ class Run:
         return self.folder / "reports" / "test_predictions.npz"
 
     @property
+    def pad_json(self) -> Path:
+        """What the front page recognises drawings with."""
+        return self.folder / "reports" / "pad.json"
+
+    @property
     def all_metrics(self) -> Path:
         return self.folder / "reports" / "metrics.json"
 

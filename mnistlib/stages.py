@@ -67,7 +67,7 @@ STAGES = (
         "06_infer",
         "infer",
         ("03_train", "04_evaluate"),
-        ("data/inference/predictions.csv",),
+        ("data/inference/predictions.csv", "reports/pad.json"),
     ),
 )
 FIGURES = {

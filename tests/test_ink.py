@@ -142,6 +142,11 @@ def test_points_on_the_way_between_others_change_nothing():
     assert np.abs(rasterise([dense]).astype(int) - rasterise([corners])).max() <= 24
 
 
+def test_a_line_there_and_back_is_that_line():
+    there = [(0.0, 0.0), (30.0, 100.0)]
+    assert rasterise([[*there, there[0]]]).mean() == pytest.approx(rasterise([there]).mean(), rel=0.05)
+
+
 def test_a_thinned_path_stays_where_it_was_and_keeps_its_ends_and_corners():
     angle = np.linspace(0, 2 * np.pi, 400)
     ring = 60 * np.stack([np.cos(angle), np.sin(angle)], 1)

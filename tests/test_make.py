@@ -63,7 +63,7 @@ def test_input_that_is_not_there_is_refused(project, text):
     [
         (["SET=train.epoch=3"], "did you mean train.epochs"),
         (["SET=train.epochs=many"], "train.epochs"),
-        (["PARAMS=nowhere"], "profiles: default"),
+        (["PARAMS=nowhere"], "profiles: best, default"),
         (["RUN=data"], "choose another name"),
         (["LOG=loud"], "LOG is 'loud'; it can be one of debug, info, warning, error"),
     ],

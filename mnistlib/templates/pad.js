@@ -1,0 +1,156 @@
+// The pad in the page: paper that takes strokes from mouse, pen or finger, and what recognise(strokes) says of them.
+const SIDE = 280, WIDTH = SIDE / 9, PEN = "#1b1b1b", DURATION = 2000;
+const section = document.getElementById("pad");
+const part = (name) => section.querySelector(`.pad-${name}`);
+const paper = part("paper"), bars = [...section.querySelectorAll(".pad-bars li")], replays = [...section.querySelectorAll(".pad-replay")];
+const drawings = JSON.parse(document.getElementById("pad-data").textContent).drawings;
+const percent = (share) => `${(100 * share).toFixed(1)} %`;
+const many = (count) => `${count} stroke${count === 1 ? "" : "s"}`;
+let strokes = [], pointer = null, asked = 0, replaying = 0;
+
+// Ink with a round pen as wide as a ninth of the paper, however many pixels that has; one point alone is a dot.
+function ink(canvas, drawn) {
+  const context = canvas.getContext("2d");
+  context.setTransform(1, 0, 0, 1, 0, 0);
+  context.clearRect(0, 0, canvas.width, canvas.height);
+  context.scale(canvas.width / SIDE, canvas.height / SIDE);
+  Object.assign(context, { lineWidth: WIDTH, lineCap: "round", lineJoin: "round", strokeStyle: PEN, fillStyle: PEN });
+  for (const stroke of drawn) {
+    context.beginPath();
+    if (stroke.length === 1) context.arc(...stroke[0], WIDTH / 2, 0, 2 * Math.PI);
+    for (const point of stroke) context.lineTo(...point);
+    if (stroke.length === 1) context.fill();
+    else context.stroke();
+  }
+}
+
+function caption(answer) {
+  if (answer.whyNot === "no ink") return "no ink yet";
+  if (answer.accepted) return `${percent(Math.max(...answer.probabilities))} sure`;
+  return answer.whyNot === "not like a digit" ? "this is not a digit" : `not a clear digit; perhaps ${answer.digit}`;
+}
+
+function show(answer) {
+  const empty = answer.whyNot === "no ink";
+  part("digit").textContent = answer.accepted ? answer.digit : "?";
+  part("caption").textContent = caption(answer);
+  bars.forEach((bar, digit) => {
+    const share = empty ? 0 : answer.probabilities[digit];
+    bar.classList.toggle("best", !empty && digit === answer.digit);
+    bar.querySelector("i").style.width = percent(share).replace(" ", "");
+    bar.querySelector(".pad-share").textContent = percent(share);
+  });
+  const context = part("saw").getContext("2d"), pixels = context.createImageData(28, 28);
+  answer.image.forEach((bright, i) => pixels.data.set([bright, bright, bright, 255], 4 * i));
+  context.putImageData(pixels, 0, 0);
+}
+
+// Ink and answer anew, once for all that happens before the next frame.
+function refresh() {
+  asked ||= requestAnimationFrame(answerNow);
+}
+function answerNow() {
+  cancelAnimationFrame(asked);
+  asked = 0;
+  ink(paper, strokes);
+  const answer = globalThis.recognise(strokes);
+  show(answer);
+  return answer;
+}
+
+function say(text) {
+  part("status").textContent = text;
+}
+function sayAnswer() {
+  const answer = answerNow();
+  say(`${many(strokes.length)}: ${answer.accepted ? `${answer.digit}, ` : ""}${caption(answer)}`);
+}
+
+// Where a pointer is on the paper, in its units; outside of it too, for a captured stroke may leave and come back.
+function place(event) {
+  const box = paper.getBoundingClientRect();
+  return [((event.clientX - box.left - paper.clientLeft) / paper.clientWidth) * SIDE, ((event.clientY - box.top - paper.clientTop) / paper.clientHeight) * SIDE];
+}
+
+paper.addEventListener("pointerdown", (event) => {
+  if (pointer !== null || event.button !== 0) return;
+  if (replaying) strokes = [];
+  stopReplay();
+  pointer = event.pointerId;
+  paper.setPointerCapture(pointer);
+  strokes.push([place(event)]);
+  refresh();
+});
+paper.addEventListener("pointermove", (event) => {
+  if (event.pointerId !== pointer) return;
+  const events = event.getCoalescedEvents?.() ?? [];
+  strokes[strokes.length - 1].push(...(events.length ? events : [event]).map(place));
+  refresh();
+});
+for (const ending of ["pointerup", "pointercancel", "lostpointercapture"]) {
+  paper.addEventListener(ending, (event) => {
+    if (event.pointerId !== pointer) return;
+    pointer = null;
+    sayAnswer();
+  });
+}
+
+function start(drawn, text) {
+  stopReplay();
+  pointer = null;
+  strokes = drawn;
+  answerNow();
+  say(text);
+}
+function clear() {
+  start([], "cleared");
+}
+function undo() {
+  if (strokes.length) start(strokes.slice(0, -1), `last stroke undone; ${strokes.length - 1} left`);
+  else say("nothing to undo");
+}
+part("undo").addEventListener("click", undo);
+part("clear").addEventListener("click", clear);
+section.addEventListener("keydown", (event) => {
+  const act = { z: undo, c: clear }[event.key.toLowerCase()];
+  if (!act || event.ctrlKey || event.metaKey || event.altKey) return;
+  event.preventDefault();
+  act();
+});
+
+// The first points of a drawing, as many as `count`.
+function begun(drawn, count) {
+  const before = (number) => drawn.slice(0, number).flat().length;
+  return drawn.map((stroke, i) => stroke.slice(0, Math.max(0, count - before(i)))).filter((stroke) => stroke.length);
+}
+
+// A drawing again, point by point, in about two seconds; all at once for those who want no motion.
+function replay(number) {
+  const drawn = drawings[number], whole = drawn.flat().length;
+  const still = matchMedia("(prefers-reduced-motion: reduce)").matches;
+  let began = 0;
+  const step = (now) => {
+    began ||= now;
+    const count = still ? whole : Math.min(whole, 1 + Math.floor(((now - began) / DURATION) * whole));
+    strokes = begun(drawn, count);
+    if (count === whole) replaying = 0;
+    else replaying = requestAnimationFrame(step);
+    if (replaying) answerNow();
+    else sayAnswer();
+  };
+  start([], `drawing ${number + 1}`);
+  replays[number].setAttribute("aria-pressed", "true");
+  paper.scrollIntoView({ block: "nearest" });
+  replaying = requestAnimationFrame(step);
+}
+function stopReplay() {
+  cancelAnimationFrame(replaying);
+  replaying = 0;
+  replays.forEach((button) => button.setAttribute("aria-pressed", "false"));
+}
+replays.forEach((button, number) => {
+  ink(button.querySelector("canvas"), drawings[number]);
+  button.addEventListener("click", () => replay(number));
+});
+answerNow();
+say("Draw a digit.");

@@ -1,0 +1,56 @@
+"""What the front page's pad is given: the network in half precision, drawings to replay, or why there is no pad."""
+
+import base64
+import json
+
+import numpy as np
+import pytest
+
+from mnistlib import inpage
+from mnistlib.index import PAD_SCRIPTS, write_index
+from mnistlib.predict import load_predictor
+from mnistlib.report import TEMPLATES
+from mnistlib.rundir import Run
+
+
+def test_all_of_it_stays_within_a_megabyte_and_its_halves_are_near_the_weights(smoke):
+    scripts = sum(len((TEMPLATES / name).read_bytes()) for name in PAD_SCRIPTS)
+    assert inpage.MOST_BYTES + scripts < 1_000_000
+    first = load_predictor(smoke.run()).network.layers[0].weight.numpy()
+    step = json.loads((smoke.run() / "reports" / "pad.json").read_text())["layers"][0]
+    halves = np.frombuffer(base64.b64decode(step["weight"]), "<f2").reshape(first.shape)
+    assert np.abs(halves - first).max() <= np.abs(first).max() * 2**-11
+
+
+@pytest.mark.parametrize(
+    ("change", "why"),
+    [
+        (lambda patch: patch.setattr(inpage, "load_statistics", lambda run: {"classes": ["shirt"]}), "no digits"),
+        (lambda patch: patch.setattr(inpage, "MOST_BYTES", 1000), "more than 1,000"),
+    ],
+)
+def test_a_network_that_the_page_cannot_hold_has_no_pad_there(made, monkeypatch, change, why):
+    run = Run("smoke", made.folder / "runs")
+    change(monkeypatch)
+    assert why in inpage.keep_pad(run, load_predictor(made.run()), [])["in the page"]
+    write_index(run)
+    assert 'id="pad"' not in run.index.read_text()
+
+
+def test_a_pad_of_other_weights_is_left_out(made):
+    run = Run("smoke", made.folder / "runs")
+    write_index(run)
+    assert 'id="pad"' in run.index.read_text()
+    run.pad_json.write_text(run.pad_json.read_text().replace('{"model":"', '{"model":"other'))
+    write_index(run)
+    assert 'id="pad"' not in run.index.read_text()
+
+
+def test_the_last_twenty_drawings_are_kept_in_the_middle_of_the_paper():
+    many = [[[[0.0, 0.0], [float(n), 10.0]]] for n in range(30)] + [[[[0.0, 0.0]] * 5000]]
+    placed = inpage.to_replay(many)
+    assert len(placed) == inpage.MOST_DRAWINGS - 1
+    for drawing in placed:
+        points = np.concatenate(drawing)
+        assert (points.min(0) + points.max(0)) / 2 == pytest.approx(inpage.SIDE / 2, abs=0.1)
+        assert np.ptp(points, axis=0).max() == pytest.approx(inpage.FILLED * inpage.SIDE, abs=0.2)

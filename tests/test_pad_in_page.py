@@ -1,0 +1,191 @@
+"""The pad in the front page, in a real Chromium without a network: the same answers as the predictor's."""
+
+import os
+
+import numpy as np
+import pytest
+
+from bench import lab
+from bench.pendigits import read_drawings
+from mnistlib.files import ROOT
+from mnistlib.inpage import SIDE
+from mnistlib.predict import load_predictor
+from mnistlib.synthetic import bend, examples, smooth
+from mnistlib.variants import VARIANTS
+
+PAPER = ".pad-paper"
+CAPTIONS = """() => { const caption = document.querySelector(".pad-caption"); window.told = [];
+  new MutationObserver(() => told.push(caption.innerText)).observe(caption, { childList: true }); }"""
+NEAR_AND_FAR = {
+    "nothing": [],
+    "strokes without points": [[], []],
+    "a dot": [[[5, 5]]],
+    "a dot of two points": [[[5, 5], [5, 5]]],
+    "two dots": [[[0, 0]], [[100, 40]]],
+    "a long line": [[[0, 0], [100_000, 3]]],
+    "outside of the paper": [[[-500, -20], [900, 700]], [[-300.5, 1200], [10, 10]]],
+    "there and back": [[[0, 0], [30, 100], [0, 0]], [[10, 50], [60, 50], [10, 50]]],
+    "hardly any extent": [[[1e-9, 0], [2e-9, 3e-9], [0, 1e-9]]],
+    "as far as numbers go": [[[-1e308, 0], [1e308, 1e308]]],
+    "thousands of points": [
+        np.cumsum(np.random.default_rng(0).normal(size=(20_000, 2)), axis=0).tolist(),
+        [[60 * np.cos(t), 90 * np.sin(t)] for t in np.linspace(0, 7, 5000)],
+    ],
+    "on a grid": np.random.default_rng(1).integers(0, 9, (3, 60, 2)).tolist(),
+}
+
+
+def some_drawings(count: int = 500):
+    """Real pen drawings where they are at hand, else the project's own hands."""
+    given, noise = os.environ.get("PEN_STROKES"), np.random.default_rng(0)
+    if given:
+        drawings = [drawing.strokes for drawing in read_drawings(ROOT / given)]
+        return [[s.tolist() for s in strokes] for strokes in drawings[:: len(drawings) // count][:count]]
+    templates = [variant for variants in VARIANTS.values() for variant in variants.values()]
+    chosen = [templates[i % len(templates)] for i in range(count)]
+    return [[s.tolist() for s in bend([smooth(np.array(s, float)) for s in drawn], 1.0, noise)] for drawn in chosen]
+
+
+@pytest.fixture(scope="module")
+def predictor(smoke):
+    return load_predictor(smoke.run())
+
+
+@pytest.fixture(scope="module")
+def browser():
+    if not lab.can_browse():
+        (pytest.fail if os.environ.get("REQUIRE_BROWSER") else pytest.skip)("no browser: apt-get install chromium")
+    with lab.browser() as page:
+        yield page.context.browser
+
+
+@pytest.fixture
+def opened(smoke, browser):
+    """Opens the front page; `context` are Playwright's options. Nothing may be asked of a host, no script may fail."""
+    complaints, contexts = [], []
+
+    def go(**context):
+        contexts.append(browser.new_context(offline=True, **context))
+        page = contexts[0].new_page()
+        page.on("pageerror", lambda error: complaints.append(str(error)))
+        page.on("console", lambda message: complaints.append(message.text))
+        page.on("request", lambda asked: complaints.append(asked.url) if asked.url.startswith("http") else None)
+        page.goto((smoke.run() / "reports" / "index.html").as_uri())
+        page.locator(PAPER).scroll_into_view_if_needed()
+        return page
+
+    yield go
+    contexts[0].close()
+    assert complaints == []
+
+
+def ask(page, drawings):
+    """What the page makes of drawings: its answers, with the picture as uint8 28×28."""
+    script = "all => all.map(one => { const a = recognise(one); return { ...a, image: Array.from(a.image) }; })"
+    return [{**a, "image": np.array(a["image"], int).reshape(28, 28)} for a in page.evaluate(script, drawings)]
+
+
+def shown(page, part):
+    return page.locator(f".pad-{part}").inner_text().strip()
+
+
+def ink_in_row(page, y):
+    """Whether there is ink at each x of a row of the paper, in its units."""
+    row = (
+        "(e, y) => Array.from(e.getContext('2d').getImageData(0, 2 * y, e.width, 1).data).filter((_, i) => i % 8 === 3)"
+    )
+    return np.array(page.locator(PAPER).evaluate(row, y)) > 128
+
+
+def wait_for(page, words):
+    page.wait_for_function("words => document.querySelector('.pad-status').innerText.includes(words)", arg=words)
+
+
+def digit_shown(prediction):
+    return str(prediction.digit) if prediction.accepted else "?"
+
+
+def test_it_answers_as_the_predictor_does_to_500_drawings(opened, predictor):
+    drawings = some_drawings()
+    answers, expected = ask(opened(), drawings), [predictor.strokes(drawing) for drawing in drawings]
+    assert np.mean([np.array_equal(a["image"], e.image) for a, e in zip(answers, expected, strict=True)]) > 0.99
+    for answer, right in zip(answers, expected, strict=True):
+        assert np.abs(answer["image"] - right.image).max() <= 8  # an angle's last bit may move one page pixel
+        assert np.abs(answer["probabilities"] - right.probabilities).max() < 0.01
+        assert (answer["digit"], answer["accepted"]) == (right.digit, right.accepted)
+        assert answer["whyNot"] == right.why_not
+
+
+def test_dots_lines_and_far_away_ink_are_framed_as_in_python(opened, predictor):
+    page = opened()
+    for name, answer in zip(NEAR_AND_FAR, ask(page, list(NEAR_AND_FAR.values())), strict=True):
+        right = predictor.strokes(NEAR_AND_FAR[name])
+        assert np.array_equal(answer["image"], right.image), name
+        assert (answer["digit"], answer["whyNot"]) == (right.digit, right.why_not), name
+    assert "finite" in page.evaluate("() => { try { recognise([[[NaN, 1]]]); } catch (e) { return e.message; } }")
+
+
+def test_drawn_with_the_mouse_undone_and_cleared(opened, predictor):
+    strokes = [stroke.tolist() for stroke in examples()[1]]
+    right, page = predictor.strokes(strokes), opened()
+    below = page.locator(".pad-told").evaluate("e => e.offsetTop")
+    assert [shown(page, name) for name in ("digit", "caption", "status")] == ["?", "no ink yet", "Draw a digit."]
+    lab.draw(page, strokes, PAPER)
+    wait_for(page, "2 strokes: ")
+    assert shown(page, "digit") == digit_shown(right)
+    assert page.locator(".pad-bars .best b").inner_text() == str(right.digit)
+    lab.draw(page, [[[0, 0], [1, 1]]], PAPER)
+    wait_for(page, "3 strokes: ")
+    page.keyboard.press("z")
+    wait_for(page, "undone; 2 left")
+    assert shown(page, "digit") == digit_shown(right)
+    page.locator(".pad-undo").click()
+    wait_for(page, "undone; 1 left")
+    page.keyboard.press("c")
+    wait_for(page, "cleared")
+    assert (shown(page, "digit"), shown(page, "caption")) == ("?", "no ink yet")
+    page.locator(".pad-undo").click()
+    wait_for(page, "nothing to undo")
+    assert page.locator(".pad-told").evaluate("e => e.offsetTop") == below  # nothing has jumped
+
+
+def test_a_stroke_that_leaves_the_paper_and_comes_back_is_one(opened):
+    page = opened()
+    box = page.locator(PAPER).bounding_box()
+    page.mouse.move(box["x"] + 250, box["y"] + 40)
+    page.mouse.down()
+    for x, y in ((330, 60), (330, 200), (120, 260)):
+        page.mouse.move(box["x"] + x, box["y"] + y)
+    page.mouse.up()
+    wait_for(page, "1 stroke: ")
+    assert ink_in_row(page, 260)[120]
+
+
+def test_it_fits_a_phone_and_takes_a_finger_without_scrolling(opened):
+    page = opened(viewport={"width": 390, "height": 844}, has_touch=True, color_scheme="dark")
+    box = page.locator(PAPER).bounding_box()
+    assert box["x"] >= 0
+    assert box["x"] + box["width"] <= 390
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    assert page.locator(PAPER).evaluate("e => getComputedStyle(e).touchAction") == "none"
+    page.touchscreen.tap(box["x"] + 100, box["y"] + 100)
+    wait_for(page, "1 stroke: ")
+    dot = np.flatnonzero(ink_in_row(page, 100))
+    assert dot[[0, -1]] == pytest.approx([100 - SIDE / 18, 100 + SIDE / 18], abs=2)
+
+
+@pytest.mark.parametrize("motion", ["no-preference", "reduce"])
+def test_a_drawing_of_the_run_is_replayed_to_the_predictors_answer(opened, predictor, motion):
+    page = opened(reduced_motion=motion)
+    page.evaluate(CAPTIONS)
+    page.locator(".pad-replay").nth(1).click()
+    wait_for(page, "2 strokes: ")
+    assert shown(page, "digit") == digit_shown(predictor.strokes(examples()[1]))
+    evolved = page.evaluate("new Set(told).size")
+    assert evolved > 3 if motion == "no-preference" else evolved <= 2
+    lab.draw(page, [[[0, 0], [1, 1]]], PAPER)
+    wait_for(page, "3 strokes: ")
+
+
+def test_without_scripts_the_page_says_so(opened):
+    assert "needs JavaScript" in shown(opened(java_script_enabled=False), "status")
