@@ -34,16 +34,16 @@ def test_a_network_that_the_page_cannot_hold_has_no_pad_there(made, monkeypatch,
     change(monkeypatch)
     assert why in inpage.keep_pad(run, load_predictor(made.run()), [])["in the page"]
     write_index(run)
-    assert 'id="pad"' not in run.index.read_text()
+    assert 'id="try"' not in run.index.read_text()
 
 
 def test_a_pad_of_other_weights_is_left_out(made):
     run = Run("smoke", made.folder / "runs")
     write_index(run)
-    assert 'id="pad"' in run.index.read_text()
+    assert 'id="try"' in run.index.read_text()
     run.pad_json.write_text(run.pad_json.read_text().replace('{"model":"', '{"model":"other'))
     write_index(run)
-    assert 'id="pad"' not in run.index.read_text()
+    assert 'id="try"' not in run.index.read_text()
 
 
 def test_the_last_twenty_drawings_are_kept_in_the_middle_of_the_paper():

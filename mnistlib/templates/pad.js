@@ -1,6 +1,6 @@
 // The pad in the page: paper that takes strokes from mouse, pen or finger, and what recognise(strokes) says of them.
 const SIDE = 280, WIDTH = SIDE / 9, PEN = "#1b1b1b", DURATION = 2000;
-const section = document.getElementById("pad");
+const section = document.getElementById("try");
 const part = (name) => section.querySelector(`.pad-${name}`);
 const paper = part("paper"), bars = [...section.querySelectorAll(".pad-bars li")], replays = [...section.querySelectorAll(".pad-replay")];
 const drawings = JSON.parse(document.getElementById("pad-data").textContent).drawings;
