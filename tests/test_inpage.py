@@ -6,7 +6,7 @@ import json
 import numpy as np
 import pytest
 
-from mnistlib import inpage
+from mnistlib import inpage, rundir
 from mnistlib.index import PAD_SCRIPTS, write_index
 from mnistlib.predict import load_predictor
 from mnistlib.report import TEMPLATES
@@ -31,6 +31,7 @@ def test_all_of_it_stays_within_a_megabyte_and_its_halves_are_near_the_weights(s
 )
 def test_a_network_that_the_page_cannot_hold_has_no_pad_there(made, monkeypatch, change, why):
     run = Run("smoke", made.folder / "runs")
+    monkeypatch.setattr(rundir, "RUNS", made.folder / "runs")
     change(monkeypatch)
     assert why in inpage.keep_pad(run, load_predictor(made.run()), [])["in the page"]
     write_index(run)
