@@ -53,7 +53,6 @@ def test_a_verification_that_is_ended_leaves_nothing(made):
 
 
 @pytest.mark.slow
-@pytest.mark.slow
 def test_a_run_made_again_is_identical_and_goes_away(made):
     done = made.make("verify", "RUN=smoke")
     assert done.code == 0, done.text
@@ -66,7 +65,6 @@ def test_a_run_made_again_is_identical_and_goes_away(made):
     assert "verify" not in (made.folder / "runs" / "index.html").read_text()
 
 
-@pytest.mark.slow
 @pytest.mark.slow
 def test_a_receipt_that_says_otherwise_is_different_and_both_are_kept(made):
     path = made.run() / "receipt.json"
