@@ -1,15 +1,22 @@
 """The pad in the front page, in a real Chromium without a network: the same answers as the predictor's."""
 
 import os
+from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
+from torch import nn
 
 from bench import lab
 from bench.pendigits import read_drawings
 from mnistlib.files import ROOT
-from mnistlib.inpage import SIDE
+from mnistlib.folded import FoldedNet
+from mnistlib.index import write_index
+from mnistlib.inpage import SIDE, keep_pad
+from mnistlib.model import Architecture, build
 from mnistlib.predict import load_predictor
+from mnistlib.rundir import Run
 from mnistlib.synthetic import bend, examples, smooth
 from mnistlib.variants import VARIANTS
 
@@ -61,21 +68,22 @@ def browser():
 
 @pytest.fixture
 def opened(smoke, browser):
-    """Opens the front page; `context` are Playwright's options. Nothing may be asked of a host, no script may fail."""
+    """Opens a front page; `context` are Playwright's options. Nothing may be asked of a host, no script may fail."""
     complaints, contexts = [], []
 
-    def go(**context):
+    def go(run=None, **context):
         contexts.append(browser.new_context(offline=True, **context))
-        page = contexts[0].new_page()
+        page = contexts[-1].new_page()
         page.on("pageerror", lambda error: complaints.append(str(error)))
         page.on("console", lambda message: complaints.append(message.text))
         page.on("request", lambda asked: complaints.append(asked.url) if asked.url.startswith("http") else None)
-        page.goto((smoke.run() / "reports" / "index.html").as_uri())
+        page.goto(((run or smoke.run()) / "reports" / "index.html").as_uri())
         page.locator(PAPER).scroll_into_view_if_needed()
         return page
 
     yield go
-    contexts[0].close()
+    for context in contexts:
+        context.close()
     assert complaints == []
 
 
@@ -91,9 +99,9 @@ def shown(page, part):
 
 def ink_in_row(page, y):
     """Whether there is ink at each x of a row of the paper, in its units."""
-    row = (
-        "(e, y) => Array.from(e.getContext('2d').getImageData(0, 2 * y, e.width, 1).data).filter((_, i) => i % 8 === 3)"
-    )
+    row = """(paper, y) => { const copy = new OffscreenCanvas(paper.width, 1).getContext("2d");
+      copy.drawImage(paper, 0, -2 * y);
+      return Array.from(copy.getImageData(0, 0, paper.width, 1).data).filter((_, i) => i % 8 === 3); }"""
     return np.array(page.locator(PAPER).evaluate(row, y)) > 128
 
 
@@ -125,6 +133,25 @@ def test_dots_lines_and_far_away_ink_are_framed_as_in_python(opened, predictor):
     assert "finite" in page.evaluate("() => { try { recognise([[[NaN, 1]]]); } catch (e) { return e.message; } }")
 
 
+@pytest.mark.parametrize(
+    ("kernels", "pooling"), [((4, 3, 2), ("max", "max", "stride")), ((3, 4, 5), ("none", "stride", "max"))]
+)
+def test_networks_of_other_forms_answer_the_same(opened, made, predictor, kernels, pooling):
+    torch.manual_seed(0)
+    network = build(Architecture((3, 4, 5), 7, kernels=kernels, pooling=pooling), seed=1).eval()
+    for norm in (part for part in network.modules() if isinstance(part, nn.BatchNorm1d | nn.BatchNorm2d)):
+        for numbers in (norm.weight.data, norm.bias.data, norm.running_mean):
+            numbers.normal_()
+    other, run = replace(predictor, network=FoldedNet(network)), Run("smoke", made.folder / "runs")
+    keep_pad(run, other, [])
+    write_index(run)
+    drawings = some_drawings(10)
+    for answer, drawing in zip(ask(opened(made.run()), drawings), drawings, strict=True):
+        right = other.strokes(drawing)
+        assert np.abs(answer["probabilities"] - right.probabilities).max() < 0.01
+        assert answer["whyNot"] == right.why_not
+
+
 def test_drawn_with_the_mouse_undone_and_cleared(opened, predictor):
     strokes = [stroke.tolist() for stroke in examples()[1]]
     right, page = predictor.strokes(strokes), opened()
@@ -149,16 +176,18 @@ def test_drawn_with_the_mouse_undone_and_cleared(opened, predictor):
     assert page.locator(".pad-told").evaluate("e => e.offsetTop") == below  # nothing has jumped
 
 
-def test_a_stroke_that_leaves_the_paper_and_comes_back_is_one(opened):
+def test_a_stroke_that_leaves_the_paper_is_one_until_the_button_is_up(opened):
     page = opened()
     box = page.locator(PAPER).bounding_box()
-    page.mouse.move(box["x"] + 250, box["y"] + 40)
+    page.mouse.move(box["x"] + 200, box["y"] + 40)
     page.mouse.down()
-    for x, y in ((330, 60), (330, 200), (120, 260)):
+    for x, y in ((330, 60), (330, 200), (100, 260), (-20, 270)):
         page.mouse.move(box["x"] + x, box["y"] + y)
     page.mouse.up()
     wait_for(page, "1 stroke: ")
-    assert ink_in_row(page, 260)[120]
+    page.mouse.move(box["x"] + 20, box["y"] + 20)
+    assert ink_in_row(page, 217)[270]
+    assert not ink_in_row(page, 20)[20]
 
 
 def test_it_fits_a_phone_and_takes_a_finger_without_scrolling(opened):
@@ -183,8 +212,11 @@ def test_a_drawing_of_the_run_is_replayed_to_the_predictors_answer(opened, predi
     assert shown(page, "digit") == digit_shown(predictor.strokes(examples()[1]))
     evolved = page.evaluate("new Set(told).size")
     assert evolved > 3 if motion == "no-preference" else evolved <= 2
+    page.locator(".pad-replay").nth(0).click()
+    page.locator(".pad-clear").click()
+    page.locator(".pad-replay").nth(1).click()
     lab.draw(page, [[[0, 0], [1, 1]]], PAPER)
-    wait_for(page, "3 strokes: ")
+    wait_for(page, "1 stroke: " if motion == "no-preference" else "3 strokes: ")
 
 
 def test_without_scripts_the_page_says_so(opened):
