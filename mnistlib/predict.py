@@ -45,7 +45,7 @@ class Prediction:
 
 @dataclass(frozen=True)
 class Predictor:
-    """A network with its calibration, the run that they come from and the SHA-256 of its weights.
+    """A network with its calibration, the run that they come from, the SHA-256 of its weights, what it was trained on.
 
     Not to be changed; safe to share.
     """
@@ -54,6 +54,7 @@ class Predictor:
     calibration: Calibration
     run: str
     model: str
+    dataset: str
 
     def images(self, images: np.ndarray) -> list[Prediction]:
         """Recognise uint8 N×28×28 pictures, framed as MNIST. Raises ValueError for anything else."""
@@ -109,7 +110,8 @@ def unreadable(prediction: Prediction, reason: str) -> Prediction:
 def load_predictor(run: str | Path) -> Predictor:
     """The predictor of a run, by its name or as its folder. Raises RunError when the run is not whole."""
     chosen = Run(run.name, run.parent) if isinstance(run, Path) else Run(run)
-    return Predictor(FoldedNet(load_model(chosen)), load_calibration(chosen), chosen.name, file_digest(chosen.weights))
+    network, calibration = FoldedNet(load_model(chosen)), load_calibration(chosen)
+    return Predictor(network, calibration, chosen.name, file_digest(chosen.weights), trained_on(chosen))
 
 
 def usable_run(wanted: str) -> str:

@@ -214,7 +214,7 @@ def test_images_files_and_network_agree(predictor, tmp_path):
 
 
 def test_below_the_threshold_nothing_is_accepted(predictor, digit):
-    strict = Predictor(predictor.network, Calibration(1.0, 1.0, 0.0, 0.0, 0.0), "r", "")
+    strict = Predictor(predictor.network, Calibration(1.0, 1.0, 0.0, 0.0, 0.0), "r", "", "mnist")
     answer = strict.images(digit[None])[0]
     assert not answer.accepted
     assert answer.why_not == "not sure enough"
@@ -222,7 +222,7 @@ def test_below_the_threshold_nothing_is_accepted(predictor, digit):
 
 
 def test_what_is_not_like_a_digit_is_not_accepted_however_sure(predictor, digit):
-    strict = Predictor(predictor.network, Calibration(1.0, 0.0, 1e9, 0.0, 0.0), "r", "")
+    strict = Predictor(predictor.network, Calibration(1.0, 0.0, 1e9, 0.0, 0.0), "r", "", "mnist")
     answer = strict.images(digit[None])[0]
     assert (answer.accepted, answer.why_not) == (False, "not like a digit")
 

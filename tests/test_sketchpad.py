@@ -23,7 +23,7 @@ def pad(tmp_path, monkeypatch):
     monkeypatch.setattr(rundir, "RUNS", tmp_path)
     monkeypatch.setattr(handwriting, "HANDWRITING", tmp_path / "handwriting")
     network = build(Architecture(widths=(4, 8, 16), hidden=32), 0).eval()
-    return SketchPad(Predictor(network, Calibration(1.0, 0.0, 0.0, 1.0, 0.0), "r", "abc"))
+    return SketchPad(Predictor(network, Calibration(1.0, 0.0, 0.0, 1.0, 0.0), "r", "abc", "mnist"))
 
 
 def send(pad, event, **content):
@@ -161,14 +161,14 @@ def test_shortcuts_of_the_browser_are_no_commands(pad):
 
 
 def test_an_unsure_answer_is_a_question_mark(pad):
-    pad.predictor = Predictor(pad.predictor.network, Calibration(1.0, 0.999, 0.0, 0.0, 0.0), "r", "abc")
+    pad.predictor = Predictor(pad.predictor.network, Calibration(1.0, 0.999, 0.0, 0.0, 0.0), "r", "abc", "mnist")
     draw(pad)
     assert pad.parts.digit.value == "?"
     assert "perhaps" in pad.parts.caption.value
 
 
 def test_what_is_no_digit_is_called_so(pad):
-    pad.predictor = Predictor(pad.predictor.network, Calibration(1.0, 0.0, 1e9, 0.0, 0.0), "r", "abc")
+    pad.predictor = Predictor(pad.predictor.network, Calibration(1.0, 0.0, 1e9, 0.0, 0.0), "r", "abc", "mnist")
     draw(pad)
     assert pad.parts.digit.value == "?"
     assert pad.parts.caption.value == "this is not a digit"

@@ -146,9 +146,8 @@ def predictor(raw, *more):
     val = Split.of(CPU, (raw.test_images, raw.test_labels))
     recipe = Recipe(epochs=8, batch_size=64, label_smoothing=0.03)
     network, history = fit(build(Architecture((8, 16, 32), 64), 0), train, val, recipe, seed=0)
-    return Predictor(
-        network, calibrate(predict_logits(network, raw.test_images), raw.test_labels, 0.01), "r", ""
-    ), history
+    found = calibrate(predict_logits(network, raw.test_images), raw.test_labels, 0.01)
+    return Predictor(network, found, "r", "", "digits"), history
 
 
 def test_exposed_it_tells_strangers_and_keeps_its_digits(raw, odd):
