@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from mnistlib import source
+from mnistlib.artifacts import missing, traces
 from mnistlib.cells import Cells, peak_memory
 from mnistlib.describe import code_version
 from mnistlib.files import RunError, shown
@@ -87,9 +88,9 @@ def execute(run: Run, stage: Stage, parameters: dict[str, Any], limits: Any) -> 
     try:
         begin_status(run, stage.name)
         run_notebook(stage, work, parameters, limits, kernel, cells)
-        missing = run.missing(stage.name)
-        if missing:
-            verdict, error = FAILED, f"the notebook ended without leaving {', '.join(missing)}"
+        lacking = missing(run, stage.name)
+        if lacking:
+            verdict, error = FAILED, f"the notebook ended without leaving {', '.join(lacking)}"
     except (Exception, KeyboardInterrupt, SystemExit) as caught:  # whatever it was, the status must say so
         verdict, error, cell = judge(caught)
         code = caught.code if isinstance(caught, SystemExit) and isinstance(caught.code, int) else EXIT[verdict]
@@ -149,7 +150,7 @@ def finish(run: Run, stage: Stage, work: Path, status: Status, code: int) -> int
     kept = run.notebook(stage.name) if ended_well else run.failed_notebook(stage.name)
     log_place("writing its page")
     began = time.perf_counter()
-    status = replace(status, traces=run.traces(stage.name))
+    status = replace(status, traces=traces(run, stage.name))
     write_status(run, status)
     if ended_well:
         hand_on(run, stage.name)

@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from mnistlib.artifacts import left
 from mnistlib.files import RunError, bytes_digest, file_digest, read_json, shown, write_json
 from mnistlib.params import load_file
 from mnistlib.rundir import HANDWRITING, Run
@@ -119,7 +120,7 @@ def make_receipt(run: Run, done: list[str]) -> Receipt:
         stages=stages,
         machines=machines,
         metrics={stage: run.read_metrics(stage) for stage in done},
-        artifacts={name: describe_artifact(run, stage, name) for stage in done for name in run.left(stage)},
+        artifacts={name: describe_artifact(run, stage, name) for stage in done for name in left(run, stage)},
     )
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from mnistlib import params, source
+from mnistlib.artifacts import missing, traces
 from mnistlib.files import RunError, bytes_digest, read_json, sweep, write_text
 from mnistlib.lock import hold
 from mnistlib.log import chosen_level
@@ -141,9 +142,9 @@ def is_stale(run: Run, stage: Stage, resolved: Params) -> bool:
     """Whether an executed stage must run again for what lies around it: files lost or written to, better data found."""
     if not run.notebook(stage.name).is_file():
         return False
-    if run.missing(stage.name) or not run.handed_on(stage.name).is_file():
+    if missing(run, stage.name) or not run.handed_on(stage.name).is_file():
         return True
-    if read_status(run, stage.name).traces != run.traces(stage.name):
+    if read_status(run, stage.name).traces != traces(run, stage.name):
         return True
     if stage.section != "data":
         return False

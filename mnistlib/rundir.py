@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from mnistlib.files import ROOT, RunError, read_json, shown, write_json
-from mnistlib.stages import FIGURES, MODEL_FILE, SOMETIMES, STAGE
+from mnistlib.stages import MODEL_FILE
 
 RUNS = ROOT / "runs"
 RAW = RUNS / "data" / "raw"
@@ -170,11 +170,6 @@ class Run:
     def figure(self, name: str) -> Path:
         return self.folder / "reports" / "figures" / f"{name}.png"
 
-    def kept(self) -> list[Path]:
-        """What is worth keeping elsewhere: parameters, executed notebooks, the model, figures and metrics."""
-        patterns = ("params/params.yaml", "notebooks/??_*.ipynb", "models/[!.]*", "reports/figures/[!.]*")
-        return sorted(path for name in (*patterns, "reports/metrics.json") for path in self.folder.glob(name))
-
     def write_metrics(self, stage: str, metrics: dict[str, Any]) -> dict[str, Any]:
         """Keep what a stage measured (fractions, seconds, bytes); returns it to be shown."""
         write_json(self.metrics(stage), metrics)
@@ -183,27 +178,6 @@ class Run:
     def read_metrics(self, stage: str) -> dict[str, Any]:
         """What a stage measured. Raises RunError when it has not run."""
         return read_json(self.metrics(stage), hint=f"run {stage} first")
-
-    def missing(self, stage: str) -> list[str]:
-        """Which of the files a stage leaves are not there."""
-        return [name for name in left_by(stage) if not (self.folder / name).is_file()]
-
-    def left(self, stage: str) -> list[str]:
-        """The files of the run that a stage did leave: what every run has, and what only some have."""
-        some = (path for pattern in SOMETIMES.get(stage, ()) for path in sorted(self.folder.glob(pattern)))
-        names = [*left_by(stage), *(path.relative_to(self.folder).as_posix() for path in some)]
-        return [name for name in names if (self.folder / name).is_file()]
-
-    def traces(self, stage: str) -> dict[str, list[int]]:
-        """Size in bytes and time of change in ns of the files a stage leaves, but for what people may open and save."""
-        paths = {name: self.folder / name for name in left_by(stage) if not name.startswith("data/inference/")}
-        stats = {name: path.stat() for name, path in paths.items() if path.is_file()}
-        return {name: [stat.st_size, stat.st_mtime_ns] for name, stat in stats.items()}
-
-
-def left_by(stage: str) -> list[str]:
-    """The files that a stage leaves, under the run's folder."""
-    return [*STAGE[stage].leaves, *(f"reports/figures/{name}.png" for name in FIGURES[stage]), f"metrics/{stage}.json"]
 
 
 def leftovers(run: Run) -> Iterator[Path]:

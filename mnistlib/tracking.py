@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from mnistlib import rundir
+from mnistlib.artifacts import worth_keeping
 from mnistlib.describe import flatten
 from mnistlib.files import RunError, bytes_digest, read_json, shown
 from mnistlib.log import Told, log_to, logger
@@ -91,10 +92,10 @@ def log_run(run: Run, uri: str) -> str:
     for start in range(0, max(len(metrics), len(params)), AT_ONCE):
         chosen = slice(start, start + AT_ONCE)
         client.log_batch(logged, metrics[chosen], params[chosen])
-    for path in run.kept():
+    for path in worth_keeping(run):
         client.log_artifact(logged, str(path), path.parent.relative_to(run.folder).as_posix())
     client.set_terminated(logged, "FINISHED", finished)
-    return f"{len(params)} parameters, {len(metrics)} metrics, {len(run.kept())} files as {logged} in {uri}"
+    return f"{len(params)} parameters, {len(metrics)} metrics, {len(worth_keeping(run))} files as {logged} in {uri}"
 
 
 def experiment_id(client: Any, uri: str) -> str:
