@@ -123,6 +123,7 @@ def test_an_active_environment_that_satisfies_is_used_as_it_is(environment_modul
     assert not (tmp_path / ".venv").exists()
 
 
+@pytest.mark.slow
 def test_an_empty_lock_builds_once_and_is_repaired_when_half_done(environment_module, monkeypatch, tmp_path):
     lock = tmp_path / "requirements.lock"
     lock.write_text("")
@@ -142,6 +143,7 @@ def test_an_empty_lock_builds_once_and_is_repaired_when_half_done(environment_mo
     assert not marker.exists()
 
 
+@pytest.mark.slow
 def test_two_makes_at_once_build_it_once(environment_module, monkeypatch, tmp_path):
     lock = tmp_path / "requirements.lock"
     lock.write_text("")

@@ -98,6 +98,7 @@ def test_drawn_recognised_saved_and_corrected(page, drawn_in):
     assert len(drawings_in(drawn_in)) == 3
 
 
+@pytest.mark.slow
 def test_undo_close_and_a_new_pad_after_reloading(page, address):
     strokes = some_strokes(1)[0]
     cells = page.locator(".jp-Notebook .jp-Cell").count()
@@ -120,6 +121,7 @@ def test_undo_close_and_a_new_pad_after_reloading(page, address):
     page.wait_for_function(SAME, arg=answer)
 
 
+@pytest.mark.slow
 def test_a_reloaded_page_shows_the_drawing_and_goes_on(page):
     page.on("dialog", lambda dialog: dialog.accept())
     lab.draw(page, [[[0, 0], [60, 10], [20, 100]]])
@@ -136,6 +138,7 @@ def test_a_reloaded_page_shows_the_drawing_and_goes_on(page):
     page.wait_for_function(f"before => ({INK})() > before", arg=before)
 
 
+@pytest.mark.slow
 def test_letters_and_doodles_drawn_with_the_mouse_are_no_digits(page):
     for strokes in (LETTERS["K"], LETTERS["M"], DOODLES["grid"], DOODLES["scrawl"]):
         lab.draw(page, strokes)

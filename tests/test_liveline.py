@@ -153,6 +153,7 @@ def test_a_rough_figure_is_given_roughly(seconds, words):
     assert in_words(seconds) == words
 
 
+@pytest.mark.slow
 def test_a_stage_on_a_real_terminal_from_start_to_headline(made, screen):
     (made.run() / "notebooks" / "01_data.ipynb").unlink()
     (made.run() / "run.log").unlink()

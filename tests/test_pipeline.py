@@ -125,11 +125,13 @@ def test_a_changed_plot_reruns_its_notebook_alone(made):
     assert made.make("all", "PARAMS=smoke").stages == ["05_features"]
 
 
+@pytest.mark.slow
 def test_a_changed_notebook_hands_on_the_same_data_and_stops_there(made):
     edit(made.folder / "notebooks" / "01_data.ipynb", "Where it came from", "Where all of it came from")
     assert made.make("all", "PARAMS=smoke").stages == ["01_data"]
 
 
+@pytest.mark.slow
 def test_a_deleted_artifact_is_made_again_and_nothing_else(made):
     (made.run() / "models" / "calibration.json").unlink()
     assert made.make("all", "PARAMS=smoke").stages == ["04_evaluate"]
@@ -165,6 +167,7 @@ def test_a_run_named_alone_keeps_its_parameters(made):
     assert made.make("-n", "all", "RUN=smoke").text.count("mnistlib.execute") == 0
 
 
+@pytest.mark.slow
 def test_stages_can_be_made_one_by_one(project):
     assert project.make("preprocess", "PARAMS=smoke").stages == STAGES[:2]
     index = (project.run() / "reports" / "index.html").read_text()

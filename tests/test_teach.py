@@ -69,6 +69,7 @@ def keep(project, count: int) -> None:
         (folder / f"{mine.name}.json").write_text(json.dumps(vars(mine)))
 
 
+@pytest.mark.slow
 def test_make_teach_makes_a_run_of_its_own_that_infers_and_nothing_else(made):
     refused = made.make("teach", "RUN=smoke")
     assert refused.code == 2
