@@ -37,10 +37,13 @@ from mnistlib.rundir import RUNS, Run
 from mnistlib.tables import Table, facts
 
 QUICK, FULL = (os.environ.get(name, "") not in ("", "0") for name in ("QUICK", "FULL"))
-PROFILES = ("fast",) if QUICK else ("fast", "fast-30s", "default", "tiny") if FULL else ("fast", "default")
+PROFILES = ("fast",) if QUICK else ("fast", "fast-30s", "default", "tiny", "best") if FULL else ("fast", "default")
 SEEDS = range(1 if QUICK else 5 if FULL else 3)
 TUTORIAL_SECONDS = 60 if QUICK else 1200 if FULL else 260
-COLUMNS = ("profile", "n", "parameters", "test_accuracy", "test_accuracy_std", "train_seconds", "train_seconds_std")
+COLUMNS = (
+    *("profile", "n", "parameters", "test_accuracy", "test_accuracy_std", "ensemble_test_accuracy"),
+    *("train_seconds", "train_seconds_std", "epoch_seconds"),
+)
 
 
 def main() -> int:
@@ -65,10 +68,7 @@ def measure_training(raw: Raw) -> dict[str, Any]:
     print(f"\nprofiles, mean of {len(SEEDS)}:\n{Table([{c: row[c] for c in COLUMNS} for row in profiles])}", flush=True)
     scaling = [] if QUICK else measure_scaling(raw)
     if scaling:
-        print(
-            f"\none epoch of the default recipe, from a memory map:\n{Table(scaling)}",
-            flush=True,
-        )
+        print(f"\none epoch of the default recipe, from a memory map:\n{Table(scaling)}", flush=True)
     plain = measure_tutorial(raw, TUTORIAL_SECONDS)
     print(f"\nthe plain recipe, epoch by epoch:\n{Table(plain['epochs'])}", flush=True)
     good = [row["train_seconds"] for row in profiles if row["test_accuracy"] >= GOAL]
