@@ -168,7 +168,7 @@ def look_at_data() -> Iterator[Said]:
 
 def look_at_browser() -> Iterator[Said]:
     """Optional: only tests of the pad drive one."""
-    path = shutil.which("chromium")
+    path = machine.browser()
     driven = has("playwright")
     if path and driven:
         yield OK, f"{path} with playwright"

@@ -44,17 +44,27 @@ def find() -> Path:
             return Path(sys.executable)
         say(f"the active environment {active} lacks {', '.join(lacking)}: using .venv instead")
     python = VENV / "bin" / "python"
-    if not is_current(python):
+    if not is_current(python) or removed():
         with LOCK.open("rb") as held:
             fcntl.flock(held, fcntl.LOCK_EX)  # another make may be building it just now
             if not is_current(python):
                 build(python)
+            elif lost := removed():
+                say(f"putting back into .venv: {', '.join(lost)}")
+                install(python, *lost)
     return python
 
 
 def is_current(python: Path) -> bool:
     """Whether `.venv` is whole and was built from what it is to be built from."""
     return python.exists() and STAMP.is_file() and STAMP.read_text() == wanted()
+
+
+def removed() -> list[str]:
+    """Lines of requirements.lock whose package is no longer in `.venv`, in whatever version."""
+    found = {canonical(path.name.partition("-")[0]) for path in VENV.glob("lib/python*/site-packages/*.dist-info")}
+    pins = [line for line in LOCK.read_text(encoding="utf-8").splitlines() if line and not line.startswith("#")]
+    return [pin for pin in pins if canonical(pin.partition("==")[0]) not in found]
 
 
 def wanted() -> str:
@@ -71,13 +81,18 @@ def build(python: Path) -> None:
     except subprocess.CalledProcessError:
         version = f"{sys.version_info.major}.{sys.version_info.minor}"
         sys.exit(f"Python's venv module does not work here. On Debian or Ubuntu: apt install python{version}-venv")
-    command = [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "-r", str(LOCK)]
-    if subprocess.run(command, stdout=sys.stderr).returncode:
-        sys.exit("pip could not install requirements.lock (see above). Is there a network? Run the command again.")
+    install(python, "-r", str(LOCK))
     query = "import sysconfig; print(sysconfig.get_path('purelib'))"
     site = subprocess.run([str(python), "-c", query], check=True, capture_output=True, text=True).stdout.strip()
     (Path(site) / "mnistlib-project.pth").write_text(f"{PROJECT}\n", encoding="utf-8")
     STAMP.write_text(wanted(), encoding="utf-8")
+
+
+def install(python: Path, *what: str) -> None:
+    """Have pip install it; exits in words when it cannot."""
+    command = [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *what]
+    if subprocess.run(command, stdout=sys.stderr).returncode:
+        sys.exit(f"pip could not install {' '.join(what)} (see above). Is there a network? Run the command again.")
 
 
 def unsatisfied() -> list[str]:

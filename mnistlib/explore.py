@@ -19,7 +19,7 @@ from mnistlib.files import RunError
 from mnistlib.preprocess import load_part, load_statistics
 from mnistlib.rundir import Run
 
-IN_A_CELL, JUST_REFUSED, WRONG = 24, 12, 24
+MOST = {"in_a_cell": 24, "just_refused": 12, "wrong": 24}
 COLUMNS = 64
 LARGEST_SHEET = 450_000
 UNLIKE = 0
@@ -31,7 +31,7 @@ def explore_data(run: Run) -> dict[str, Any]:
     `pictures`: surest first, each [index in the test part, label, prediction, confidence, level]; `level`: how many of
     `thresholds` its confidence reaches, `UNLIKE` where it is refused for being like no class. `steps`: how many are
     accepted at each threshold, and how many of those are wrong. `points`: [x, y, place in `pictures`], 0…1000.
-    `sheet`: the pictures in rows of `columns`, a PNG in base64, ink dark on light.
+    `most`: how many are shown of each kind. `sheet`: the pictures in rows of `columns`, a PNG in base64, dark on light.
     """
     try:
         images, labels = load_part(run, "test")
@@ -62,6 +62,7 @@ def explore_data(run: Run) -> dict[str, Any]:
         "unlike": int((~like).sum()),
         "steps": [[int(a.sum()), int((a & (labels != predictions)).sum())] for a in accepted],
         "points": [[*xy, places[int(i)]] for xy, i in zip(to_thousand(points), shown, strict=True)],
+        "most": MOST,
         "columns": COLUMNS,
         "sheet": base64.b64encode(make_sheet(images[chosen])).decode(),
     }
@@ -87,11 +88,12 @@ def to_show(
     wrong ones.
     """
     label, prediction, level = labels[order], predictions[order], levels[order]
-    found = [order[(label != prediction) & (level != UNLIKE)][:WRONG]]
+    most = MOST["in_a_cell"]
+    found = [order[(label != prediction) & (level != UNLIKE)][: MOST["wrong"]]]
     for truth, said in np.unique(np.stack([label, prediction], axis=1), axis=0):
         cell = order[(label == truth) & (prediction == said)]
-        found.append(cell[-IN_A_CELL:] if truth == said else cell[:IN_A_CELL])
-    found += [order[(level != UNLIKE) & (level <= step)][:JUST_REFUSED] for step in range(steps)]
+        found.append(cell[-most:] if truth == said else cell[:most])
+    found += [order[(level != UNLIKE) & (level <= step)][: MOST["just_refused"]] for step in range(steps)]
     return found
 
 

@@ -116,6 +116,12 @@ def fonts() -> list[str]:
     return sorted(found)
 
 
+def browser() -> str:
+    """Where a Chromium or Chrome is that tests can drive; empty without one."""
+    found = map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))
+    return next((path for path in found if path), "")
+
+
 def answer(*command: str) -> str:
     """What a program prints; empty when it is not there, fails, or takes longer than 5 s."""
     if not shutil.which(command[0]):

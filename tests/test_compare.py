@@ -19,7 +19,7 @@ def test_mcnemar_by_hand():
 
 @pytest.fixture
 def pair(made):
-    """The smoke run beside a copy of it, which has its mistakes right and as many other answers wrong, and five more."""
+    """The smoke run beside a copy that has its mistakes right and as many other answers wrong, and five more."""
     first, second = made.run("smoke"), made.run("other")
     shutil.copytree(first, second)
     path = second / "reports" / "test_predictions.npz"

@@ -144,6 +144,22 @@ def test_an_empty_lock_builds_once_and_is_repaired_when_half_done(environment_mo
 
 
 @pytest.mark.slow
+def test_a_removed_package_is_put_back_and_nothing_else_touched(environment_module, monkeypatch, tmp_path):
+    lock = tmp_path / "requirements.lock"
+    pin = next(line for line in environment_module.LOCK.read_text().splitlines() if line.startswith("six=="))
+    lock.write_text(f"# Made by hand\n{pin}\n")
+    monkeypatch.setattr(environment_module, "LOCK", lock)
+    python = environment_module.find()
+    marker = tmp_path / ".venv" / "mine"
+    marker.write_text("")
+    subprocess.run([python, "-m", "pip", "uninstall", "--yes", "six"], check=True, capture_output=True)
+    assert environment_module.removed() == [pin]
+    environment_module.find()
+    assert subprocess.run([python, "-c", "import six"]).returncode == 0
+    assert marker.exists()
+
+
+@pytest.mark.slow
 def test_two_makes_at_once_build_it_once(environment_module, monkeypatch, tmp_path):
     lock = tmp_path / "requirements.lock"
     lock.write_text("")

@@ -1,7 +1,7 @@
 // The map, the confusion matrix and the threshold to look into. What stands in their place without a script stays
 // in the page, hidden. Only text and numbers of the data go into elements, never markup.
 const COLOURS = ["#4e79a7", "#f28e2b", "#59a14f", "#e15759", "#b07aa1", "#9c755f", "#d37295", "#6b6b6b", "#b6992d", "#2aa6a1"];
-const REACH = 40, IN_A_CELL = 24, JUST_REFUSED = 12, WRONG = 24;
+const REACH = 40;
 const SVG = "http://www.w3.org/2000/svg";
 const data = JSON.parse(document.getElementById("explore-data").textContent);
 const pictures = data.pictures.map(([index, label, prediction, confidence, level], place) => ({
@@ -70,7 +70,7 @@ function matrix() {
         button.addEventListener("click", () => {
           table.querySelectorAll("button").forEach((other) => { other.setAttribute("aria-pressed", String(other === button)); });
           const inside = pictures.filter((p) => p.label === label && p.prediction === prediction);
-          const list = few(label === prediction ? inside.reverse() : inside, IN_A_CELL);
+          const list = few(label === prediction ? inside.reverse() : inside, data.most.in_a_cell);
           const which = label === prediction ? "least sure first" : "surest first";
           below.replaceChildren(...strip(`${told}: ${many(count)}, ${which}${list.length < count ? `, ${list.length} of them` : ""}`, list));
         });
@@ -158,8 +158,8 @@ function slider() {
     const error = accepted ? `${grouped(wrong)} of them wrong, ${percent(wrong / accepted, 2)}` : "none";
     told.textContent = `Accepted: ${grouped(accepted)} of ${grouped(data.count)}, ${percent(accepted / data.count)}; ${error}. `
       + `Refused: ${grouped(refused)} not sure enough, ${grouped(data.unlike)} like no class.`;
-    const unsure = few(pictures.filter((p) => p.level && p.level <= step), JUST_REFUSED);
-    const mistaken = few(pictures.filter((p) => p.wrong && p.level > step), WRONG);
+    const unsure = few(pictures.filter((p) => p.level && p.level <= step), data.most.just_refused);
+    const mistaken = few(pictures.filter((p) => p.wrong && p.level > step), data.most.wrong);
     below.replaceChildren(...strip(unsure.length ? "Just refused:" : "Nothing is refused for want of confidence.", unsure),
       ...strip(mistaken.length ? "Accepted, and wrong:" : "Nothing wrong is accepted.", mistaken));
   }
