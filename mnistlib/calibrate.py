@@ -71,7 +71,7 @@ def why_not(logits: np.ndarray, found: Calibration) -> np.ndarray:
     """Why an answer deserves no trust, text N; empty for those that are accepted."""
     unlike = likeness(logits) < found.least_likeness
     unsure = softmax(logits, found.temperature).max(1) < found.threshold
-    return np.select([unlike, unsure], [NOT_LIKE_A_DIGIT, NOT_SURE_ENOUGH], "")
+    return np.where(unlike, NOT_LIKE_A_DIGIT, np.where(unsure, NOT_SURE_ENOUGH, ""))
 
 
 def fit_temperature(logits: np.ndarray, labels: np.ndarray) -> float:
