@@ -56,7 +56,7 @@ def plot_scaling(rows: list[dict[str, Any]]) -> Figure:
     left.plot(examples, seconds, "o", color=BLUE)
     left.set(xlabel="examples", ylabel="seconds an epoch", xscale="log", yscale="log")
     right.plot(examples, [n / 1e6 for n in own], "o", color=BLUE)
-    right.set(xlabel="examples", ylabel="memory of its own, MB", xscale="log", ylim=0)
+    right.set(xlabel="examples", ylabel="memory of its own, MB", xscale="log", ylim=(0, 1.2e-6 * max(own)))
     tidy(left)
     tidy(right)
     return figure
