@@ -68,20 +68,16 @@ def look_at_packages() -> Iterator[Said]:
     built = environment.VENV / "bin" / "python"
     if not active() and Path(sys.prefix).resolve() != environment.VENV.resolve():
         broken = environment.VENV.exists()
-        text = (
-            ".venv is broken: rm -r .venv && make env" if broken else ".venv is not built yet: make all and make env do"
-        )
+        text = ".venv is broken: make env mends it" if broken else ".venv is not built yet: make all and make env do"
         yield (WRONG if broken else NOTE), text
         return
     lacking = environment.unsatisfied()
     if active() and lacking and built.exists():
         yield NOTE, f"the active environment lacks {', '.join(lacking)}: make uses .venv instead"
     elif lacking:
-        remedy = (
-            "rm -r .venv && make env"
-            if not active()
-            else "pip install -r requirements.lock, or deactivate it: make builds .venv"
-        )
+        remedy = "pip install -r requirements.lock, or deactivate it: make builds .venv"
+        if not active():
+            remedy = "make env puts back what is gone; for what is too old, rm -r .venv first"
         yield WRONG, f"lacking or too old: {', '.join(lacking)}: {remedy}"
     else:
         yield OK, f"all that pyproject.toml asks for, in {sys.prefix}"

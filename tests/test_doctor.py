@@ -104,7 +104,7 @@ def test_a_venv_whose_python_is_gone_is_said_to_be_broken(project, empty):
     (project.folder / ".venv" / "bin" / "python").symlink_to("/no/such/python")
     environment = {k: v for k, v in os.environ.items() if k not in ("VIRTUAL_ENV", "CONDA_PREFIX", "MNIST_DIR")}
     done = subprocess.run(["make", "doctor"], cwd=project.folder, env=environment, capture_output=True, text=True)
-    assert lines(done.stdout)["packages"] == [("wrong", ".venv is broken: rm -r .venv && make env")]
+    assert lines(done.stdout)["packages"] == [("wrong", ".venv is broken: make env mends it")]
     assert done.returncode
 
 
