@@ -32,16 +32,19 @@ class Table:
 
 
 def as_text(value: Any) -> str:
-    """A value for people: floats below 1 to four decimals, below 1,000 to two; large whole numbers in groups."""
+    """A value for people: floats below 1 to four decimals or, where two say it all, two; below 1,000 to two.
+
+    Large whole numbers in groups.
+    """
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, int):
         return f"{value:,}"
     if isinstance(value, float):
         size = abs(value)
-        if size < 1:
-            return f"{value:.4f}" if size >= 0.001 or not size else f"{value:.4g}"
-        return f"{value:.2f}" if size < 1000 else f"{value:.4g}"
+        if size >= 1000 or 0 < size < 0.001:
+            return f"{value:.4g}"
+        return f"{value:.2f}" if size >= 1 or value == round(value, 2) else f"{value:.4f}"
     return str(value)
 
 
