@@ -28,6 +28,16 @@ def check_run_name(name: str) -> str:
     return name
 
 
+class Place:
+    """A file or folder of a run, by its path in the run's folder; read from a run, the whole path."""
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+
+    def __get__(self, run: Run, kind: type[Run]) -> Path:
+        return run.folder / self.path
+
+
 @dataclass(frozen=True)
 class Run:
     """One run's files by name, under runs/ or another `base`. Raises RunError for a name that cannot be one."""
@@ -35,16 +45,37 @@ class Run:
     name: str
     base: Path | None = None
 
+    log = Place("run.log")
+    raw_json = Place("data/raw.json")
+    validation_json = Place("reports/data_validation.json")
+    processed = Place("data/processed")
+    inference = Place("data/inference")
+    drawings = Place("data/inference/drawings")
+    checkpoints = Place("checkpoints")
+    weights = Place(f"models/{MODEL_FILE}")
+    onnx = Place("models/model.onnx")  # the network for programs without torch; `make export` writes it
+    model_json = Place("models/model.json")
+    card = Place("models/README.md")  # the model card, beside the model
+    history_json = Place("models/history.json")
+    teach_json = Place("reports/teach.json")
+    calibration_json = Place("models/calibration.json")
+    embeddings = Place("reports/embeddings/embeddings.npz")
+    tsne = Place("reports/embeddings/tsne.npz")
+    test_predictions = Place("reports/test_predictions.npz")
+    pad_json = Place("reports/pad.json")  # what the front page recognises drawings with
+    all_metrics = Place("reports/metrics.json")
+    index = Place("reports/index.html")
+    receipt = Place("receipt.json")  # what the run was made of, and what it left, by hash
+    verification = Place("status/verification.txt")  # what `make verify` said last, line by line
+    summary = Place("status/summary.json")  # the run's line on the page of all runs
+    headline = Place("status/headline.txt")  # what make prints at the end
+
     def __post_init__(self) -> None:
         check_run_name(self.name)
 
     @property
     def folder(self) -> Path:
         return (self.base or RUNS) / self.name
-
-    @property
-    def log(self) -> Path:
-        return self.folder / "run.log"
 
     def params(self, stage: str = "params") -> Path:
         return self.folder / "params" / f"{stage}.yaml"
@@ -67,105 +98,6 @@ class Run:
 
     def metrics(self, stage: str) -> Path:
         return self.folder / "metrics" / f"{stage}.json"
-
-    @property
-    def raw_json(self) -> Path:
-        return self.folder / "data" / "raw.json"
-
-    @property
-    def validation_json(self) -> Path:
-        return self.folder / "reports" / "data_validation.json"
-
-    @property
-    def processed(self) -> Path:
-        return self.folder / "data" / "processed"
-
-    @property
-    def inference(self) -> Path:
-        return self.folder / "data" / "inference"
-
-    @property
-    def drawings(self) -> Path:
-        return self.inference / "drawings"
-
-    @property
-    def checkpoints(self) -> Path:
-        return self.folder / "checkpoints"
-
-    @property
-    def weights(self) -> Path:
-        return self.folder / "models" / MODEL_FILE
-
-    @property
-    def onnx(self) -> Path:
-        """The network for programs without torch; `make export` writes it."""
-        return self.folder / "models" / "model.onnx"
-
-    @property
-    def model_json(self) -> Path:
-        return self.folder / "models" / "model.json"
-
-    @property
-    def card(self) -> Path:
-        """The model card, beside the model."""
-        return self.folder / "models" / "README.md"
-
-    @property
-    def history_json(self) -> Path:
-        return self.folder / "models" / "history.json"
-
-    @property
-    def teach_json(self) -> Path:
-        return self.folder / "reports" / "teach.json"
-
-    @property
-    def calibration_json(self) -> Path:
-        return self.folder / "models" / "calibration.json"
-
-    @property
-    def embeddings(self) -> Path:
-        return self.folder / "reports" / "embeddings" / "embeddings.npz"
-
-    @property
-    def tsne(self) -> Path:
-        return self.folder / "reports" / "embeddings" / "tsne.npz"
-
-    @property
-    def test_predictions(self) -> Path:
-        return self.folder / "reports" / "test_predictions.npz"
-
-    @property
-    def pad_json(self) -> Path:
-        """What the front page recognises drawings with."""
-        return self.folder / "reports" / "pad.json"
-
-    @property
-    def all_metrics(self) -> Path:
-        return self.folder / "reports" / "metrics.json"
-
-    @property
-    def index(self) -> Path:
-        return self.folder / "reports" / "index.html"
-
-    @property
-    def receipt(self) -> Path:
-        """What the run was made of, and what it left, by hash."""
-        return self.folder / "receipt.json"
-
-    @property
-    def verification(self) -> Path:
-        """What `make verify` said last, line by line."""
-        return self.folder / "status" / "verification.txt"
-
-    @property
-    def summary(self) -> Path:
-        """The run's line on the page of all runs."""
-        return self.folder / "status" / "summary.json"
-
-    @property
-    def headline(self) -> Path:
-        """What make prints at the end."""
-        return self.folder / "status" / "headline.txt"
 
     def figure(self, name: str) -> Path:
         return self.folder / "reports" / "figures" / f"{name}.png"
