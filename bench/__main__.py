@@ -32,7 +32,7 @@ from bench.teaching import measure_teaching
 from bench.tutorial import GOAL, measure_tutorial
 from mnistlib.data import Raw, better_source_exists, obtain
 from mnistlib.files import ROOT, shown, write_json
-from mnistlib.machine import cores, features, processor
+from mnistlib.machine import cores, fast_features, processor
 from mnistlib.predict import load_predictor
 from mnistlib.rundir import RUNS, Run
 from mnistlib.tables import Table, facts
@@ -104,12 +104,10 @@ def tell(title: str, measured: dict[str, Any]) -> dict[str, Any]:
 
 
 def machine() -> str:
-    """Cores, threads, processor with its widest instructions, and versions, in one line."""
+    """Cores, processor with what makes it fast, threads and versions, in one line."""
     versions = " ".join(f"{name} {version(name)}" for name in ("torch", "numpy", "papermill"))
-    wide = [name for name in ("avx2", "avx512f", "avx512_bf16", "amx_bf16", "bf16") if name in features()]
-    hardware = (
-        f"{cores()} cores {platform.machine()} ({', '.join([processor(), *wide])}), {torch.get_num_threads()} threads"
-    )
+    known = ", ".join([processor(), *(fast_features() or ["neither AVX-512 nor bf16"])])
+    hardware = f"{cores()} cores {platform.machine()} ({known}), {torch.get_num_threads()} threads"
     return f"{hardware}, Python {platform.python_version()}, {versions}"
 
 

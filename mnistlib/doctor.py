@@ -75,9 +75,9 @@ def look_at_packages() -> Iterator[Said]:
     if active() and lacking and built.exists():
         yield NOTE, f"the active environment lacks {', '.join(lacking)}: make uses .venv instead"
     elif lacking:
-        remedy = "pip install -r requirements.lock, or deactivate it: make builds .venv"
-        if not active():
-            remedy = "make env puts back what is gone; for what is too old, rm -r .venv first"
+        elsewhere = "pip install -r requirements.lock, or deactivate it: make builds .venv"
+        here = "make env puts back what is gone; for what is too old, rm -r .venv first"
+        remedy = elsewhere if active() else here
         yield WRONG, f"lacking or too old: {', '.join(lacking)}: {remedy}"
     else:
         yield OK, f"all that pyproject.toml asks for, in {sys.prefix}"
@@ -88,8 +88,7 @@ def look_at_packages() -> Iterator[Said]:
 
 def look_at_lock() -> Iterator[Said]:
     """Where installed versions are others than those that the results were measured with."""
-    lines = environment.LOCK.read_text(encoding="utf-8").splitlines()
-    locked = dict(line.split("==") for line in lines if "==" in line and not line.startswith("#"))
+    locked = environment.pins()
     there = {environment.canonical(d.metadata["Name"]): d.version.split("+")[0] for d in metadata.distributions()}
     missing = [name for name in locked if name not in there]
     others = [f"{n} {there[n]} for {v}" for n, v in locked.items() if n in there and there[n] != v]
@@ -102,8 +101,7 @@ def look_at_lock() -> Iterator[Said]:
 
 def look_at_processor() -> Iterator[Said]:
     """What makes training fast, and what rounds otherwise."""
-    has = machine.features()
-    fast = [name for name in ("avx512f", "avx512_bf16", "amx_bf16", "bf16") if name in has]
+    fast = machine.fast_features()
     told = f"{machine.processor()}, {machine.cores()} cores, {', '.join(fast) or 'neither AVX-512 nor bf16'}"
     yield (
         OK,

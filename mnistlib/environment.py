@@ -63,8 +63,13 @@ def is_current(python: Path) -> bool:
 def removed() -> list[str]:
     """Lines of requirements.lock whose package is no longer in `.venv`, in whatever version."""
     found = {canonical(path.name.partition("-")[0]) for path in VENV.glob("lib/python*/site-packages/*.dist-info")}
-    pins = [line for line in LOCK.read_text(encoding="utf-8").splitlines() if line and not line.startswith("#")]
-    return [pin for pin in pins if canonical(pin.partition("==")[0]) not in found]
+    return [f"{name}=={version}" for name, version in pins().items() if name not in found]
+
+
+def pins() -> dict[str, str]:
+    """What requirements.lock names: versions by canonical name."""
+    lines = LOCK.read_text(encoding="utf-8").splitlines()
+    return dict(line.split("==") for line in lines if "==" in line and not line.startswith("#"))
 
 
 def wanted() -> str:

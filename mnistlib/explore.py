@@ -88,12 +88,12 @@ def to_show(
     wrong ones.
     """
     label, prediction, level = labels[order], predictions[order], levels[order]
-    most = MOST["in_a_cell"]
-    found = [order[(label != prediction) & (level != UNLIKE)][: MOST["wrong"]]]
+    in_a_cell, just_refused, wrong = MOST.values()
+    found = [order[(label != prediction) & (level != UNLIKE)][:wrong]]
     for truth, said in np.unique(np.stack([label, prediction], axis=1), axis=0):
         cell = order[(label == truth) & (prediction == said)]
-        found.append(cell[-most:] if truth == said else cell[:most])
-    found += [order[(level != UNLIKE) & (level <= step)][: MOST["just_refused"]] for step in range(steps)]
+        found.append(cell[-in_a_cell:] if truth == said else cell[:in_a_cell])
+    found += [order[(level != UNLIKE) & (level <= step)][:just_refused] for step in range(steps)]
     return found
 
 

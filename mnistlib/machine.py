@@ -116,6 +116,11 @@ def fonts() -> list[str]:
     return sorted(found)
 
 
+def fast_features() -> list[str]:
+    """Those of its instructions that training is fast with."""
+    return [name for name in ("avx512f", "avx512_bf16", "amx_bf16", "bf16") if name in features()]
+
+
 def browser() -> str:
     """Where a Chromium or Chrome is that tests can drive; empty without one."""
     found = map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))

@@ -1,0 +1,26 @@
+"""What numbers look like for people, in terminals and pages."""
+
+import math
+
+import pytest
+
+from mnistlib.tables import Table, as_text
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (0.9953, "0.9953"), (0.99, "0.99"), (0.0, "0.00"), (0.00012345, "0.0001234"), (-0.25, "-0.25"),
+        (-0.0031, "-0.0031"), (1.78, "1.78"), (146.204, "146.20"), (37654.3, "3.765e+04"), (math.nan, "nan"),
+        (math.inf, "inf"), (True, "yes"), (10000, "10,000"), ("a <b>", "a <b>"),
+    ],
+)  # fmt: skip
+def test_a_value_for_people(value, text):
+    assert as_text(value) == text
+
+
+def test_text_is_escaped_in_pages_and_columns_are_aligned_in_terminals():
+    table = Table([{"name": "<b>", "seconds": 1.5}, {"name": "longer", "seconds": 120}])
+    assert "&lt;b&gt;" in table._repr_html_()
+    assert "<b>" not in table._repr_html_()
+    assert repr(table).splitlines() == ["name    seconds", "<b>     1.50", "longer  120"]
