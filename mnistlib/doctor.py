@@ -167,7 +167,7 @@ def look_at_browser() -> Iterator[Said]:
     if path and driven:
         yield OK, f"{path} with playwright"
     else:
-        lacking = " and ".join(([] if path else ["chromium"]) + ([] if driven else ["pip install playwright"]))
+        lacking = " and ".join(([] if path else ["chromium"]) + ([] if driven else [machine.pip_install("playwright")]))
         yield NOTE, f"tests of the pad are skipped without {lacking}; nothing else needs it"
 
 

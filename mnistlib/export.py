@@ -21,6 +21,7 @@ import torch
 from mnistlib.calibrate import load_calibration
 from mnistlib.files import RunError, shown, write_bytes
 from mnistlib.folded import FoldedNet
+from mnistlib.machine import pip_install
 from mnistlib.model import SIDE, load_model
 from mnistlib.preprocess import load_part
 from mnistlib.rundir import Run, existing_runs
@@ -53,7 +54,7 @@ def export_onnx(run: Run) -> str:
     """
     missing = [name for name in NEEDED if not importlib.util.find_spec(name)]
     if missing:
-        raise RunError(f"make export needs {', '.join(missing)}: pip install {' '.join(NEEDED)}")
+        raise RunError(f"make export needs {', '.join(missing)}: {pip_install(*NEEDED)}")
     network = FoldedNet(load_model(run)).eval()
     content = to_onnx(network, {"calibration": json.dumps(asdict(load_calibration(run))), "run": run.name})
     images = np.asarray(load_part(run, "test").images[:COMPARED], np.float32)[:, None] / 255

@@ -7,12 +7,15 @@ import importlib.metadata as metadata
 import os
 import platform
 import re
+import shlex
 import shutil
 import subprocess
 import sys
 from functools import cache
 from pathlib import Path
 from typing import Any
+
+from mnistlib.files import shown
 
 PACKAGES = (
     "ipykernel", "jinja2", "matplotlib", "nbclient", "nbconvert", "numpy", "papermill", "pillow", "pydantic",
@@ -125,6 +128,11 @@ def browser() -> str:
     """Where a Chromium or Chrome is that tests can drive; empty without one."""
     found = map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))
     return next((path for path in found if path), "")
+
+
+def pip_install(*names: str) -> str:
+    """The command that installs packages where this runs: whoever types a bare pip may reach another environment."""
+    return f"{shlex.quote(shown(Path(sys.executable)))} -m pip install {' '.join(names)}"
 
 
 def answer(*command: str) -> str:

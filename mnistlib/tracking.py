@@ -12,14 +12,14 @@ import logging
 import os
 import re
 import sys
-from pathlib import Path
 from typing import Any
 
 from mnistlib import rundir
 from mnistlib.artifacts import worth_keeping
 from mnistlib.describe import flatten
-from mnistlib.files import RunError, bytes_digest, read_json, shown
+from mnistlib.files import RunError, bytes_digest, read_json
 from mnistlib.log import Told, log_to, logger
+from mnistlib.machine import pip_install
 from mnistlib.params import load_file
 from mnistlib.rundir import Run
 from mnistlib.stages import STAGE
@@ -62,8 +62,7 @@ def check_tracking(tracker: str) -> None:
     if tracker not in ("", "mlflow"):
         raise RunError(f"TRACKING is {tracker!r}; it can be mlflow, or nothing")
     if tracker and not importlib.util.find_spec(NEEDED):
-        python = shown(Path(sys.executable))
-        raise RunError(f"TRACKING=mlflow needs {NEEDED}, which is not installed: {python} -m pip install {NEEDED}")
+        raise RunError(f"TRACKING=mlflow needs {NEEDED}, which is not installed: {pip_install(NEEDED)}")
 
 
 def log_run(run: Run, uri: str) -> str:

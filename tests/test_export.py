@@ -32,7 +32,7 @@ def onnx():
 
 def test_what_is_missing_is_named(run, monkeypatch):
     monkeypatch.setattr(export, "NEEDED", ("numpy", "no_such_package"))
-    with pytest.raises(RunError, match="make export needs no_such_package: pip install"):
+    with pytest.raises(RunError, match=r"make export needs no_such_package: \S+ -m pip install numpy no_such_package"):
         export.export_onnx(run)
 
 

@@ -134,13 +134,13 @@ def test_without_a_server_it_stands_in_runs_and_nothing_lies_outside(made, mlflo
 def test_what_was_cut_short_is_finished_not_begun_again(smoke, mlflow, tmp_path, monkeypatch):
     monkeypatch.setattr(tracking.rundir, "RUNS", tmp_path)
     run, uri = Run("smoke", smoke.folder / "runs"), f"sqlite:///{tmp_path}/other.db"
-    kept = Run.kept
-    monkeypatch.setattr(Run, "kept", lambda run: [*kept(run)[:3], run.folder / "models" / "no such file"])
+    kept = tracking.worth_keeping
+    monkeypatch.setattr(tracking, "worth_keeping", lambda run: [*kept(run)[:3], run.folder / "models" / "no such file"])
     with pytest.raises(OSError, match="no such file"):
         tracking.log_run(run, uri)
     (begun,) = logged_runs(mlflow, uri)
     assert begun.info.status == "RUNNING"
-    monkeypatch.setattr(Run, "kept", kept)
+    monkeypatch.setattr(tracking, "worth_keeping", kept)
     assert begun.info.run_id in tracking.log_run(run, uri)
     (tmp_path / "fetched").mkdir()
     check_whole(mlflow, uri, run.folder, tmp_path / "fetched")
