@@ -26,7 +26,7 @@ def write_page(path: Path, kept: dict[str, Any]) -> None:
     if "inference" in kept:
         figures.append(("How long one picture takes.", plot_latency(kept["inference"]["one_ms"])))
     page = {"kept": kept, "figures": [(text, picture_of(figure, text)) for text, figure in figures]}
-    page["stages"] = {name: Table(p["stages"])._repr_html_() for name, p in kept["pipelines"].items()}
+    page["stages"] = {name: Table(p["stages"], decimals=2)._repr_html_() for name, p in kept["pipelines"].items()}
     write_text(path, render("page.html.j2", page, Path(__file__).parent))
 
 

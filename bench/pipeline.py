@@ -54,4 +54,4 @@ def stage_row(run: Run, stage: str) -> dict[str, object]:
 def tell_pipeline(profile: str, result: dict[str, object]) -> None:
     """Print a pipeline's table."""
     print(f"\n{profile}: make all {result['all_seconds']:.1f} s, again {result['again_seconds']:.2f} s")
-    print(Table(result["stages"]))  # type: ignore[arg-type]
+    print(Table(result["stages"], decimals=2))  # type: ignore[arg-type]

@@ -12,27 +12,34 @@ LONG = 40
 
 @dataclass(frozen=True)
 class Table:
-    """Rows with the same keys; shown as HTML where that can be, else as aligned text. All text is escaped."""
+    """Rows with the same keys; shown as HTML where that can be, else as aligned text. All text is escaped.
+
+    `decimals`: of every float; without it, as many as its size asks for.
+    """
 
     rows: Sequence[Mapping[str, Any]]
+    decimals: int | None = None
 
     def _repr_html_(self) -> str:
         if not self.rows:
             return "<p>nothing yet</p>"
         head = "".join(f"<th>{escape(str(name))}</th>" for name in self.rows[0])
-        body = "".join(f"<tr>{''.join(html_cell(v) for v in row.values())}</tr>" for row in self.rows)
+        body = "".join(f"<tr>{''.join(html_cell(v, self.decimals) for v in row.values())}</tr>" for row in self.rows)
         return f'<div class="table"><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
 
     def __repr__(self) -> str:
         if not self.rows:
             return "nothing yet"
-        lines = [list(map(str, self.rows[0])), *([as_text(v) for v in row.values()] for row in self.rows)]
+        lines = [
+            list(map(str, self.rows[0])),
+            *([as_text(v, self.decimals) for v in row.values()] for row in self.rows),
+        ]
         widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
         return "\n".join("  ".join(t.ljust(w) for t, w in zip(line, widths, strict=True)).rstrip() for line in lines)
 
 
-def as_text(value: Any) -> str:
-    """A value for people: floats below 1 to four decimals or, where two say it all, two; below 1,000 to two.
+def as_text(value: Any, decimals: int | None = None) -> str:
+    """A value for people: floats to `decimals`, else below 1 to four and below 1,000 to two.
 
     Large whole numbers in groups.
     """
@@ -42,15 +49,16 @@ def as_text(value: Any) -> str:
         return f"{value:,}"
     if isinstance(value, float):
         size = abs(value)
-        if size >= 1000 or 0 < size < 0.001:
+        if decimals is None and (size >= 1000 or 0 < size < 0.001):
             return f"{value:.4g}"
-        return f"{value:.2f}" if size >= 1 or value == round(value, 2) else f"{value:.4f}"
+        places = decimals if decimals is not None else 2 if size >= 1 else 4
+        return f"{value:.{places}f}"
     return str(value)
 
 
-def html_cell(value: Any) -> str:
+def html_cell(value: Any, decimals: int | None = None) -> str:
     """One cell; numbers stand to the right, short words are not broken, long ones anywhere."""
-    text = as_text(value)
+    text = as_text(value, decimals)
     kind = "number" if isinstance(value, int | float) and not isinstance(value, bool) else ""
     if not kind and " " not in text:
         kind = "long" if len(text) > LONG else "word"

@@ -7,7 +7,7 @@ import pytest
 
 from bench import lab
 from mnistlib import rundir
-from mnistlib.overview import summarise, thumbnail, write_overview
+from mnistlib.overview import HEIGHT, WIDTH, summarise, thumbnail, write_overview
 from mnistlib.rundir import Run, overview_page
 from mnistlib.stages import STAGE
 from mnistlib.status import Status, write_status
@@ -76,3 +76,12 @@ def test_text_is_shown_and_never_run_and_headings_sort(runs):
         page.click("text=test accuracy")
         assert page.locator(column).all_text_contents() == ["97.00 %", "98.50 %", "99.50 %"]
         assert page.title() == "all runs · digit classifier"
+
+
+@pytest.mark.skipif(not lab.can_browse(), reason="needs a browser: apt-get install chromium")
+def test_thumbnails_keep_their_size_on_a_phone(runs):
+    with lab.browser() as page:
+        page.set_viewport_size({"width": 390, "height": 844})
+        page.goto(runs.as_uri())
+        box = page.locator("td img").first.bounding_box()
+        assert (box["width"], box["height"]) == (WIDTH, HEIGHT)

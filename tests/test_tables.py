@@ -10,7 +10,7 @@ from mnistlib.tables import Table, as_text
 @pytest.mark.parametrize(
     ("value", "text"),
     [
-        (0.9953, "0.9953"), (0.99, "0.99"), (0.0, "0.00"), (0.00012345, "0.0001234"), (-0.25, "-0.25"),
+        (0.9953, "0.9953"), (0.99, "0.9900"), (0.0, "0.0000"), (0.00012345, "0.0001234"), (-0.25, "-0.2500"),
         (-0.0031, "-0.0031"), (1.78, "1.78"), (146.204, "146.20"), (37654.3, "3.765e+04"), (math.nan, "nan"),
         (math.inf, "inf"), (True, "yes"), (10000, "10,000"), ("a <b>", "a <b>"),
     ],
@@ -24,3 +24,9 @@ def test_text_is_escaped_in_pages_and_columns_are_aligned_in_terminals():
     assert "&lt;b&gt;" in table._repr_html_()
     assert "<b>" not in table._repr_html_()
     assert repr(table).splitlines() == ["name    seconds", "<b>     1.50", "longer  120"]
+
+
+def test_a_table_of_seconds_has_as_many_decimals_in_every_cell():
+    table = Table([{"stage": "one", "seconds": 0.47}, {"stage": "two", "seconds": 12.0}], decimals=2)
+    assert repr(table).splitlines()[1:] == ["one    0.47", "two    12.00"]
+    assert '<td class="number">12.00</td>' in table._repr_html_()
