@@ -3,28 +3,19 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
-from scipy import ndimage
 
 from mnistlib.files import ROOT, RunError
 from mnistlib.ink import SIZE, frame
+from mnistlib.paper import border, raised_above_paper, stands_out
 from mnistlib.restore import restore
 
 SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp"}
 LARGEST = 50_000_000
 WORKING = 200
-LEAST_CONTRAST = 24
-DIM = 64
-COARSE = 80
-OWN_EDGES = 10
-WIDEST = 0.3  # of the shorter side: no stroke is wider
-SPECK = 0.03
-STRONGEST = 20  # this pixel from the top counts as full ink: a few may be noise
-SMALLEST = 12
 
 
 class PictureError(ValueError):
@@ -118,76 +109,3 @@ def to_digit(grey: np.ndarray) -> np.ndarray:
     if not ink.any():
         raise PictureError("no ink: nothing stands out from the background")
     return frame(ink)
-
-
-def raised_above_paper(grey: np.ndarray) -> np.ndarray:
-    """How much each pixel differs from the paper, darker or brighter as the ink is: float32 H×W, above 0 for ink.
-
-    The paper of dark ink is what a closing leaves, through whose square no stroke reaches; that of bright ink, what an
-    opening leaves (bottom-hat and top-hat transform, Serra 1982): so light from one side, a lens's dim corners, a
-    hand's shadow and the table beyond the sheet are paper. Of the two the smoother one is right: the other still holds
-    the strokes, as blocks. Dark ink counts as the share of the paper's light that it takes, in a shadow as beside.
-    """
-    coarse = np.asarray(Image.fromarray(grey).reduce(2 if min(grey.shape) > COARSE else 1))
-    closed, opened = paper_of(coarse, ndimage.grey_closing), paper_of(coarse, ndimage.grey_opening)
-    if roughness(closed, coarse) <= roughness(opened, coarse):
-        paper = paper_of(grey, ndimage.grey_closing)
-        return (paper - grey) * (255 / np.maximum(paper, DIM))
-    return grey - paper_of(grey, ndimage.grey_opening)
-
-
-def paper_of(grey: np.ndarray, way: Callable[..., np.ndarray]) -> np.ndarray:
-    """What a closing or an opening by the widest stroke leaves, as if the outermost pixels went on for ever."""
-    reach = max(1, round(min(grey.shape) * WIDEST / 2))
-    wide: np.ndarray = way(np.pad(grey, reach, mode="edge"), (2 * reach + 1, 2 * reach + 1), mode="nearest")
-    return wide[reach:-reach, reach:-reach]
-
-
-def roughness(paper: np.ndarray, grey: np.ndarray) -> float:
-    """The sum of all squared steps between neighbours in the paper; what they exceed the picture's own counts tenfold.
-
-    A wrong paper has edges of its own, where the square did not fit between the strokes.
-    """
-    total = 0.0
-    for axis in (0, 1):
-        ours, theirs = (np.square(np.diff(each, axis=axis)) for each in (paper, grey))
-        total += float((ours + OWN_EDGES * np.clip(ours - theirs, 0, None)).sum(dtype=np.float64))
-    return total
-
-
-def stands_out(raised: np.ndarray) -> np.ndarray:
-    """What is raised above most of the picture and belongs to the digit, stretched to 0…255; all 0 if nothing does."""
-    ranked = np.sort(raised, axis=None)
-    paper, strongest = ranked[raised.size // 2], ranked[-STRONGEST if raised.size > 1000 else -1]
-    if strongest - paper < LEAST_CONTRAST:
-        return np.zeros_like(raised)
-    stretched = np.clip((raised - paper) * (255 / (strongest - paper)), 0, 255)
-    stretched[stretched < 64] = 0
-    return stretched * belongs(stretched > 100)
-
-
-def belongs(mask: np.ndarray) -> np.ndarray:
-    """Where the digit is, bool H×W with its soft edges: without specks, and without what comes in from the border.
-
-    Pieces at the border are left out only when what remains could be the digit: a twelfth of the picture or more.
-    """
-    pieces, count = ndimage.label(mask, np.ones((3, 3)))
-    sizes = np.bincount(pieces.ravel(), minlength=2)[1:]
-    inside = np.ones(max(count, 1), bool)
-    inside[np.unique(border(pieces)[border(pieces) > 0]) - 1] = False
-    for candidates in (inside, np.ones_like(inside)):
-        kept = candidates & (sizes >= SPECK * max(sizes[candidates].max(initial=0), 1))
-        digit = np.append(False, kept)[pieces]
-        if kept.any() and extent(digit) >= min(mask.shape) / SMALLEST:
-            break
-    return ndimage.binary_dilation(digit, iterations=2)
-
-
-def extent(mask: np.ndarray) -> int:
-    """The longer side of what is set."""
-    return max((int(np.ptp(np.flatnonzero(mask.any(axis)))) + 1 for axis in (0, 1) if mask.any()), default=0)
-
-
-def border(grey: np.ndarray) -> np.ndarray:
-    """The outermost pixels, in one row."""
-    return np.concatenate([grey[0], grey[-1], grey[:, 0], grey[:, -1]])

@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -13,6 +14,10 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 COPIED = ("Makefile", "mnistlib", "notebooks", "params", "pyproject.toml", "requirements.lock")
 NO_NETWORK = "http://127.0.0.1:9"
+
+for deaf in (signal.SIGINT, signal.SIGHUP):  # a job in the background, or under nohup, hands down that it ignores them;
+    if signal.getsignal(deaf) is signal.SIG_IGN:  # a handler is not handed down
+        signal.signal(deaf, lambda number, frame: None)
 
 
 class Made(NamedTuple):

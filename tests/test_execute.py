@@ -7,6 +7,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from typing import Any
 
 import pytest
 
@@ -30,7 +31,8 @@ def cell(source: str, *tags: str) -> dict:
 
 @pytest.fixture
 def stage(project):
-    """Put code into 02_preprocess and start it."""
+    """Put code into 02_preprocess and start it; what still runs after the test is ended."""
+    started: list[subprocess.Popen] = []
 
     def start(*codes: str, parameters: str = PARAMETERS) -> subprocess.Popen:
         cells = [cell(parameters, "parameters"), cell(OPENING, "setup"), *map(cell, codes)]
@@ -38,13 +40,15 @@ def stage(project):
         notebook = {"cells": cells, "metadata": kernel, "nbformat": 4, "nbformat_minor": 5}
         (project.folder / "notebooks" / "02_preprocess.ipynb").write_text(json.dumps(notebook))
         command = [sys.executable, "-m", "mnistlib.execute", "02_preprocess", "--run", "r"]
-        return subprocess.Popen(
-            command, cwd=project.folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-        )
+        pipes: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
+        started.append(subprocess.Popen(command, cwd=project.folder, **pipes))
+        return started[-1]
 
     start.folder = project.run("r")
     start.project = project
-    return start
+    yield start
+    for process in started:
+        process.kill()
 
 
 def verdict(stage) -> dict:
