@@ -70,10 +70,10 @@ def draw_path(pencil: ImageDraw.ImageDraw, path: np.ndarray, width: float) -> No
     """One stroke N×2 in page pixels, with round ends and joins; points closer than a page pixel are left out."""
     grid = np.rint(path)
     keep = np.append(True, (np.diff(grid, axis=0) != 0).any(1))
-    points, radius = thinned(path[keep]), width / 2
+    points, radius = thinned(path[keep]), (width - 1) / 2  # an ellipse's last pixel counts too
     if len(points) > 1:
-        pencil.line([tuple(p) for p in points], fill=255, width=round(width), joint="curve")
-    for x, y in (points[0], points[-1]):
+        pencil.line([tuple(p) for p in points], fill=255, width=round(width))
+    for x, y in points:
         pencil.ellipse((x - radius, y - radius, x + radius, y + radius), fill=255)
 
 

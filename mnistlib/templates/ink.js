@@ -1,7 +1,7 @@
 // Ink → the 28×28 picture that MNIST's makers would have made of it: mnistlib/ink.py step by step, to the same bytes.
 // What is drawn there by Pillow is drawn here in whole pixels by the same rules, that both see the same picture.
 const SIZE = 28, BOX = 20, PEN = 2.7, FINER = 8, PAGE = BOX * FINER, WIDTH = Math.round(PEN * FINER);
-const THINNINGS = 3, ASIDE = 0.25, JOINT = discRows(WIDTH - 2, WIDTH - 2);
+const THINNINGS = 3, ASIDE = 0.25;
 
 // Strokes of [x, y], y down, in any units and at any place → Uint8Array 28·28, ink bright; without any point, all 0.
 function rasterise(strokes) {
@@ -30,14 +30,12 @@ function drawPath(page, path) {
   const grid = path.map((point) => point.map(rint));
   const points = thinned(path.filter((_, i) => !i || grid[i][0] !== grid[i - 1][0] || grid[i][1] !== grid[i - 1][1]));
   for (let i = 1; i < points.length; i++) fillLine(page, points[i - 1], points[i], WIDTH);
-  for (let i = 1; i < points.length - 1; i++) fillJoint(page, points[i - 1], points[i], points[i + 1]);
-  fillDisc(page, points[0]);
-  fillDisc(page, points[points.length - 1]);
+  for (const point of points) fillDisc(page, point);
 }
 
-// A stroke's end, in the box of whole pixels that holds it.
+// A stroke's end or joint, in the box of whole pixels that holds it.
 function fillDisc(page, [x, y]) {
-  const radius = (PEN * FINER) / 2, left = Math.trunc(x - radius), top = Math.trunc(y - radius);
+  const radius = (PEN * FINER - 1) / 2, left = Math.trunc(x - radius), top = Math.trunc(y - radius);
   const a = Math.trunc(x + radius) - left, b = Math.trunc(y + radius) - top;
   for (const [row, half] of discRows(a, b)) fillSpan(page, top + (row + b) / 2, left + (a - half) / 2, left + (a + half) / 2);
 }
@@ -126,52 +124,6 @@ function cornerOr(x, edge, y, edges) {
     return x < Math.min(near, far) - 1 ? roundUp(Math.min(near, far)) - 1 : x;
   }
   return x;
-}
-
-// The round join of two lines: the sector between them, and thin lines where a gap could be left.
-function fillJoint(page, before, here, after) {
-  const [first, second] = [[before, here], [here, after]].map(([from, to]) =>
-    modulo(Math.atan2(to[0] - from[0], from[1] - to[1]) * (180 / Math.PI)));
-  if (first === second) return;
-  const flipped = (second > first && second - 180 > first) || (second < first && second + 180 > first);
-  fillSector(page, here, ...(flipped ? [second, first] : [first - 180, second - 180]));
-  for (const angle of [first, second]) {
-    const turned = (flipped ? angle : angle - 180) * (Math.PI / 180), reach = WIDTH / 2 - 1;
-    const aside = [here[0] + Math.trunc(reach * Math.cos(turned)), here[1] + Math.trunc(reach * Math.sin(turned))];
-    if (angle === first) fillLine(page, aside, here, 3);
-    else fillLine(page, here, aside, 3);
-  }
-}
-
-const modulo = (angle) => (angle % 360 < 0 ? (angle % 360) + 360 : angle % 360);
-
-// The part of a joint's disc between two directions in degrees, in single precision as Pillow's.
-function fillSector(page, [x, y], start, end) {
-  const from = Math.fround(modulo(Math.fround(start)));
-  const to = Math.fround(from + modulo(Math.fround(Math.fround(end) - from))), open = Math.fround(to - from);
-  if (!open) return;
-  const a = WIDTH - 2, left = Math.trunc(x - a / 2), top = Math.trunc(y - a / 2);
-  const [[xl, yl], [xr, yr]] = [from, to].map((angle) => [Math.cos, Math.sin].map((wave) => a * wave((angle * Math.PI) / 180)));
-  const sides = [[-yl, xl], [yr, -xr], ...(open < 90 ? [[(xl + xr) / 2, (yl + yr) / 2]] : [])];
-  for (const [row, half] of JOINT) {
-    for (const [start, stop] of [[-half, 0], [2, half]]) {
-      let first = start, last = stop;
-      for (const [p, q] of sides) {
-        const edge = -(q * row) / p, flat = Math.abs(p) < 1e-9, outside = flat && q * row < -1e-9;
-        const low = outside ? 1 : !flat && p * start + q * row < 1e-9 ? roundUp(Math.max(start, edge)) : start;
-        const high = outside ? 0 : !flat && p * stop + q * row < 1e-9 ? roundUp(Math.min(stop, edge)) : stop;
-        if (open >= 180) fillHalves(page, top + (row + a) / 2, left, a + low, a + high);
-        first = Math.max(first, low);
-        last = Math.min(last, high);
-      }
-      fillHalves(page, top + (row + a) / 2, left, a + first, a + last);
-    }
-  }
-}
-
-// A span given in half pixels.
-function fillHalves(page, y, left, first, last) {
-  if (first <= last) fillSpan(page, y, left + Math.trunc(first / 2), left + Math.trunc(last / 2));
 }
 
 // The page 160×160 averaged into 20×20, rows and then columns, each rounded to whole grey values as Pillow does.
