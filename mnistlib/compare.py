@@ -6,7 +6,7 @@ import os
 import sys
 import zipfile
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
@@ -17,6 +17,7 @@ from mnistlib.describe import flatten
 from mnistlib.evaluate import softmax
 from mnistlib.figures import Picture, picture_of
 from mnistlib.files import RunError, read_json, shown, write_text
+from mnistlib.history import load_history
 from mnistlib.params import load_file
 from mnistlib.plots.comparison import plot_confusion_change, plot_curves_of_both, plot_flips
 from mnistlib.preprocess import load_part, load_statistics
@@ -59,6 +60,9 @@ def main() -> int:
     if not (first and second):
         print("which runs? make compare A=one B=another", file=sys.stderr)
         return 2
+    if first == second:
+        print(f"A and B are both {first}: there is nothing to compare; name two runs", file=sys.stderr)
+        return 2
     try:
         c = compare(Run(first), Run(second))
         path = rundir.RUNS / "compare" / f"{first}-{second}.html"
@@ -76,7 +80,7 @@ def compare(first: Run, second: Run) -> Comparison:
     Raises RunError when a run is not whole, or when both were not tested on the same pictures.
     """
     check_same_pictures(first, second)
-    images, labels = load_part(first, "test")
+    (images, labels), _ = (load_part(run, "test") for run in (first, second))
     a, b = (load_side(run, len(labels)) for run in (first, second))
     right_a, right_b = (side.probabilities.argmax(1) == labels for side in (a, b))
     only_a, only_b = np.flatnonzero(right_a & ~right_b), np.flatnonzero(right_b & ~right_a)
@@ -103,9 +107,11 @@ def load_side(run: Run, count: int) -> Side:
         if logits.ndim != 2 or len(logits) != count:
             raise ValueError(f"shape {logits.shape}")
     except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
-        raise RunError(f"{shown(path)} is missing or damaged ({error}): make evaluate RUN={run.name}") from error
+        raise RunError(f"{shown(path)} is missing or damaged: make evaluate RUN={run.name}") from error
+    for stage in ("03_train", "04_evaluate"):
+        run.read_metrics(stage)
     probabilities = softmax(logits, load_calibration(run).temperature)
-    history = read_json(run.history_json, hint=f"make train RUN={run.name}")["epochs"]
+    history = [asdict(epoch) for epoch in load_history(run)]
     return Side(run, probabilities, merged_metrics(run), flatten(load_file(run.params())), history)
 
 

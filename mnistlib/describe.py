@@ -10,7 +10,7 @@ from mnistlib.files import ROOT, RunError, read_json
 from mnistlib.params import DEFAULT, load_file, profile_path
 from mnistlib.rundir import Run
 from mnistlib.status import merged_metrics, present_status
-from mnistlib.tables import as_text
+from mnistlib.tables import as_text, percent
 
 
 def describe_run(run: Run) -> dict[str, Any]:
@@ -60,20 +60,20 @@ def headline_facts(run: Run) -> list[tuple[str, str]]:
     m = merged_metrics(run)
     facts: list[tuple[str, str]] = []
     if "test_accuracy" in m:
-        interval = f"{m['test_accuracy_low']:.2%} to {m['test_accuracy_high']:.2%}"
-        facts.append(("test accuracy", f"{m['test_accuracy']:.2%} (95 % interval {interval})"))
+        interval = f"{percent(m['test_accuracy_low'], 2)} to {percent(m['test_accuracy_high'], 2)}"
+        facts.append(("test accuracy", f"{percent(m['test_accuracy'], 2)} (95 % interval {interval})"))
         facts.append(("test errors", f"{m['test_errors']:,} of {m['test_count']:,}"))
         facts.append(("calibration", f"ECE {m['test_ece']:.4f}, NLL {m['test_nll']:.4f}"))
-        covered = f"{m['test_coverage']:.1%} of answers, {m['test_accepted_errors']} of them wrong"
+        covered = f"{percent(m['test_coverage'], 1)} of answers, {m['test_accepted_errors']} of them wrong"
         facts.append(("accepted", covered))
     if m.get("handwriting_count"):
         facts.append(("own drawings", f"{m['handwriting_right']:,} of {m['handwriting_count']:,} recognised"))
     if "val_accuracy" in m:
-        facts.append(("validation accuracy", f"{m['val_accuracy']:.2%}"))
+        facts.append(("validation accuracy", percent(m["val_accuracy"], 2)))
         facts.append(("training", f"{m['train_seconds']:.1f} s, {m['epochs']} epochs, {m['train_device']}"))
         facts.append(("network", f"{m['model_parameters']:,} parameters"))
     if "knn_accuracy" in m:
-        facts.append(("k-NN on embeddings", f"{m['knn_accuracy']:.2%}"))
+        facts.append(("k-NN on embeddings", percent(m["knn_accuracy"], 2)))
     return facts
 
 

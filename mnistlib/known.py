@@ -16,6 +16,7 @@ from mnistlib.origins import ORIGINS, Origin
 from mnistlib.params import load_file
 from mnistlib.rundir import Run
 from mnistlib.status import merged_metrics
+from mnistlib.tables import percent
 
 SPOILT, PASSED = "corrupted_error_", "stranger_accepted_"
 
@@ -70,12 +71,12 @@ def test_rows(m: Mapping[str, Any]) -> list[tuple[str, str]]:
     """Accuracy, errors, calibration and coverage on the test part, and people's own drawings; none before 04."""
     if "test_accuracy" not in m:
         return []
-    interval = f"95 % interval {m['test_accuracy_low']:.2%} to {m['test_accuracy_high']:.2%}"
+    interval = f"95 % interval {percent(m['test_accuracy_low'], 2)} to {percent(m['test_accuracy_high'], 2)}"
     rows = [
-        ("test accuracy", f"{m['test_accuracy']:.2%}, {interval}"),
+        ("test accuracy", f"{percent(m['test_accuracy'], 2)}, {interval}"),
         ("test errors", f"{m['test_errors']:,} of {m['test_count']:,}"),
         ("calibration", f"ECE {m['test_ece']:.4f}, NLL {m['test_nll']:.4f}"),
-        ("accepted", f"{m['test_coverage']:.1%} of answers, {m['test_accepted_errors']:,} of them wrong"),
+        ("accepted", f"{percent(m['test_coverage'], 1)} of answers, {m['test_accepted_errors']:,} of them wrong"),
     ]
     if "handwriting_count" in m:
         rows.append(("people's own drawings", f"{m['handwriting_right']:,} of {m['handwriting_count']:,} recognised"))
@@ -89,16 +90,19 @@ def spoilt_rows(m: Mapping[str, Any]) -> list[tuple[str, str]]:
     each = {k.removeprefix(SPOILT): v for k, v in m.items() if k.startswith(SPOILT)}
     own = {k: v for k, v in each.items() if not k.startswith(("mean", "restored_", "reframed_"))}
     worst = max(own, key=lambda name: own[name])
-    means = f"{m['corrupted_error_mean']:.1%} as they are, {m['corrupted_error_restored_mean']:.1%} restored"
+    plain, restored = (percent(m[f"corrupted_error_{way}mean"], 1) for way in ("", "restored_"))
+    means = f"{plain} as they are, {restored} restored"
     return [
         (f"errors on pictures spoilt in {len(own)} ways, mean", means),
-        ("the worst of these", f"{worst.replace('_', ' ')}, {own[worst]:.1%} errors as they are"),
+        ("the worst of these", f"{worst.replace('_', ' ')}, {percent(own[worst], 1)} errors as they are"),
     ]
 
 
 def stranger_rows(m: Mapping[str, Any]) -> list[tuple[str, str]]:
     """The share of each kind of stranger that passes for one of the classes."""
-    return [(f"{k.removeprefix(PASSED)} that pass for one", f"{v:.1%}") for k, v in m.items() if k.startswith(PASSED)]
+    return [
+        (f"{k.removeprefix(PASSED)} that pass for one", percent(v, 1)) for k, v in m.items() if k.startswith(PASSED)
+    ]
 
 
 def class_rows(run: Run, classes: Sequence[str]) -> list[tuple[str, ...]]:
@@ -112,5 +116,13 @@ def class_rows(run: Run, classes: Sequence[str]) -> list[tuple[str, ...]]:
     for name, count, right in zip(classes, matrix.sum(1).tolist(), np.diag(matrix).tolist(), strict=True):
         if count:
             low, high = accuracy_interval(count - right, count)
-            rows.append((name, f"{count:,}", f"{count - right:,}", f"{right / count:.2%}", f"{low:.2%} to {high:.2%}"))
+            rows.append(
+                (
+                    name,
+                    f"{count:,}",
+                    f"{count - right:,}",
+                    percent(right / count, 2),
+                    f"{percent(low, 2)} to {percent(high, 2)}",
+                )
+            )
     return rows

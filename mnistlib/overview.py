@@ -11,6 +11,7 @@ import numpy as np
 from mnistlib import rundir
 from mnistlib.describe import describe_run
 from mnistlib.files import RunError, read_json, write_json, write_text
+from mnistlib.history import load_history
 from mnistlib.report import render
 from mnistlib.rundir import Run, overview_page
 from mnistlib.stages import STAGE
@@ -33,7 +34,8 @@ def write_overview_page() -> None:
     """Write the page of all runs anew from the lines that they keep."""
     lines = [read_line(path) for path in rundir.RUNS.glob("*/status/summary.json")]
     rows = sorted((line for line in lines if line), key=lambda line: str(line["finished"]), reverse=True)
-    write_text(overview_page(), render("overview.html.j2", {"runs": rows}))
+    drawn = any("handwriting_count" in line["metrics"] for line in rows)
+    write_text(overview_page(), render("overview.html.j2", {"runs": rows, "drawn": drawn}))
 
 
 def read_line(path: Path) -> dict[str, Any]:
@@ -60,9 +62,8 @@ def summarise(run: Run) -> dict[str, Any]:
     done = sum(s.verdict == OK for s in statuses)
     metrics, told = merged_metrics(run), describe_run(run)
     try:
-        epochs = read_json(run.history_json, hint="")["epochs"]
-        curve = [1 - float(epoch["val_accuracy"]) for epoch in epochs]
-    except (RunError, KeyError, TypeError):
+        curve = [1 - epoch.val_accuracy for epoch in load_history(run)]
+    except RunError:
         curve = []
     return {
         "verdict": bad[0] if bad else OK if done == len(STAGE) else f"{done} of {len(STAGE)} stages",

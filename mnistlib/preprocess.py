@@ -13,6 +13,11 @@ from mnistlib.rundir import Run
 
 PARTS = ("train", "val", "test")
 AT_ONCE = 5000
+DESCRIBED = {  # what statistics.json must say for others to rely on it
+    **dict.fromkeys(("dataset", "title"), str),
+    **{"fallback": bool, "classes": list, "mean": float, "std": float, "sha256": dict},
+    **{f"{name}_count": int for name in PARTS},
+}
 
 
 class Part(NamedTuple):
@@ -79,8 +84,13 @@ def save_parts(run: Run, parts: dict[str, Part], raw: Raw) -> dict[str, Any]:
 
 
 def load_statistics(run: Run) -> dict[str, Any]:
-    """What 02_preprocess wrote about the data. Raises RunError when it has not run."""
-    return read_json(statistics_path(run), hint="run 02_preprocess first")
+    """What 02_preprocess wrote about the data. Raises RunError when it has not run, or the file is damaged."""
+    known = read_json(statistics_path(run), hint="run 02_preprocess first")
+    lacking = [name for name, kind in DESCRIBED.items() if not isinstance(known.get(name), kind)]
+    if lacking:
+        text = f"{shown(statistics_path(run))} is damaged: without {', '.join(lacking)}"
+        raise RunError(f"{text}: make preprocess RUN={run.name} writes it again")
+    return known
 
 
 def data_line(run: Run) -> str:

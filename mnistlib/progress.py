@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from mnistlib.watched import is_headless
 
 if TYPE_CHECKING:  # the runner reads these lines and needs no torch for it
-    from mnistlib.train import Epoch
+    from mnistlib.history import Epoch
 
 LINE = re.compile(r"epoch +(\d+)  loss (\S+)  .*  (\d+\.\d) s")
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import sys
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from mnistlib.files import RunError, bytes_digest, read_json, sweep, write_text
 from mnistlib.lock import hold
 from mnistlib.log import chosen_level
 from mnistlib.machine import cores
-from mnistlib.rundir import Run, leftovers, make_writable, overview_page
+from mnistlib.rundir import Run, existing_runs, leftovers, make_writable, overview_page
 from mnistlib.schema import Params
 from mnistlib.stages import STAGES, Stage, runs_side_by_side
 from mnistlib.status import read_status
@@ -32,8 +33,10 @@ def main() -> None:
             from mnistlib.tracking import check_tracking  # only who tracks waits for it
 
             check_tracking(setting("TRACKING", ""))
-        run, resolved = choose(setting("PARAMS", ""), setting("RUN", ""), setting("SET", ""), setting("INPUT", ""))
         goal = setting("GOAL", "all")
+        if goal == "infer" and setting("INPUT") and not setting("PARAMS"):
+            check_is_there(setting("RUN") or params.DEFAULT)
+        run, resolved = choose(setting("PARAMS", ""), setting("RUN", ""), setting("SET", ""), setting("INPUT", ""))
         make_writable(run)
         hold(run)
         sweep(leftovers(run))
@@ -48,6 +51,19 @@ def main() -> None:
     make = setting("MAKE_COMMAND", "make")
     settings = ["RESOLVED=yes", f"RUN={run.name}", f"PYTHON={sys.executable}", f"SHARED_THREADS={shared_threads()}"]
     os.execvp(make, [make, "--no-print-directory", *settings, goal])  # noqa: S606
+
+
+def check_is_there(name: str) -> None:
+    """Who gives pictures to a run means one that is there: a name with a slip in it shall not train another model.
+
+    The default's is made where it is not there yet. Raises RunError.
+    """
+    if name == params.DEFAULT or Run(name).params().is_file():
+        return
+    others = [run.name for run in existing_runs()]
+    near = get_close_matches(name, others, n=1) or others[:1]
+    hint = f"make infer RUN={near[0]}, or " if near else ""
+    raise RunError(f"there is no runs/{name} to recognise pictures with: {hint}make all RUN={name} makes it first")
 
 
 def shared_threads() -> str:
@@ -159,7 +175,7 @@ def write_if_changed(run: Run, name: str, content: dict[str, Any]) -> bool:
     """Write `params/<name>.yaml` unless it says just this already; whether it was written."""
     text = params.dump_yaml(content)
     path = run.params(name)
-    if path.is_file() and path.read_text(encoding="utf-8") == text:
+    if path.is_file() and path.read_bytes() == text.encode():
         return False
     write_text(path, text)
     return True

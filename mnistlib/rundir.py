@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from mnistlib.files import ROOT, RunError, read_json, shown, write_json
-from mnistlib.stages import MODEL_FILE
+from mnistlib.stages import MEASURES, MODEL_FILE
 
 RUNS = ROOT / "runs"
 RAW = RUNS / "data" / "raw"
@@ -108,8 +108,13 @@ class Run:
         return metrics
 
     def read_metrics(self, stage: str) -> dict[str, Any]:
-        """What a stage measured. Raises RunError when it has not run."""
-        return read_json(self.metrics(stage), hint=f"run {stage} first")
+        """What a stage measured. Raises RunError when it has not run, or the file is damaged."""
+        measured = read_json(self.metrics(stage), hint=f"run {stage} first")
+        for name in MEASURES.get(stage, ()):
+            if not isinstance(measured.get(name), int | float):
+                text = f"{shown(self.metrics(stage))} is damaged: {name} is {measured.get(name)!r}, which is no number"
+                raise RunError(f"{text}: make all RUN={self.name} measures it again")
+        return measured
 
 
 def leftovers(run: Run) -> Iterator[Path]:

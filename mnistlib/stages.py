@@ -83,6 +83,14 @@ SOMETIMES = {
     "04_evaluate": ("reports/figures/corruptions.png", "reports/figures/strangers.png"),
     "06_infer": ("data/inference/examples/*.png",),
 }
+MEASURES = {  # the metrics, numbers all, without which a stage's are no whole ones
+    "03_train": ("val_accuracy", "epochs", "train_seconds", "model_parameters"),
+    "04_evaluate": (
+        *("test_accuracy", "test_accuracy_low", "test_accuracy_high", "test_errors", "test_count", "test_nll"),
+        *("test_ece", "test_coverage", "test_accepted_errors"),
+    ),
+    "05_features": ("knn_accuracy",),
+}
 STAGE = {stage.name: stage for stage in STAGES}
 
 

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import os
 import time
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
-from mnistlib.files import RunError, bytes_digest, file_digest, read_json, write_json, write_text
+from pydantic import TypeAdapter, ValidationError
+
+from mnistlib.files import RunError, bytes_digest, file_digest, write_json, write_text
 from mnistlib.rundir import Run
 from mnistlib.stages import STAGE
 
@@ -45,16 +48,22 @@ class Status:
         return sum(self.seconds.values())
 
 
+STATUS = TypeAdapter(Status)
+
+
 def write_status(run: Run, status: Status) -> None:
     """Keep what became of a stage, with the time of day."""
     write_json(run.status(status.stage), {**asdict(status), "finished": time.strftime("%Y-%m-%d %H:%M:%S")})
 
 
 def read_status(run: Run, stage: str) -> Status:
-    """What became of a stage; `not run` when nothing is known, `died` when its runner is gone without a last word."""
+    """What became of a stage; `died` when its runner is gone without a last word.
+
+    `not run` when nothing is known: no file, or one that is damaged or of another version.
+    """
     try:
-        kept = Status(**read_json(run.status(stage), hint=""))
-    except (RunError, TypeError):
+        kept = STATUS.validate_json(run.status(stage).read_bytes(), strict=True)
+    except (OSError, ValidationError):
         return Status(stage, NOT_RUN)
     if kept.verdict == RUNNING and not is_alive(*kept.process):
         return replace(kept, verdict=DIED, error="its runner was killed, or the machine went down")
@@ -103,14 +112,14 @@ def hand_on(run: Run, stage: str) -> None:
     hashes = [f"{name} {file_digest(run.folder / name)}" for name in STAGE[stage].hands_on]
     text = bytes_digest("\n".join(hashes).encode()) + "\n"
     path = run.handed_on(stage)
-    if not path.is_file() or path.read_text(encoding="utf-8") != text:
+    if not path.is_file() or path.read_bytes() != text.encode():
         write_text(path, text)
 
 
 def merged_metrics(run: Run) -> dict[str, Any]:
-    """The metrics of all stages that ran, in one flat mapping, later stages last."""
+    """The metrics of all stages that ran, in one flat mapping, later stages last; without those that are damaged."""
     merged: dict[str, Any] = {}
     for stage in STAGE:
-        if run.metrics(stage).is_file():
+        with suppress(RunError):
             merged.update(run.read_metrics(stage))
     return merged

@@ -56,6 +56,11 @@ def as_text(value: Any, decimals: int | None = None) -> str:
     return str(value)
 
 
+def percent(share: float, decimals: int) -> str:
+    """A share in 0…1 as 99.50 %."""
+    return f"{100 * share:.{decimals}f} %"
+
+
 def html_cell(value: Any, decimals: int | None = None) -> str:
     """One cell; numbers stand to the right, short words are not broken, long ones anywhere."""
     text = as_text(value, decimals)

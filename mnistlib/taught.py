@@ -25,7 +25,7 @@ from mnistlib.preprocess import load_part, load_statistics
 from mnistlib.report import render
 from mnistlib.rundir import Run
 from mnistlib.split import Split
-from mnistlib.tables import Table
+from mnistlib.tables import Table, percent
 from mnistlib.teach import Lesson, hold_back, teach, versions_of
 
 FEWEST = 10
@@ -111,7 +111,7 @@ def before_and_after(scores: dict[str, Any]) -> Table:
     """The scores as a table."""
     held, accuracies = scores["drawings_held_back"], ("test_accuracy_before", "test_accuracy_after")
     row = {"what": f"right of {held} drawings kept back", "before": scores["held_back_right_before"]}
-    figures = dict(zip(("before", "after"), (f"{scores[name]:.2%}" for name in accuracies), strict=True))
+    figures = dict(zip(("before", "after"), (percent(scores[name], 2) for name in accuracies), strict=True))
     return Table([row | {"after": scores["held_back_right_after"]}, {"what": "test accuracy", **figures}])
 
 

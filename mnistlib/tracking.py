@@ -12,12 +12,14 @@ import logging
 import os
 import re
 import sys
+from dataclasses import asdict
 from typing import Any
 
 from mnistlib import rundir
 from mnistlib.artifacts import worth_keeping
 from mnistlib.describe import flatten
-from mnistlib.files import RunError, bytes_digest, read_json
+from mnistlib.files import RunError, bytes_digest
+from mnistlib.history import load_history
 from mnistlib.log import Told, log_to, logger
 from mnistlib.machine import pip_install
 from mnistlib.params import load_file
@@ -114,7 +116,7 @@ def measured(run: Run) -> tuple[list[tuple[str, float, int]], dict[str, str]]:
     """Metrics that are numbers, as name, value and step, with those of each epoch; and those that are words."""
     metrics = merged_metrics(run)
     numbers = {name: value for name, value in metrics.items() if isinstance(value, int | float)}
-    epochs = read_json(run.history_json, hint="run 03_train again")["epochs"]
+    epochs = [asdict(epoch) for epoch in load_history(run)]
     curves = [(f"epochs/{k}", float(v), int(e["epoch"])) for e in epochs for k, v in e.items() if k != "epoch"]
     words = {name: str(value) for name, value in metrics.items() if name not in numbers}
     return [*((name, float(value), 0) for name, value in numbers.items()), *curves], words

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 
 import numpy as np
 import torch
@@ -12,27 +12,14 @@ from torch.nn import functional as F
 
 from mnistlib.checkpoint import Checkpoints
 from mnistlib.device import describe_processor
-from mnistlib.files import RunError, write_json
+from mnistlib.files import RunError
+from mnistlib.history import Epoch
 from mnistlib.model import DigitNet
-from mnistlib.rundir import Run
 from mnistlib.source import modules_digest
 from mnistlib.split import Split, digest_of
 from mnistlib.trainer import Recipe, Trainer
 
 SCORED_AT_ONCE = 1000
-
-
-@dataclass(frozen=True)
-class Epoch:
-    """One pass over the training part; losses in nats, accuracies in 0…1."""
-
-    epoch: int
-    train_loss: float
-    train_accuracy: float
-    val_loss: float
-    val_accuracy: float
-    learning_rate: float
-    seconds: float
 
 
 def fit(
@@ -107,11 +94,6 @@ def fit_epoch(
     val_loss, val_accuracy = score(trainer.average, val)
     rate = float(trainer.schedules[0].get_last_lr()[0])
     return Epoch(epoch, loss, accuracy, val_loss, val_accuracy, rate, time.perf_counter() - started)
-
-
-def save_history(run: Run, history: list[Epoch]) -> None:
-    """Write `models/history.json`: one row per epoch."""
-    write_json(run.history_json, {"epochs": [asdict(epoch) for epoch in history]})
 
 
 def run_epoch(

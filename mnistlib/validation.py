@@ -12,7 +12,7 @@ from mnistlib.catalogue import DATASETS
 from mnistlib.data import Raw
 from mnistlib.files import RunError, write_json
 from mnistlib.rundir import Run
-from mnistlib.tables import Table
+from mnistlib.tables import Table, percent
 
 LEAKAGE_ALLOWED = 0.001
 
@@ -52,7 +52,7 @@ def check_part(dataset: str, part: str, images: np.ndarray, labels: np.ndarray) 
     yield Check(part, "blank or constant pictures", "0", str(constant), constant == 0)
     repeats = len(flat) - len(set(hashes(images)))
     share = repeats / len(flat)
-    yield Check(part, "pictures that stand twice", "at most 0.1 %", f"{repeats} ({share:.2%})", share <= 0.001)
+    yield Check(part, "pictures that stand twice", "at most 0.1 %", f"{repeats} ({percent(share, 2)})", share <= 0.001)
     if part == "train":
         mean, std = float(images.mean() / 255), float(images.std() / 255)
         yield Check(part, "mean of pixels", "{}…{}".format(*entry.mean), f"{mean:.4f}", within(mean, entry.mean))
@@ -74,7 +74,7 @@ def leakage_check(raw: Raw) -> Check:
     known = set(hashes(raw.train_images))
     leaked = sum(h in known for h in hashes(raw.test_images))
     share = leaked / max(1, len(raw.test_images))
-    found = f"{leaked} ({share:.2%})"
+    found = f"{leaked} ({percent(share, 2)})"
     return Check("both", "test pictures also in train", "at most 0.1 %", found, share <= LEAKAGE_ALLOWED)
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from mnistlib import params
 from mnistlib.agreement import DIFFERENT, IDENTICAL, WITHIN, Cause, Line, judge
-from mnistlib.describe import code_version
+from mnistlib.describe import code_version, flatten
 from mnistlib.files import ROOT, RunError, file_digest, shown, write_text
 from mnistlib.overview import write_overview_page
 from mnistlib.receipt import Receipt, load_receipt
@@ -36,8 +36,8 @@ def main() -> int:
     try:
         run = Run(name)
         kept = load_receipt(run)
-        settings = environment(kept)
         kept = kept.model_copy(update={"parameters": parameters_again(kept)})
+        settings = environment(kept)
         again = temporary_run(f"{name}-verify")
         return verify(run, kept, again, settings)
     except RunError as error:
@@ -79,7 +79,7 @@ def environment(kept: Receipt) -> dict[str, str]:
     passed = {name: value for name, value in os.environ.items() if name not in NOT_PASSED_ON}
     recorded = next(iter(kept.machines), {}).get("settings", {})
     passed = {**recorded, **passed}
-    given = kept.parameters.get("infer", {}).get("input", "")
+    given = kept.parameters["infer"]["input"]
     if given:
         named_pictures(given)
     if kept.data.source == "local" and not passed.get("MNIST_DIR") and not kept.parameters["data"]["local_dir"]:
@@ -95,13 +95,16 @@ def environment(kept: Receipt) -> dict[str, str]:
 def parameters_again(kept: Receipt) -> dict[str, object]:
     """The receipt's parameters; a run on the fallback is made again on the fallback, whatever is there by now.
 
-    Raises RunError when this code knows other parameters.
+    Raises RunError when the receipt lacks some, or this code knows others.
     """
     source = {"data": {"source": "digits"}} if kept.data.fallback else {}
     default = params.load_file(params.profile_path(params.DEFAULT))
     again = params.overlay(kept.parameters, source)
     try:
-        params.check(params.overlay(default, again), f"runs/{kept.run}/receipt.json")
+        lacking = [name for name in flatten(default) if name not in flatten(again)]
+        if lacking:
+            raise RunError(f"runs/{kept.run}/receipt.json does not say what {lacking[0]} was ({len(lacking)} missing)")
+        params.check(again, f"runs/{kept.run}/receipt.json")
     except RunError as error:
         commits = ", ".join(sorted({stage.commit for stage in kept.stages.values()} - {""})) or "an unknown commit"
         here = code_version() or "without git"

@@ -7,7 +7,8 @@ import shutil
 import numpy as np
 import pytest
 
-from mnistlib.compare import mcnemar
+from mnistlib import rundir
+from mnistlib.compare import main, mcnemar
 
 
 def test_mcnemar_by_hand():
@@ -54,10 +55,36 @@ def test_the_page_says_what_differs(pair):
     assert "http" not in page.replace("http-equiv", "")
 
 
-def test_a_run_beside_itself_has_nothing_to_tell(made):
+def test_a_run_beside_itself_is_refused(made):
     done = made.make("compare", "A=smoke", "B=smoke")
-    assert "as many errors: 0 pictures" in done.text
-    assert done.code == 0
+    assert "A and B are both smoke" in done.text
+    assert done.code == 2
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "words"),
+    [
+        ("models/history.json", b"{}", "models/history.json is damaged"),
+        ("models/history.json", b'{"epochs": [{"val_accuracy": 1}]}', "make train RUN=other"),
+        ("data/processed/statistics.json", b"{}", "make preprocess RUN=other"),
+        ("metrics/04_evaluate.json", b'{"test_accuracy": "x"}', "test_accuracy is 'x', which is no number"),
+        ("metrics/04_evaluate.json", b'{"test_accuracy": 1}', "make all RUN=other"),
+        ("data/processed/test_images.npy", b"\x93NUMPY", "test_images.npy is not what 02_preprocess wrote"),
+        ("reports/test_predictions.npz", b"\x80\x04junk", "missing or damaged: make evaluate RUN=other"),
+    ],
+)
+@pytest.mark.parametrize("names", [("smoke", "other"), ("other", "smoke")])
+def test_whichever_of_both_is_damaged_is_named(pair, monkeypatch, capsys, names, name, content, words):
+    made, _ = pair
+    monkeypatch.setattr(rundir, "RUNS", made.folder / "runs")
+    (made.run("other") / name).write_bytes(content)
+    monkeypatch.setenv("A", names[0])
+    monkeypatch.setenv("B", names[1])
+    assert main() == 2
+    told = capsys.readouterr().err
+    assert words in told
+    assert "pickle" not in told
+    assert not (made.folder / "runs" / "compare").exists()
 
 
 def test_what_cannot_be_compared_says_why(pair):

@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 from pseudoterminal import Terminal
 
+from mnistlib.history import Epoch
 from mnistlib.liveline import LiveLine, Progress, in_words, terminal
 from mnistlib.log import close_log, log_place, log_to, log_verdict, logger
 from mnistlib.progress import print_epoch, read_epoch
-from mnistlib.train import Epoch
 
 
 @pytest.fixture

@@ -8,6 +8,7 @@ import subprocess
 import sys
 
 import pytest
+from PIL import Image
 
 from mnistlib.files import ROOT
 
@@ -56,6 +57,13 @@ def test_input_that_is_not_there_is_refused(project, text):
     assert "INPUT" in done.text
     assert done.stages == []
     assert not list(project.folder.rglob("owned"))
+
+
+def test_pictures_for_a_run_that_is_not_there_train_nothing(made):
+    Image.new("L", (28, 28), 255).save(made.folder / "a.png")
+    done = made.make("infer", "RUN=smkoe", "INPUT=a.png")
+    assert "there is no runs/smkoe to recognise pictures with: make infer RUN=smoke, or make all RUN=smkoe" in done.text
+    assert (done.code, done.stages, made.run("smkoe").exists()) == (2, [], False)
 
 
 @pytest.mark.parametrize(

@@ -155,6 +155,22 @@ def test_a_damaged_artifact_is_made_again(made, name, expected):
     assert first and first[1] == expected
 
 
+@pytest.mark.parametrize(
+    ("name", "content", "expected"),
+    [
+        ("params/params.yaml", b"\xff\xfe", None),
+        ("params/03_train.yaml", b"\xff\xfe", "03_train"),
+        ("status/02_preprocess.handed-on", b"\xff\xfe", "03_train"),
+        ("status/04_evaluate.json", b'{"stage": "04_evaluate", "verdict": "ok", "seconds": null}', "04_evaluate"),
+    ],
+)
+def test_what_cannot_be_read_is_written_anew(made, name, content, expected):
+    (made.run() / name).write_bytes(content)
+    done = made.make("-n", "all", "PARAMS=smoke")
+    first = re.search(r"mnistlib.execute (\S+)", done.text)
+    assert (done.code, first and first[1]) == (0, expected)
+
+
 def test_a_new_look_renders_pages_without_executing(made):
     edit(made.folder / "mnistlib" / "templates" / "style.css", "1.8rem", "1.9rem")
     done = made.make("all", "PARAMS=smoke")

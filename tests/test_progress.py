@@ -6,7 +6,7 @@ from mnistlib.files import ROOT
 
 CODE = """
 from mnistlib.progress import live_curves
-from mnistlib.train import Epoch
+from mnistlib.history import Epoch
 grow = live_curves(3)
 for number in (1, 2, 3):
     grow(Epoch(number, 1 / number, 0.9, 0.5 / number, 0.9, 0.01, 1.0))

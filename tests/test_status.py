@@ -1,5 +1,6 @@
 """What is said of a stage whose inputs have changed since it ran."""
 
+import json
 import os
 import re
 
@@ -9,7 +10,7 @@ from mnistlib import rundir
 from mnistlib.index import write_index
 from mnistlib.rundir import Run, overview_page
 from mnistlib.stages import STAGES
-from mnistlib.status import Status, present_status, write_status
+from mnistlib.status import Status, present_status, read_status, write_status
 
 NAMES = [stage.name for stage in STAGES]
 
@@ -81,3 +82,20 @@ def test_a_stages_page_and_the_index_tell_the_same_seconds(smoke):
         )
         listed = re.search(rf'{name}\.html">{name}</a></td>.*?<td class="number">([\d.]+)</td>', index, re.DOTALL)
         assert there and listed and there[1] == listed[1]
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        {"seconds": None},
+        {"seconds": {"work": "long"}},
+        {"process": "x"},
+        {"verdict": 1},
+        {"traces": {"a": "b"}},
+        {"stage": []},
+    ],
+)
+def test_a_damaged_status_is_none(run, damage):
+    path = run.status("03_train")
+    path.write_text(json.dumps(json.loads(path.read_text()) | damage))
+    assert read_status(run, "03_train").verdict == "not run"

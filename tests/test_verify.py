@@ -38,6 +38,17 @@ def test_pictures_or_data_that_are_gone_are_said_first(made):
     assert (done.code, done.stages, beside(made)) == (2, [], [])
 
 
+@pytest.mark.parametrize("lost", ["train", "seed", None])
+def test_a_receipt_that_lacks_parameters_is_not_filled_up(made, lost):
+    path = made.run() / "receipt.json"
+    whole = json.loads(path.read_text())
+    kept = {k: v for k, v in whole["parameters"].items() if k != lost} if lost else {}
+    path.write_text(json.dumps(whole | {"parameters": kept}))
+    done = made.make("verify", "RUN=smoke")
+    assert f"receipt.json does not say what {lost or 'seed'}" in done.text
+    assert (done.code, done.stages, beside(made)) == (2, [], [])
+
+
 def test_a_verification_that_is_ended_leaves_nothing(made):
     command = [sys.executable, "-m", "mnistlib.verify"]
     environment = {"RUN": "smoke", "PATH": f"{sys.prefix}/bin:/usr/bin:/bin", "VIRTUAL_ENV": sys.prefix}

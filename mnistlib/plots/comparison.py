@@ -11,6 +11,7 @@ from matplotlib.ticker import MaxNLocator
 from mnistlib.evaluate import confusion
 from mnistlib.plots import BLUE, ORANGE, new_figure, picture_grid, tidy
 from mnistlib.plots.data import show
+from mnistlib.tables import percent
 
 
 def plot_flips(
@@ -23,7 +24,10 @@ def plot_flips(
     """The chosen of uint8 N×28×28, each with its number, what it is, and both runs' answer and confidence."""
     figure, grid = picture_grid(len(chosen), columns=min(8, len(chosen)), cell=1.25, title=0.5)
     for axes, i in zip(grid, chosen, strict=True):
-        told = [f"{name[:12]} {p[i].argmax()} · {p[i].max():.0%}" for name, p in zip(names, probabilities, strict=True)]
+        told = [
+            f"{name[:12]} {p[i].argmax()} · {percent(p[i].max(), 0)}"
+            for name, p in zip(names, probabilities, strict=True)
+        ]
         show(axes, images[i], "\n".join([f"no. {i}: a {labels[i]}", *told]))
     return figure
 

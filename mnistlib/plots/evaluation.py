@@ -13,6 +13,7 @@ from mnistlib.evaluate import Mistake
 from mnistlib.plots import BLUE, GREY, RED, new_figure, picture_grid, tidy
 from mnistlib.plots.data import show
 from mnistlib.predict import Prediction
+from mnistlib.tables import percent
 
 
 def plot_confusion(matrix: np.ndarray, classes: Sequence[str]) -> Figure:
@@ -70,7 +71,11 @@ def plot_mistakes(mistakes: Sequence[Mistake], classes: Sequence[str]) -> Figure
     """The pictures with what they are, what they were taken for, how surely, and their place in the part."""
     figure, grid = picture_grid(max(1, len(mistakes)), columns=8, cell=1.05, title=0.35)
     for axes, m in zip(grid, mistakes, strict=False):
-        show(axes, m.image, f"{classes[m.label]} taken for {classes[m.prediction]}\n{m.confidence:.0%} · no. {m.index}")
+        show(
+            axes,
+            m.image,
+            f"{classes[m.label]} taken for {classes[m.prediction]}\n{percent(m.confidence, 0)} · no. {m.index}",
+        )
     return figure
 
 

@@ -8,8 +8,8 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from mnistlib.history import Epoch
 from mnistlib.plots import BLUE, GREY, new_figure, picture_grid, tidy
-from mnistlib.train import Epoch
 
 
 def plot_curves(history: Sequence[Epoch], seams: Sequence[int] = ()) -> Figure:
