@@ -24,7 +24,8 @@ from mnistlib.trainer import floats_of
 class Lesson:
     """How to teach: `versions` of each drawing are made; a step sees `own` of them and `rehearsed` of the dataset.
 
-    `share`: how far the weights that are kept lie towards the taught ones.
+    `share`: how far the weights that are kept lie towards the taught ones;
+    `smoothing` of the labels as in the default's training.
     """
 
     steps: int = 120
@@ -33,6 +34,7 @@ class Lesson:
     rehearsed: int = 160
     learning_rate: float = 0.002
     share: float = 0.7
+    smoothing: float = 0.1
     distortion: Distortion = field(default_factory=lambda: Distortion(8.0, 0.1, 0.1, 0.08))
 
 
@@ -58,7 +60,7 @@ def teach(
         ]
         images, labels = (torch.cat(parts) for parts in zip(*chosen, strict=True))
         logits = taught(distort(images, lesson.distortion, chance))
-        loss = F.cross_entropy(logits, soft_targets(labels, logits.shape[1], 0.03))
+        loss = F.cross_entropy(logits, soft_targets(labels, logits.shape[1], lesson.smoothing))
         optimiser.zero_grad(set_to_none=True)
         loss.backward()
         optimiser.step()
