@@ -49,18 +49,25 @@ COLUMNS = (
 
 def main() -> int:
     kept: dict[str, Any] = {"machine": machine(), "date": time.strftime("%Y-%m-%d %H:%M"), "pipelines": {}}
+    folder = RUNS / "bench" / time.strftime("%Y%m%d-%H%M%S")
+    try:
+        measure(kept)
+    finally:  # what was measured before something failed is not lost
+        write_json(folder / "bench.json", kept)
+        write_page(folder / "index.html", kept)
+        print(f"\n{machine()}\nkept in {shown(folder / 'bench.json')}; the page: {shown(folder / 'index.html')}")
+    return 0
+
+
+def measure(kept: dict[str, Any]) -> None:
+    """Measure one part after the other into `kept`."""
     if better_source_exists("mnist"):
         kept |= measure_training(obtain("mnist"))
     for profile in ["smoke", *(["default"] if "profiles" in kept and not QUICK else [])]:
         kept["pipelines"][profile] = measure_pipeline(profile)
         tell_pipeline(profile, kept["pipelines"][profile])
     if "default" in kept["pipelines"]:
-        kept |= measure_answers(Run("bench-default"))
-    folder = RUNS / "bench" / time.strftime("%Y%m%d-%H%M%S")
-    write_json(folder / "bench.json", kept)
-    write_page(folder / "index.html", kept)
-    print(f"\n{machine()}\nkept in {shown(folder / 'bench.json')}; the page: {shown(folder / 'index.html')}")
-    return 0
+        measure_answers(Run("bench-default"), kept)
 
 
 def measure_training(raw: Raw) -> dict[str, Any]:
@@ -82,19 +89,18 @@ def measure_training(raw: Raw) -> dict[str, Any]:
     return {"profiles": profiles, "tutorial": plain, "scaling": scaling}
 
 
-def measure_answers(run: Run) -> dict[str, Any]:
+def measure_answers(run: Run, kept: dict[str, Any]) -> None:
     """How fast the run's model answers, drawings recognised and taught, and the pad's latency."""
     predictor = load_predictor(run.name)
     noise = np.random.default_rng(0).integers(0, 256, (10_000, 28, 28), np.uint8)
-    found = {"inference": tell("answers", measure_inference(predictor, noise))}
-    found["doodles"] = tell("letters and doodles, none of them a digit", measure_doodles(predictor))
+    kept["inference"] = tell("answers", measure_inference(predictor, noise))
+    kept["doodles"] = tell("letters and doodles, none of them a digit", measure_doodles(predictor))
     if os.environ.get("PEN_STROKES"):
         strokes = ROOT / os.environ["PEN_STROKES"]
-        found["drawn"] = tell("drawn digits", measure_drawn(predictor, strokes))
-        found["teaching"] = tell("taught five drawings of each digit, by writer", measure_teaching(run, strokes))
+        kept["drawn"] = tell("drawn digits", measure_drawn(predictor, strokes))
+        kept["teaching"] = tell("taught five drawings of each digit, by writer", measure_teaching(run, strokes))
     if lab.can_browse():
-        found["pad"] = tell("the pad in JupyterLab, from pen-up to the answer", measure_latency(predictor))
-    return found
+        kept["pad"] = tell("the pad in JupyterLab, from pen-up to the answer", measure_latency(predictor))
 
 
 def tell(title: str, measured: dict[str, Any]) -> dict[str, Any]:

@@ -33,7 +33,7 @@ class Lesson:
     own: int = 96
     rehearsed: int = 160
     learning_rate: float = 0.002
-    share: float = 0.7
+    share: float = 0.6
     smoothing: float = 0.1
     distortion: Distortion = field(default_factory=lambda: Distortion(8.0, 0.1, 0.1, 0.08))
 
