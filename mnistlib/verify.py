@@ -101,10 +101,10 @@ def parameters_again(kept: Receipt) -> dict[str, object]:
     default = params.load_file(params.profile_path(params.DEFAULT))
     again = params.overlay(kept.parameters, source)
     try:
+        params.check(params.overlay(default, again), f"runs/{kept.run}/receipt.json")
         lacking = [name for name in flatten(default) if name not in flatten(again)]
         if lacking:
             raise RunError(f"runs/{kept.run}/receipt.json does not say what {lacking[0]} was ({len(lacking)} missing)")
-        params.check(again, f"runs/{kept.run}/receipt.json")
     except RunError as error:
         commits = ", ".join(sorted({stage.commit for stage in kept.stages.values()} - {""})) or "an unknown commit"
         here = code_version() or "without git"
