@@ -12,7 +12,7 @@ from mnistlib.files import RunError, read_json, shown, write_json
 from mnistlib.rundir import Run
 
 FORMAT = 2
-KEPT = 0.99
+KEPT = 0.975
 NOT_LIKE_A_DIGIT = "not like a digit"
 NOT_SURE_ENOUGH = "not sure enough"
 
