@@ -92,18 +92,13 @@ def browser(**context: Any) -> Iterator[Any]:
 def open_pad(page: Any, address: str, app: str = LAB) -> None:
     """Open 06 in JupyterLab or Notebook 7, run all its cells, and wait for the pad and the last cell.
 
-    Once more from the start where the pad is not there within a minute, saying how far the cells had come: a Lab that
-    starts on a busy machine may lose its kernel. Raises RuntimeError.
+    Raises RuntimeError, saying how far the cells had come, where the pad is not there within a minute.
     """
-    for _ in range(2):
-        page.goto(address.format(app))
-        page.wait_for_selector(".jp-Notebook .jp-Cell", timeout=60_000)
-        run_all(page)
-        if appears(page, CANVAS, 60):
-            break
-        print(f"no pad after a minute; the cells' prompts: {page.evaluate(f'() => {PROMPTS}')}", file=sys.stderr)
-    else:
-        raise RuntimeError("06_infer shows no pad in a browser")
+    page.goto(address.format(app))
+    page.wait_for_selector(".jp-Notebook .jp-Cell", timeout=60_000)
+    run_all(page)
+    if not appears(page, CANVAS, 60):
+        raise RuntimeError(f"no pad after a minute; the cells' prompts: {page.evaluate(f'() => {PROMPTS}')}")
     page.locator(CANVAS).scroll_into_view_if_needed()
     wait_status(page, "Draw a digit")
     page.wait_for_function(f"() => !{PROMPTS}.includes('*')", timeout=60_000)

@@ -70,10 +70,11 @@ def draw_path(pencil: ImageDraw.ImageDraw, path: np.ndarray, width: float) -> No
     """One stroke N×2 in page pixels, with round ends and joins; points closer than a page pixel are left out."""
     grid = np.rint(path)
     keep = np.append(True, (np.diff(grid, axis=0) != 0).any(1))
-    points, radius = thinned(path[keep]), (width - 1) / 2  # an ellipse's last pixel counts too
+    points = thinned(path[keep])
     if len(points) > 1:
         pencil.line([tuple(p) for p in points], fill=255, width=round(width))
-    for x, y in points:
+    for i, (x, y) in enumerate(points):
+        radius = width / 2 if i in (0, len(points) - 1) else width / 2 - 1  # a joint within the lines' own width
         pencil.ellipse((x - radius, y - radius, x + radius, y + radius), fill=255)
 
 

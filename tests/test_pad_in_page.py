@@ -120,9 +120,8 @@ def test_it_answers_as_the_predictor_does_to_500_drawings(opened, predictor):
     for answer, right in zip(answers, expected, strict=True):
         assert np.abs(answer["image"] - right.image).max() <= 8  # an angle's last bit may move one page pixel
         assert np.abs(answer["probabilities"] - right.probabilities).max() < 0.01
-        second, first = np.sort(right.probabilities)[-2:]
-        assert (answer["digit"] == right.digit or first - second < 0.01) and answer["accepted"] == right.accepted
-    assert np.mean([a["whyNot"] == e.why_not for a, e in zip(answers, expected, strict=True)]) > 0.99  # of two doubts
+        assert (answer["digit"], answer["accepted"]) == (right.digit, right.accepted)
+        assert answer["whyNot"] == right.why_not
 
 
 def test_dots_lines_and_far_away_ink_are_framed_as_in_python(opened, predictor):

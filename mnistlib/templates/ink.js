@@ -30,12 +30,13 @@ function drawPath(page, path) {
   const grid = path.map((point) => point.map(rint));
   const points = thinned(path.filter((_, i) => !i || grid[i][0] !== grid[i - 1][0] || grid[i][1] !== grid[i - 1][1]));
   for (let i = 1; i < points.length; i++) fillLine(page, points[i - 1], points[i], WIDTH);
-  for (const point of points) fillDisc(page, point);
+  const radius = (PEN * FINER) / 2;  // a joint stays within the lines' own width
+  points.forEach((point, i) => fillDisc(page, point, i === 0 || i === points.length - 1 ? radius : radius - 1));
 }
 
 // A stroke's end or joint, in the box of whole pixels that holds it.
-function fillDisc(page, [x, y]) {
-  const radius = (PEN * FINER - 1) / 2, left = Math.trunc(x - radius), top = Math.trunc(y - radius);
+function fillDisc(page, [x, y], radius) {
+  const left = Math.trunc(x - radius), top = Math.trunc(y - radius);
   const a = Math.trunc(x + radius) - left, b = Math.trunc(y + radius) - top;
   for (const [row, half] of discRows(a, b)) fillSpan(page, top + (row + b) / 2, left + (a - half) / 2, left + (a + half) / 2);
 }
