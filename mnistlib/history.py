@@ -36,6 +36,6 @@ def load_history(run: Run) -> list[Epoch]:
     again = f"make train RUN={run.name}"
     rows = read_json(run.history_json, hint=again).get("epochs")
     try:
-        return EPOCHS.validate_python(rows, strict=False)
+        return EPOCHS.validate_python(rows)
     except ValidationError as error:
         raise RunError(f"{shown(run.history_json)} is damaged or of another version: {again}") from error
