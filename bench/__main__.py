@@ -2,9 +2,9 @@
 
 QUICK=1 takes about four minutes, without it under twenty, FULL=1 an hour or two (five seeds of every profile).
 The smoke pipeline always; all else with MNIST, from MNIST_DIR or runs/data/raw: profiles seed by seed beside the
-recipe that everybody starts from, cost against the size of the data, the default pipeline, how fast it answers;
-where PEN_STROKES names their file, UCI's pen drawings, recognised and taught; where there is a browser, the pad's
-latency.
+recipe that everybody starts from, cost against the size of the data, the default pipeline, how fast it answers,
+picture files among it; where PEN_STROKES names their file, UCI's pen drawings, recognised and taught; where there is
+a browser, the pad's latency.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ from bench.page import write_page
 from bench.pipeline import measure_pipeline, tell_pipeline
 from bench.profiles import measure_profile
 from bench.scaling import measure_scaling
+from bench.scans import measure_scans
 from bench.teaching import measure_teaching
 from bench.tutorial import GOAL, measure_tutorial
 from mnistlib.data import Raw, better_source_exists, obtain
@@ -40,7 +41,7 @@ from mnistlib.tables import Table, facts
 QUICK, FULL = (os.environ.get(name, "") not in ("", "0") for name in ("QUICK", "FULL"))
 PROFILES = ("fast",) if QUICK else ("fast", "fast-30s", "default", "tiny", "best") if FULL else ("fast", "default")
 SEEDS = range(1 if QUICK else 5 if FULL else 3)
-TUTORIAL_SECONDS = 60 if QUICK else 1200 if FULL else 260
+TUTORIAL_SECONDS = 60 if QUICK else 1200 if FULL else 240
 COLUMNS = (
     *("profile", "n", "parameters", "test_accuracy", "test_accuracy_std", "ensemble_test_accuracy"),
     *("train_seconds", "train_seconds_std", "epoch_seconds"),
@@ -94,6 +95,9 @@ def measure_answers(run: Run, kept: dict[str, Any]) -> None:
     predictor = load_predictor(run.name)
     noise = np.random.default_rng(0).integers(0, 256, (10_000, 28, 28), np.uint8)
     kept["inference"] = tell("answers", measure_inference(predictor, noise))
+    mnist = obtain("mnist")
+    scans = measure_scans(predictor, mnist.test_images, mnist.test_labels)
+    kept["scans"] = tell("picture files, a quarter each plain, negative, enlarged ten times, both", scans)
     kept["doodles"] = tell("letters and doodles, none of them a digit", measure_doodles(predictor))
     if os.environ.get("PEN_STROKES"):
         strokes = ROOT / os.environ["PEN_STROKES"]

@@ -18,7 +18,7 @@ SMALLEST = 12
 
 
 def raised_above_paper(grey: np.ndarray) -> np.ndarray:
-    """How much each pixel differs from the paper, darker or brighter as the ink is: float32 H×W, above 0 for ink.
+    """How much each pixel of uint8 H×W differs from the paper, in the ink's direction: float32 H×W, above 0 for ink.
 
     The paper of dark ink is what a closing leaves, through whose square no stroke reaches; that of bright ink, what an
     opening leaves (bottom-hat and top-hat transform, Serra 1982): so light from one side, a lens's dim corners, a
@@ -27,20 +27,25 @@ def raised_above_paper(grey: np.ndarray) -> np.ndarray:
     """
     coarse = np.asarray(Image.fromarray(grey).reduce(2 if min(grey.shape) > COARSE else 1))
     if roughness(closing(coarse), coarse) <= roughness(opening(coarse), coarse):
-        paper = closing(grey)
+        paper = closing(grey).astype(np.float32)
         return (paper - grey) * (255 / np.maximum(paper, DIM))
-    return grey - opening(grey)
+    return (grey - opening(grey)).astype(np.float32)
 
 
 def closing(grey: np.ndarray) -> np.ndarray:
     """Without what is darker and narrower than the widest stroke, as if the outermost pixels went on for ever."""
-    reach = max(1, round(min(grey.shape) * WIDEST / 2))
-    return slide(np.minimum, slide(np.maximum, np.pad(grey, 2 * reach, mode="edge"), reach), reach)
+    return one_after_the_other(np.maximum, np.minimum, grey)
 
 
 def opening(grey: np.ndarray) -> np.ndarray:
     """Without what is brighter and narrower than the widest stroke."""
-    return -closing(-grey)
+    return one_after_the_other(np.minimum, np.maximum, grey)
+
+
+def one_after_the_other(first: np.ufunc, then: np.ufunc, grey: np.ndarray) -> np.ndarray:
+    """Both extremes of squares as wide as the widest stroke, H×W of the same type."""
+    reach = max(1, round(min(grey.shape) * WIDEST / 2))
+    return slide(then, slide(first, np.pad(grey, 2 * reach, mode="edge"), reach), reach)
 
 
 def slide(extreme: np.ufunc, pixels: np.ndarray, reach: int) -> np.ndarray:
@@ -65,7 +70,7 @@ def roughness(paper: np.ndarray, grey: np.ndarray) -> float:
     """
     total = 0.0
     for axis in (0, 1):
-        ours, theirs = (np.square(np.diff(each, axis=axis)) for each in (paper, grey))
+        ours, theirs = (np.square(np.diff(each.astype(np.float32), axis=axis)) for each in (paper, grey))
         total += float((ours + OWN_EDGES * np.clip(ours - theirs, 0, None)).sum(dtype=np.float64))
     return total
 

@@ -48,7 +48,12 @@ def pictures_at(path: Path) -> list[Path]:
 
 
 def read_picture(path: Path) -> np.ndarray:
-    """A picture file as the network wants it: uint8 28×28, ink bright on dark.
+    """A picture file as the network wants it: uint8 28×28, ink bright on dark. Raises PictureError with the reason."""
+    return to_digit(decode(path))
+
+
+def decode(path: Path) -> np.ndarray:
+    """A picture file's luminance, uint8 H×W, scaled down to a working size; threads may do this side by side.
 
     The first frame of an animation, any bit depth, transparency laid on white, light on dark or dark on light.
     Raises PictureError with the reason.
@@ -60,7 +65,7 @@ def read_picture(path: Path) -> np.ndarray:
             if picture.width * picture.height > LARGEST:
                 raise PictureError(f"{picture.width} × {picture.height} pixels are too many")
             picture.draft("L", (WORKING, WORKING))  # a JPEG is decoded no larger than needed
-            grey = to_grey(ImageOps.exif_transpose(picture))
+            return to_grey(ImageOps.exif_transpose(picture))
     except PictureError:
         raise
     except Image.DecompressionBombError as error:
@@ -69,11 +74,10 @@ def read_picture(path: Path) -> np.ndarray:
         raise PictureError("not a picture of a known kind") from error
     except Exception as error:  # Pillow's readers raise many kinds for broken files
         raise PictureError(f"broken picture: {error or type(error).__name__}") from error
-    return to_digit(grey)
 
 
 def to_grey(picture: Image.Image) -> np.ndarray:
-    """Luminance in 0…255, float32 H×W, scaled down to a working size."""
+    """Luminance, uint8 H×W, scaled down to a working size."""
     if picture.mode in ("I", "F") or picture.mode.startswith("I;16"):
         values = np.asarray(picture, np.float32)
         top = 65535.0 if values.max() > 255 else 255.0
@@ -83,7 +87,7 @@ def to_grey(picture: Image.Image) -> np.ndarray:
         picture = Image.alpha_composite(Image.new("RGBA", layer.size, paper_for(layer)), layer)
     grey = picture.convert("L")
     grey.thumbnail((WORKING, WORKING), Image.Resampling.BOX)
-    return np.asarray(grey, np.float32)
+    return np.asarray(grey)
 
 
 def paper_for(layer: Image.Image) -> str:
@@ -101,10 +105,10 @@ def to_digit(grey: np.ndarray) -> np.ndarray:
     if grey.shape != (SIZE, SIZE):
         raised = raised_above_paper(grey)
     elif border(grey).any():
-        raised = restore(grey.astype(np.uint8)[None])[0].astype(np.float32)
+        raised = restore(grey[None])[0].astype(np.float32)
     else:
-        framed, exact = frame(grey), grey.astype(np.uint8)
-        return exact if np.abs(framed.astype(int) - exact).max() <= 1 else framed
+        framed = frame(grey)
+        return grey if np.abs(framed.astype(int) - grey).max() <= 1 else framed
     ink = stands_out(raised)
     if not ink.any():
         raise PictureError("no ink: nothing stands out from the background")

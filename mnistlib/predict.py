@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,7 +18,7 @@ from mnistlib.folded import FoldedNet
 from mnistlib.ink import Stroke, rasterise
 from mnistlib.machine import cores
 from mnistlib.model import DigitNet, load_model
-from mnistlib.pictures import PictureError, read_picture
+from mnistlib.pictures import PictureError, decode, to_digit
 from mnistlib.rundir import Run, existing_runs
 
 AT_ONCE = 500
@@ -74,13 +74,14 @@ class Predictor:
     ) -> list[Prediction]:
         """Recognise picture files, in order; one that cannot be read is a prediction not accepted, with the reason.
 
-        Read side by side on all cores, a few hundred at a time; `on_progress(done, of_how_many)` after each lot.
+        Decoded side by side on all cores, a few hundred at a time; `on_progress(done, of_how_many)` after each lot.
         """
         paths = list(paths)
         predictions: list[Prediction] = []
         with ThreadPoolExecutor(cores()) as readers:
             for start in range(0, len(paths), AT_ONCE):
-                read = list(readers.map(read_or_reason, paths[start : start + AT_ONCE]))
+                decoded = [readers.submit(decode, path) for path in paths[start : start + AT_ONCE]]
+                read = [digit_or_reason(picture) for picture in decoded]
                 answers = self.images(np.stack([image for image, _ in read]))
                 predictions += [unreadable(p, why) if why else p for p, (_, why) in zip(answers, read, strict=True)]
                 on_progress(len(predictions), len(paths))
@@ -93,10 +94,10 @@ def answer(probabilities: np.ndarray, image: np.ndarray, doubt: str) -> Predicti
     return Prediction(int(probabilities.argmax()), probabilities, not reason, image, reason)
 
 
-def read_or_reason(path: Path) -> tuple[np.ndarray, str]:
+def digit_or_reason(decoded: Future[np.ndarray]) -> tuple[np.ndarray, str]:
     """The picture, uint8 28×28, and no reason; or a blank one and why it cannot be recognised."""
     try:
-        return read_picture(path), ""
+        return to_digit(decoded.result()), ""
     except PictureError as error:
         return np.zeros((28, 28), np.uint8), str(error)
 

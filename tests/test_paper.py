@@ -9,7 +9,7 @@ from mnistlib.paper import closing, opening, slide
 
 @pytest.fixture(params=[(40, 40), (33, 90), (7, 5)])
 def grey(request) -> np.ndarray:
-    return np.random.default_rng(0).integers(0, 256, request.param).astype(np.float32)
+    return np.random.default_rng(0).integers(0, 256, request.param, np.uint8)
 
 
 @pytest.mark.parametrize("reach", [1, 2, 3, 6])
