@@ -11,6 +11,7 @@ SIZE = 28
 BOX = 20
 PEN = 2.7
 FINER = 8
+A_POINT = 1e-300  # any unit: a drawing no larger is a dot
 THINNINGS, ASIDE = 3, 0.25  # passes; page pixels, a thirtieth of the picture's
 
 Stroke = Sequence[Sequence[float]] | np.ndarray
@@ -48,7 +49,7 @@ def rasterise(strokes: Sequence[Stroke], pen: float = PEN) -> np.ndarray:
     low = np.min([path.min(0) for path in paths], axis=0)
     high = np.max([path.max(0) for path in paths], axis=0)
     extent = float((high / 2 - low / 2).max()) * 2
-    scale = FINER * (BOX - pen) / extent if extent > 0 else 0.0
+    scale = FINER * (BOX - pen) / extent if extent > A_POINT else 0.0
     page = Image.new("L", (BOX * FINER, BOX * FINER))
     pencil = ImageDraw.Draw(page)
     for path in paths:

@@ -115,7 +115,7 @@ def test_pen_width_by_the_ink_of_a_long_line():
 
 
 def test_a_dot_is_a_dot_of_the_pens_size():
-    for dot in ([[(5, 5)]], [[(5, 5), (5, 5)]]):
+    for dot in ([[(5, 5)]], [[(5, 5), (5, 5)]], [[(0, 0), (0, 2e-313)]]):
         assert rasterise(dot).sum() / 255 == pytest.approx(np.pi * (PEN / 2) ** 2, rel=0.25)
 
 

@@ -1,7 +1,7 @@
 // Ink → the 28×28 picture that MNIST's makers would have made of it: mnistlib/ink.py step by step, to the same bytes.
 // What is drawn there by Pillow is drawn here in whole pixels by the same rules, that both see the same picture.
 const SIZE = 28, BOX = 20, PEN = 2.7, FINER = 8, PAGE = BOX * FINER, WIDTH = Math.round(PEN * FINER);
-const THINNINGS = 3, ASIDE = 0.25;
+const THINNINGS = 3, ASIDE = 0.25, A_POINT = 1e-300;
 
 // Strokes of [x, y], y down, in any units and at any place → Uint8Array 28·28, ink bright; without any point, all 0.
 function rasterise(strokes) {
@@ -12,7 +12,7 @@ function rasterise(strokes) {
   const most = (pick, axis) => points.reduce((found, point) => pick(found, point[axis]), points[0][axis]);
   const low = [0, 1].map((axis) => most(Math.min, axis) / 2), high = [0, 1].map((axis) => most(Math.max, axis) / 2);
   const extent = Math.max(high[0] - low[0], high[1] - low[1]) * 2;
-  const scale = extent > 0 ? (FINER * (BOX - PEN)) / extent : 0;
+  const scale = extent > A_POINT ? (FINER * (BOX - PEN)) / extent : 0;
   const place = (value, axis) => rint(((value - low[axis] - high[axis]) * scale + PAGE / 2) * 1e4) / 1e4;
   const page = new Uint8Array(PAGE * PAGE);
   for (const path of paths) drawPath(page, path.map((point) => point.map(place)));
