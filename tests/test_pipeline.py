@@ -198,7 +198,8 @@ def test_two_jobs_give_the_same_results(smoke, project):
 
 @pytest.mark.slow
 def test_fallback_is_seen_everywhere_and_gives_way_to_mnist(project, mnist_dir):
-    quick = "SET=train.epochs=1 features.tsne_samples=200 preprocess.train_limit=2000 evaluate.corrupted=100 evaluate.strangers=60"
+    few = "features.tsne_samples=200 preprocess.train_limit=2000 evaluate.corrupted=100 evaluate.strangers=60"
+    quick = f"SET=train.epochs=1 {few}"
     first = project.make("all", "RUN=r", quick)
     assert first.code == 0, first.text
     assert "FALLBACK DATA" in first.text
