@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from mnistlib.params import load_file
 from mnistlib.rundir import Run
 from mnistlib.stages import FIGURES, SOMETIMES, STAGE
 
@@ -19,8 +20,13 @@ def missing(run: Run, stage: str) -> list[str]:
 
 
 def left(run: Run, stage: str) -> list[str]:
-    """The files of the run that a stage did leave: what every run has, and what only some have."""
-    some = (path for pattern in SOMETIMES.get(stage, ()) for path in sorted(run.folder.glob(pattern)))
+    """The files of the run that a stage did leave: what every run has, and what only some have.
+
+    Examples that lie there from before somebody gave pictures are not what the last 06 left.
+    """
+    given = stage == "06_infer" and load_file(run.params(stage))["parameters"]["input"]
+    patterns = () if given else SOMETIMES.get(stage, ())
+    some = (path for pattern in patterns for path in sorted(run.folder.glob(pattern)))
     names = [*always(stage), *(path.relative_to(run.folder).as_posix() for path in some)]
     return [name for name in names if (run.folder / name).is_file()]
 

@@ -22,7 +22,7 @@ from mnistlib.params import load_file
 from mnistlib.plots.comparison import plot_confusion_change, plot_curves_of_both, plot_flips
 from mnistlib.preprocess import load_part, load_statistics
 from mnistlib.report import render
-from mnistlib.rundir import Run
+from mnistlib.rundir import Run, existing
 from mnistlib.status import merged_metrics
 from mnistlib.tables import Table
 
@@ -64,7 +64,7 @@ def main() -> int:
         print(f"A and B are both {first}: there is nothing to compare; name two runs", file=sys.stderr)
         return 2
     try:
-        c = compare(Run(first), Run(second))
+        c = compare(existing(first), existing(second))
         path = rundir.RUNS / "compare" / f"{first}-{second}.html"
         write_text(path, render("compare.html.j2", page_of(c)))
     except RunError as error:

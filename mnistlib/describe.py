@@ -70,10 +70,11 @@ def headline_facts(run: Run) -> list[tuple[str, str]]:
         facts.append(("own drawings", f"{m['handwriting_right']:,} of {m['handwriting_count']:,} recognised"))
     if "val_accuracy" in m:
         facts.append(("validation accuracy", percent(m["val_accuracy"], 2)))
-        facts.append(("training", f"{m['train_seconds']:.1f} s, {m['epochs']} epochs, {m['train_device']}"))
+        epochs = f"{m['epochs']} epoch{'s' * (m['epochs'] != 1)}"
+        facts.append(("training", f"{m['train_seconds']:.1f} s, {epochs}, {m['train_device']}"))
         facts.append(("network", f"{m['model_parameters']:,} parameters"))
     if "knn_accuracy" in m:
-        facts.append(("k-NN on embeddings", percent(m["knn_accuracy"], 2)))
+        facts.append(("k-NN among test embeddings", percent(m["knn_accuracy"], 2)))
     return facts
 
 

@@ -166,12 +166,12 @@ def finish(run: Run, stage: Stage, work: Path, status: Status, code: int) -> int
     if ended_well:
         log_verdict(logging.INFO, f"{stage.name} ok in {status.total_seconds:.1f} s")
         return code
-    index.write_index(run)
     where = f" in cell {status.cell}" if status.cell else ""
     log_verdict(logging.ERROR, f"{stage.name} {status.verdict}{where} after {status.total_seconds:.1f} s")
     for line in status.error.splitlines():
         logger.error("   %s", line)
     logger.error("   read %s", shown(run.page(stage.name) if kept.is_file() else run.log))
+    index.write_index(run)
     return code
 
 

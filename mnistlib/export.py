@@ -24,7 +24,7 @@ from mnistlib.folded import FoldedNet
 from mnistlib.machine import pip_install
 from mnistlib.model import SIDE, load_model
 from mnistlib.preprocess import load_part
-from mnistlib.rundir import Run, existing_runs
+from mnistlib.rundir import Run, existing, existing_runs
 
 NEEDED = ("onnx", "onnxruntime", "onnxscript")
 COMPARED = 1000
@@ -34,7 +34,7 @@ TOLERANCE = 1e-4
 def main() -> int:
     """Export the run that the environment's RUN names, or the newest; returns the exit code."""
     try:
-        run = Run(os.environ["RUN"]) if os.environ.get("RUN") else next(iter(existing_runs()), None)
+        run = existing(os.environ["RUN"]) if os.environ.get("RUN") else next(iter(existing_runs()), None)
         if run is None:
             raise RunError("no run holds a model yet: make all, then make export")
         told = export_onnx(run)

@@ -108,8 +108,6 @@ def file_digest(path: Path, algorithm: str = "sha256") -> str:
 
 
 def shown(path: Path) -> str:
-    """A path as people want to read it: relative to the project where it lies inside."""
-    try:
-        return str(path.relative_to(ROOT))
-    except ValueError:
-        return str(path)
+    """A path as people want to read it: relative to the project where it lies inside; what is no UTF-8 as \\xff."""
+    text = str(path.relative_to(ROOT) if path.is_relative_to(ROOT) else path)
+    return text.encode(errors="surrogateescape").decode(errors="backslashreplace")

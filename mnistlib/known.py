@@ -101,7 +101,7 @@ def spoilt_rows(m: Mapping[str, Any]) -> list[tuple[str, str]]:
 def stranger_rows(m: Mapping[str, Any]) -> list[tuple[str, str]]:
     """The share of each kind of stranger that passes for one of the classes."""
     return [
-        (f"{k.removeprefix(PASSED)} that pass for one", percent(v, 1)) for k, v in m.items() if k.startswith(PASSED)
+        (f"{k.removeprefix(PASSED)} taken for a digit", percent(v, 1)) for k, v in m.items() if k.startswith(PASSED)
     ]
 
 

@@ -134,7 +134,8 @@ def load(profile: str = DEFAULT, overrides: str = "") -> Params:
     content = load_file(profile_path(DEFAULT))
     if profile != DEFAULT:
         content = overlay(content, load_file(profile_path(profile)))
-    return check(overlay(content, parse_overrides(overrides)), f"PARAMS={profile}")
+    wanted = f"PARAMS={profile}" + (f" SET={overrides!r}" if overrides else "")
+    return check(overlay(content, parse_overrides(overrides)), wanted)
 
 
 def check(content: Any, where: str) -> Params:

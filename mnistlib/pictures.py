@@ -29,6 +29,10 @@ def find_pictures(text: str) -> list[Path]:
     Raises RunError when nothing is there or it cannot be read.
     """
     try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise RunError(f"INPUT {text!r} is no UTF-8: rename it, or name the folder that it lies in") from None
+    try:
         names = [text] if (ROOT / Path(text).expanduser()).exists() else shlex.split(text)
         found = [path for name in names for path in pictures_at(ROOT / Path(name).expanduser())]
     except (OSError, ValueError) as error:

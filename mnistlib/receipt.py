@@ -178,7 +178,7 @@ def load_receipt(run: Run) -> Receipt:
         )
     if not run.folder.is_dir():
         raise RunError(f"there is no {shown(run.folder)}: make verify RUN=name of a run that make all has made")
-    content = read_json(run.receipt, hint=again)
+    content = read_json(run.receipt, hint=f"delete it, and {again}" if run.receipt.exists() else again)
     if content.get("format") != FORMAT:
         found = content.get("format")
         raise RunError(

@@ -8,17 +8,16 @@ from __future__ import annotations
 
 import os
 import sys
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
 from mnistlib import params, source
 from mnistlib.artifacts import missing, traces
-from mnistlib.files import RunError, bytes_digest, read_json, sweep, write_text
+from mnistlib.files import RunError, bytes_digest, file_digest, read_json, sweep, write_text
 from mnistlib.lock import hold
 from mnistlib.log import chosen_level
 from mnistlib.machine import cores
-from mnistlib.rundir import Run, existing_runs, leftovers, make_writable, overview_page
+from mnistlib.rundir import HANDWRITING, Run, leftovers, make_writable, nearest, overview_page
 from mnistlib.schema import Params
 from mnistlib.stages import STAGES, Stage, runs_side_by_side
 from mnistlib.status import read_status
@@ -60,9 +59,8 @@ def check_is_there(name: str) -> None:
     """
     if name == params.DEFAULT or Run(name).params().is_file():
         return
-    others = [run.name for run in existing_runs()]
-    near = get_close_matches(name, others, n=1) or others[:1]
-    hint = f"make infer RUN={near[0]}, or " if near else ""
+    near = nearest(name)
+    hint = f"make infer RUN={near}, or " if near else ""
     raise RunError(f"there is no runs/{name} to recognise pictures with: {hint}make all RUN={name} makes it first")
 
 
@@ -136,6 +134,8 @@ def fingerprint(run: Run, stage: Stage, resolved: Params) -> dict[str, Any]:
         "notebook": source.notebook_digest(stage.notebook),
         "code": source.code_digest(stage.notebook),
     }
+    if stage.section == "evaluate" and (drawings := sorted(HANDWRITING.glob("*.json"))):
+        described["handwriting"] = bytes_digest(repr([(path.name, file_digest(path)) for path in drawings]).encode())
     if stage.section == "infer" and resolved.infer.input:
         described["input"] = input_digest(resolved.infer.input)
     return described

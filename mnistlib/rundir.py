@@ -7,6 +7,7 @@ import re
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,9 @@ TAKEN = {"data", "handwriting", "compare", "bench", "sweeps", "mlflow", "mlflow.
 def check_run_name(name: str) -> str:
     """The name itself. Raises RunError when it could not be a folder of its own under runs/."""
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", name):
-        raise RunError(f"RUN is {name!r}; a run's name is made of letters, digits, '-', '_' and '.', not first '.'")
+        raise RunError(
+            f"RUN is {name!r}; a run's name is made of letters, digits, '-', '_' and '.', not first '.', 100 at most"
+        )
     if name.lower() in TAKEN:
         raise RunError(f"RUN is {name!r}, which runs/ uses for something else; choose another name")
     return name
@@ -153,6 +156,21 @@ def existing_runs() -> list[Run]:
     names = {weights.parent.parent.name for weights in RUNS.glob(f"*/models/{MODEL_FILE}")} - TAKEN
     found = [Run(name) for name in names]
     return sorted(found, key=lambda run: run.weights.stat().st_mtime, reverse=True)
+
+
+def nearest(name: str) -> str:
+    """The name of the run that may have been meant: the most like it, else the newest; empty when there is none."""
+    names = [run.name for run in existing_runs()]
+    return next(iter(get_close_matches(name, names, n=1) or names), "")
+
+
+def existing(name: str) -> Run:
+    """The run of this name. Raises RunError, with the name that may have been meant, when it is not there."""
+    run = Run(name)
+    if not run.folder.is_dir():
+        near = nearest(name)
+        raise RunError(f"there is no runs/{name}" + (f"; did you mean {near}?" if near else ""))
+    return run
 
 
 def make_writable(run: Run) -> None:

@@ -38,10 +38,13 @@ STORY = (
     Chapter(
         "learnt",
         "What it has learnt",
-        "The layer before its answer places like beside like. Pictures between two islands are those that it mistakes.",
+        "The layer before its answer places like beside like. Pictures that it mistakes lie mostly at an island's rim.",
         (
-            ("tsne_plot", "Test pictures by t-SNE: neighbours stay neighbours; ringed ones were mistaken."),
-            ("pca_plot", "The same layer by PCA, a straight projection: distances are honest, classes overlap."),
+            ("tsne_plot", "Test pictures by t-SNE, some of each class: neighbours stay neighbours; ringed: mistaken."),
+            (
+                "pca_plot",
+                "By PCA, a straight projection: what is far apart here is far apart, what is close may not be.",
+            ),
         ),
     ),
     Chapter(

@@ -61,6 +61,13 @@ def test_a_run_beside_itself_is_refused(made):
     assert done.code == 2
 
 
+def test_a_slip_in_a_name_is_seen(made):
+    for words in (["compare", "A=smoke", "B=smkoe"], ["export", "RUN=smkoe"]):
+        done = made.make(*words)
+        assert "there is no runs/smkoe; did you mean smoke?" in done.text
+        assert done.code == 2
+
+
 @pytest.mark.parametrize(
     ("name", "content", "words"),
     [

@@ -62,6 +62,14 @@ def numbers(page, place):
 
 
 @needs_browser
+def test_on_paper_the_still_figures_stand_where_nothing_can_be_clicked(opened):
+    still, moving = "#confusion_matrix .scroll img", "#confusion_matrix .explore"
+    assert (opened.is_visible(still), opened.is_visible(moving)) == (False, True)
+    opened.emulate_media(media="print")
+    assert (opened.is_visible(still), opened.is_visible(moving)) == (True, False)
+
+
+@needs_browser
 def test_a_click_on_a_confusion_shows_its_pictures(opened, kept):
     wrong = [(label, said) for label, said in zip(kept.labels, kept.said, strict=True) if label != said]
     label, said = wrong[0]

@@ -104,7 +104,16 @@ def test_without_drawings_there_is_nothing_to_say(run):
     assert handwriting_metrics([]) == {}
 
 
-@pytest.mark.parametrize("text", ["{}", "[]", "no json", '{"strokes": [[[0, "x"]]], "digit": 1}'])
+ODD = '{"strokes": [[[0, 1]]], "digit": %s, "label": %s, "probabilities": [], "accepted": true, "model": ""}'
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("{}", "[]", "no json", '{"strokes": [[[0, "x"]]], "digit": 1}'),
+        *(ODD % odd for odd in (("99", "1"), ("1", "99"), ("1", '"<b>7"'), ("true", "1"), ("null", "1"))),
+    ],
+)
 def test_a_damaged_drawing_is_named(run, text):
     handwriting.HANDWRITING.mkdir()
     (handwriting.HANDWRITING / "bad.json").write_text(text)

@@ -76,6 +76,8 @@ def test_text_is_shown_and_never_run_and_headings_sort(runs):
         page.click("text=test accuracy")
         assert [text[:7] for text in page.locator(column).all_text_contents()] == ["97.00 %", "98.50 %", "99.50 %"]
         assert page.title() == "all runs · digit classifier"
+        page.emulate_media(media="print")
+        assert page.locator("th", has_text="test accuracy").inner_text() != ""
 
 
 @pytest.mark.skipif(not lab.can_browse(), reason="needs a browser: apt-get install chromium")

@@ -1,7 +1,9 @@
 """Pictures as people have them, good and bad, through to the answer."""
 
 import csv
+import os
 import shutil
+import sys
 
 import numpy as np
 import pytest
@@ -182,6 +184,17 @@ def predictor(tmp_path, monkeypatch) -> Predictor:
     save_model(run, build(Architecture((4, 8, 16), 32), 0), {"dataset": "mnist"})
     save_calibration(run, Calibration(1.0, 0.0, 0.0, 1.0, 0.0))
     return load_predictor("r")
+
+
+@pytest.mark.skipif(sys.platform == "darwin", reason="there every name is UTF-8")
+def test_a_name_that_is_no_utf_8_is_a_row_like_any_other(predictor, digit, tmp_path):
+    path = tmp_path / os.fsdecode(b"bad\xff.png")
+    Image.fromarray(digit).save(path)
+    rows = prediction_rows([path], predictor.files(find_pictures(str(tmp_path))))
+    assert rows[0]["file"].endswith("bad\\xff.png")
+    assert "bad\\xff.png" in save_predictions_csv(Run("r"), rows).read_text()
+    with pytest.raises(RunError, match="no UTF-8"):
+        find_pictures(str(path))
 
 
 def test_a_bad_file_is_a_row_and_the_rest_goes_on(predictor, digit, tmp_path):

@@ -95,6 +95,13 @@ def test_a_changed_parameter_reruns_what_depends_on_it(made, setting, expected):
     assert planned(made, f"SET={setting}") == expected
 
 
+def test_a_drawing_that_was_corrected_since_is_looked_at(made):
+    drawings = made.folder / "runs" / "handwriting"
+    drawings.mkdir()
+    (drawings / "a.json").write_text("{}")
+    assert planned(made) == ["04_evaluate", "06_infer"]
+
+
 def planned(made, *arguments: str) -> list[str]:
     """The stages that make -n would execute if every one of them left something new."""
     text = made.make("-n", "all", "PARAMS=smoke", *arguments).text

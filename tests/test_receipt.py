@@ -9,6 +9,7 @@ import pytest
 import yaml
 
 from mnistlib.agreement import DIFFERENT, IDENTICAL, NOTHING, TOLERANCES, WITHIN, allowed, judge
+from mnistlib.artifacts import left
 from mnistlib.files import RunError
 from mnistlib.receipt import load_receipt
 from mnistlib.rundir import Run
@@ -44,6 +45,15 @@ def test_every_file_that_stages_leave_is_there_by_its_hash(smoke, kept):
     for name, said in kept["artifacts"].items():
         content = (run / name).read_bytes()
         assert (said["sha256"], said["bytes"]) == (hashlib.sha256(content).hexdigest(), len(content)), name
+
+
+def test_examples_from_before_pictures_were_given_are_not_what_06_left(made):
+    run = Run("smoke", base=made.folder / "runs")
+    assert any("examples/" in name for name in left(run, "06_infer"))
+    resolved = yaml.safe_load(run.params("06_infer").read_text())
+    resolved["parameters"]["input"] = "mine"
+    run.params("06_infer").write_text(yaml.safe_dump(resolved))
+    assert not any("examples/" in name for name in left(run, "06_infer"))
 
 
 def test_it_says_what_the_run_was_made_of(smoke, kept):
@@ -167,7 +177,7 @@ def test_every_noisy_figure_of_a_run_has_its_tolerance(kept):
     ("damage", "words"),
     [
         (lambda text: None, "receipt.json is missing"),
-        (lambda text: text[: len(text) // 2], "cannot be read"),
+        (lambda text: text[: len(text) // 2], "delete it, and make all"),
         (lambda text: "[]", "holds no mapping"),
         (lambda text: text.replace('"format": 1', '"format": 2'), "is of version 2, this code reads 1"),
         (lambda text: text.replace('"seed": 0', '"seed": "0"', 1), "damaged at seed"),

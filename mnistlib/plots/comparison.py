@@ -25,7 +25,7 @@ def plot_flips(
     figure, grid = picture_grid(len(chosen), columns=min(8, len(chosen)), cell=1.25, title=0.5)
     for axes, i in zip(grid, chosen, strict=True):
         told = [
-            f"{name[:12]} {p[i].argmax()} · {percent(p[i].max(), 0)}"
+            f"{name[:12]}: {p[i].argmax()} · {percent(p[i].max(), 1)}"
             for name, p in zip(names, probabilities, strict=True)
         ]
         show(axes, images[i], "\n".join([f"no. {i}: a {labels[i]}", *told]))

@@ -40,7 +40,8 @@ def plot_reliability(bins: Sequence[Bin], ece: float) -> Figure:
     middle = [(b.low + b.high) / 2 for b in bins]
     width = [0.94 * (b.high - b.low) for b in bins]
     above.bar(middle, [b.accuracy for b in bins], width, color=BLUE, label="accuracy")
-    above.plot([b.confidence for b in bins], [b.accuracy for b in bins], "o", color=RED, markersize=4)
+    confidence, accuracy = ([getattr(b, name) for b in bins] for name in ("confidence", "accuracy"))
+    above.plot(confidence, accuracy, "o", color=RED, markersize=4, label="at their mean confidence")
     above.plot([0, 1], [0, 1], "--", color=GREY, linewidth=1, label="perfect calibration")
     above.set_ylabel("accuracy")
     above.set_title(f"ECE {ece:.4f}", fontsize=10, loc="left")
@@ -74,7 +75,7 @@ def plot_mistakes(mistakes: Sequence[Mistake], classes: Sequence[str]) -> Figure
         show(
             axes,
             m.image,
-            f"{classes[m.label]} taken for {classes[m.prediction]}\n{percent(m.confidence, 0)} · no. {m.index}",
+            f"{classes[m.label]} taken for {classes[m.prediction]}\n{percent(m.confidence, 1)} · no. {m.index}",
         )
     return figure
 

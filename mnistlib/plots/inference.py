@@ -19,11 +19,15 @@ def plot_what_the_model_saw(paths: Sequence[Path], predictions: Sequence[Predict
     shown = list(zip(paths, predictions, strict=True))[:most]
     figure, grid = picture_grid(len(shown), columns=min(8, len(shown)), cell=1.2, title=0.35)
     for axes, (path, p) in zip(grid, shown, strict=True):
-        name = path.stem if len(path.stem) <= 20 else f"{path.stem[:19]}…"
-        name = "".join(c if c.isprintable() and c != "$" else "?" for c in name)
-        answer = f"{p.digit} · {percent(p.confidence, 0)}" if p.accepted else f"? · {p.why_not[:24]}"
+        name = "".join(c if c.isprintable() and c != "$" else "?" for c in cut(path.stem, 20))
+        answer = f"{p.digit} · {percent(p.confidence, 1)}" if p.accepted else f"? · {cut(p.why_not, 16)}"
         show(axes, p.image, f"{name}\n{answer}", "black" if p.accepted else RED)
     return figure
+
+
+def cut(text: str, most: int) -> str:
+    """The text, or its beginning, `most` characters in all."""
+    return text if len(text) <= most else f"{text[: most - 1]}…"
 
 
 def plot_pad(drawn: Sequence[tuple[Sequence[Sequence[Sequence[float]]], Prediction]]) -> Figure:

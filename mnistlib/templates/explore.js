@@ -10,6 +10,7 @@ const pictures = data.pictures.map(([index, label, prediction, confidence, level
 }));
 const few = (list, most) => (list.length > most ? list.slice(0, most) : list);
 const percent = (share, digits = 1) => `${(100 * share).toFixed(digits)} %`;
+const sure = (confidence) => percent(Math.min(confidence, 0.9999), 2);  // rounded, but never to certainty
 const grouped = (number) => number.toLocaleString("en");
 const many = (number, one = "picture") => `${grouped(number)} ${one}${number === 1 ? "" : "s"}`;
 
@@ -32,7 +33,7 @@ function inPlaceOf(name, element) {
   figure.classList.add("wide");
   figure.append(element);
 }
-const words = (p) => `no. ${p.index}: ${p.is}, ${p.wrong ? `taken for ${p.said}` : "recognised"}, ${percent(p.confidence)} sure`;
+const words = (p) => `no. ${p.index}: ${p.is}, ${p.wrong ? `taken for ${p.said}` : "recognised"}, ${sure(p.confidence)} sure`;
 function tile(p, size) {
   const [row, column] = [Math.floor(p.place / data.columns), p.place % data.columns];
   const element = make("span", { class: "tile", role: "img", "aria-label": words(p) });
@@ -44,7 +45,7 @@ function tile(p, size) {
 function strip(title, list) {
   const row = make("div", { class: "strip" }, ...list.map((p) =>
     make("span", { class: p.wrong ? "shot wrong" : "shot" }, tile(p, 56),
-      make("span", {}, p.wrong ? `${p.is} → ${p.said}` : p.is), make("small", {}, `${percent(p.confidence)} · ${p.index}`))));
+      make("span", {}, p.wrong ? `${p.is} → ${p.said}` : p.is), make("small", {}, `${sure(p.confidence)} · ${p.index}`))));
   return [make("p", { class: "note" }, title), row];
 }
 
@@ -156,7 +157,7 @@ function slider() {
     value.textContent = at;
     range.setAttribute("aria-valuetext", at);
     const error = accepted ? `${grouped(wrong)} of them wrong, ${percent(wrong / accepted, 2)}` : "none";
-    told.textContent = `Accepted: ${grouped(accepted)} of ${grouped(data.count)}, ${percent(accepted / data.count)}; ${error}. `
+    told.textContent = `Accepted: ${grouped(accepted)} of ${grouped(data.count)}, ${percent(accepted / data.count, 2)}; ${error}. `
       + `Refused: ${grouped(refused)} not sure enough, ${grouped(data.unlike)} like no class.`;
     const unsure = few(pictures.filter((p) => p.level && p.level <= step), data.most.just_refused);
     const mistaken = few(pictures.filter((p) => p.wrong && p.level > step), data.most.wrong);

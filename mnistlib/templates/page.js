@@ -10,7 +10,7 @@ if (button) {
   });
 }
 document.querySelectorAll("table.sortable").forEach((table) => {
-  const value = (row, column) => row.cells[column].textContent.trim();
+  const value = (row, column) => row.cells[column].textContent.trim().replaceAll(",", "");
   table.querySelectorAll("th").forEach((head, column) => {
     const sort = document.createElement("button");
     sort.className = "sort";
