@@ -36,13 +36,23 @@ def test_ece_by_hand():
     assert cal.ece(bins) == pytest.approx((2 * 0.4 + 2 * 0.4) / 4)
 
 
-def test_threshold_by_hand():
+def test_threshold_by_hand_of_the_errors_counted():
+    confidence = np.array([0.9, 0.8, 0.7, 0.6, 0.5])
+    right = np.array([True, True, False, True, True])
+    assert cal.fit_threshold(confidence, right, 0.0) == 0.8
+    assert cal.fit_threshold(confidence, right, 0.2) == 0.5
+    assert cal.fit_threshold(confidence, ~right, 0.09) == 1.0
+    assert cal.fit_threshold(np.array([0.9, 0.9]), np.array([True, False]), 0.09) == 1.0
+
+
+def test_threshold_by_hand_of_the_errors_expected():
     confidence = np.array([0.9, 0.99, 0.6, 0.97])  # mean doubts from the surest on: 0.01, 0.02, 0.047, 0.135
-    assert cal.fit_threshold(confidence, 0.0201) == 0.97
-    assert cal.fit_threshold(confidence, 0.05) == 0.9
-    assert cal.fit_threshold(confidence, 0.5) == 0.6
-    assert cal.fit_threshold(confidence, 0.009) == 1.0
-    assert cal.fit_threshold(np.array([0.99, 0.9, 0.9]), 0.06) == 0.99  # of equal ones, all or none
+    wrong = np.zeros(4, bool)
+    assert cal.fit_threshold(confidence, wrong, 0.0201) == 0.97
+    assert cal.fit_threshold(confidence, wrong, 0.05) == 0.9
+    assert cal.fit_threshold(confidence, wrong, 0.5) == 0.6
+    assert cal.fit_threshold(confidence, wrong, 0.009) == 1.0
+    assert cal.fit_threshold(np.array([0.99, 0.9, 0.9]), wrong[:3], 0.06) == 0.99  # of equal ones, all or none
 
 
 def test_accepted_errors_are_as_many_as_are_allowed():
