@@ -114,7 +114,8 @@ def appears(page: Any, selector: str, seconds: int) -> bool:
 
 
 def run_all(page: Any) -> None:
-    """Run All, again until a cell runs: before its kernel is there, Lab asks for one or does nothing.
+    """Run All, again until no cell waits to be run: before its kernel is there, Lab asks for one, does nothing, or runs
+    the first cell alone.
 
     Raises RuntimeError.
     """
@@ -126,9 +127,9 @@ def run_all(page: Any) -> None:
             page.get_by_role("menuitem", name="Run", exact=True).click()
             page.get_by_role("menuitem", name="Run All Cells", exact=True).click()
         page.wait_for_timeout(1500)
-        if page.evaluate(f"() => /[*0-9]/.test({PROMPTS})"):
+        if page.evaluate(f"() => !{PROMPTS}.includes('[ ]')"):
             return
-    raise RuntimeError("no cell ran")
+    raise RuntimeError("cells that never ran")
 
 
 def draw(page: Any, strokes: Sequence[Stroke], canvas: str = CANVAS) -> None:
