@@ -90,17 +90,14 @@ def fit_temperature(logits: np.ndarray, labels: np.ndarray) -> float:
 
 
 def fit_threshold(confidence: np.ndarray, right: np.ndarray, accepted_error: float) -> float:
-    """The lowest confidence from which on the share of errors, counted or expected, is at most `accepted_error`.
+    """The lowest confidence from which on the share of errors is at most `accepted_error`.
 
-    Expected are the doubts, 1 - confidence, summed. Either estimate alone may leap: one error more than the three that
-    3,000 answers are allowed moves the threshold from 0.5 to 0.997, and so do the doubts of a network that is never
-    quite sure. 1.0 when not even the surest answers are that good.
+    1.0 when not even the surest answers are that good.
     """
     order = np.argsort(-confidence, kind="stable")
-    answered = np.arange(1, len(order) + 1)
-    counted, expected = (np.cumsum(each[order]) / answered for each in (~right, 1 - confidence))
+    errors = np.cumsum(~right[order]) / np.arange(1, len(order) + 1)
     last_of_value = np.append(np.diff(confidence[order]) != 0, True)
-    good = np.flatnonzero((np.minimum(counted, expected) <= accepted_error) & last_of_value)
+    good = np.flatnonzero((errors <= accepted_error) & last_of_value)
     return float(confidence[order[good[-1]]]) if len(good) else 1.0
 
 

@@ -96,7 +96,8 @@ def read_drawing(path: Path) -> Drawing:
     try:
         drawing = Drawing(**content)
         drawing.image  # noqa: B018 - strokes that cannot be drawn are found here, by the name of their file
-        if not all(type(d) is int and d in range(10) for d in (drawing.digit, drawing.label or 0)):
+        said = [drawing.digit] if drawing.label is None else [drawing.digit, drawing.label]
+        if not all(type(digit) is int and digit in range(10) for digit in said):
             raise ValueError("digit and label are whole numbers from 0 to 9")
     except (TypeError, ValueError) as error:
         raise RunError(f"{shown(path)} is no drawing ({error}): move the file away to go on without it") from error

@@ -13,7 +13,7 @@ from typing import Any
 
 from mnistlib import params, source
 from mnistlib.artifacts import missing, traces
-from mnistlib.files import RunError, bytes_digest, file_digest, read_json, sweep, write_text
+from mnistlib.files import RunError, bytes_digest, read_json, sweep, write_text
 from mnistlib.lock import hold
 from mnistlib.log import chosen_level
 from mnistlib.machine import cores
@@ -135,9 +135,9 @@ def fingerprint(run: Run, stage: Stage, resolved: Params) -> dict[str, Any]:
         "code": source.code_digest(stage.notebook),
     }
     if stage.section == "evaluate" and (drawings := sorted(HANDWRITING.glob("*.json"))):
-        described["handwriting"] = bytes_digest(repr([(path.name, file_digest(path)) for path in drawings]).encode())
+        described["handwriting"] = files_digest(drawings)
     if stage.section == "infer" and resolved.infer.input:
-        described["input"] = input_digest(resolved.infer.input)
+        described["input"] = files_digest(named_pictures(resolved.infer.input))
     return described
 
 
@@ -148,9 +148,9 @@ def named_pictures(text: str) -> list[Path]:
     return find_pictures(text)
 
 
-def input_digest(text: str) -> str:
-    """Hash of names, sizes and times of the pictures in INPUT. Raises RunError when there are none."""
-    stats = [(str(path), path.stat()) for path in named_pictures(text)]
+def files_digest(paths: list[Path]) -> str:
+    """Hash of the files' names, sizes and times."""
+    stats = [(str(path), path.stat()) for path in paths]
     return bytes_digest(repr([(name, s.st_size, s.st_mtime_ns) for name, s in stats]).encode())
 
 

@@ -36,29 +36,19 @@ def test_ece_by_hand():
     assert cal.ece(bins) == pytest.approx((2 * 0.4 + 2 * 0.4) / 4)
 
 
-def test_threshold_by_hand_of_the_errors_counted():
+def test_threshold_by_hand():
     confidence = np.array([0.9, 0.8, 0.7, 0.6, 0.5])
     right = np.array([True, True, False, True, True])
     assert cal.fit_threshold(confidence, right, 0.0) == 0.8
     assert cal.fit_threshold(confidence, right, 0.2) == 0.5
-    assert cal.fit_threshold(confidence, ~right, 0.09) == 1.0
-    assert cal.fit_threshold(np.array([0.9, 0.9]), np.array([True, False]), 0.09) == 1.0
+    assert cal.fit_threshold(confidence, ~right, 0.1) == 1.0
+    assert cal.fit_threshold(np.array([0.9, 0.9]), np.array([True, False]), 0.1) == 1.0
 
 
-def test_threshold_by_hand_of_the_errors_expected():
-    confidence = np.array([0.9, 0.99, 0.6, 0.97])  # mean doubts from the surest on: 0.01, 0.02, 0.047, 0.135
-    wrong = np.zeros(4, bool)
-    assert cal.fit_threshold(confidence, wrong, 0.0201) == 0.97
-    assert cal.fit_threshold(confidence, wrong, 0.05) == 0.9
-    assert cal.fit_threshold(confidence, wrong, 0.5) == 0.6
-    assert cal.fit_threshold(confidence, wrong, 0.009) == 1.0
-    assert cal.fit_threshold(np.array([0.99, 0.9, 0.9]), wrong[:3], 0.06) == 0.99  # of equal ones, all or none
-
-
-def test_accepted_errors_are_as_many_as_are_allowed():
+def test_accepted_errors_stay_below_what_is_allowed():
     logits, labels = world(1.0)
     found = cal.calibrate(logits, labels, 0.02)
-    assert found.accepted_error == pytest.approx(0.02, rel=0.1)
+    assert found.accepted_error <= 0.02
     accepted = (softmax(logits, found.temperature).max(1) >= found.threshold) & (
         cal.likeness(logits) >= found.least_likeness
     )

@@ -111,7 +111,8 @@ ODD = '{"strokes": [[[0, 1]]], "digit": %s, "label": %s, "probabilities": [], "a
     "text",
     [
         *("{}", "[]", "no json", '{"strokes": [[[0, "x"]]], "digit": 1}'),
-        *(ODD % odd for odd in (("99", "1"), ("1", "99"), ("1", '"<b>7"'), ("true", "1"), ("null", "1"))),
+        *(ODD % (digit, "1") for digit in ("99", "true", "null", "1.0")),
+        *(ODD % ("1", label) for label in ("99", "false", '""', '"<b>7"')),
     ],
 )
 def test_a_damaged_drawing_is_named(run, text):

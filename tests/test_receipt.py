@@ -177,6 +177,7 @@ def test_every_noisy_figure_of_a_run_has_its_tolerance(kept):
     ("damage", "words"),
     [
         (lambda text: None, "receipt.json is missing"),
+        (lambda text: text[: len(text) // 2], "cannot be read"),
         (lambda text: text[: len(text) // 2], "delete it, and make all"),
         (lambda text: "[]", "holds no mapping"),
         (lambda text: text.replace('"format": 1', '"format": 2'), "is of version 2, this code reads 1"),
