@@ -53,6 +53,15 @@ Loader.add_constructor(
 )
 
 
+class Dumper(yaml.SafeDumper):
+    """Quotes text that YAML 1.1 or 1.2 would take for something else: `0E0` is a number only in the second."""
+
+
+for first, resolvers in Loader.yaml_implicit_resolvers.items():
+    for tag, pattern in resolvers:
+        Dumper.add_implicit_resolver(tag, pattern, [first])
+
+
 def parse_yaml(text: str, where: str) -> Any:
     """What a YAML text holds. Raises ParamsError that names `where` and the line."""
     try:
@@ -66,9 +75,9 @@ def parse_yaml(text: str, where: str) -> Any:
 
 def dump_yaml(content: dict[str, Any]) -> str:
     """A mapping as the YAML that `parse_yaml` gives back; Unicode's own line ends are escaped, for YAML folds them."""
-    text: str = yaml.safe_dump(content, sort_keys=False, allow_unicode=True)
+    text: str = yaml.dump(content, Dumper=Dumper, sort_keys=False, allow_unicode=True)
     if re.search("[\x85\u2028\u2029]", text):
-        return yaml.safe_dump(content, sort_keys=False)
+        text = yaml.dump(content, Dumper=Dumper, sort_keys=False)
     return text
 
 

@@ -46,6 +46,12 @@ def test_numbers_and_booleans_are_those_of_yaml_1_2(text, value):
     assert type(parsed) is type(value)
 
 
+@pytest.mark.parametrize("text", ["0E0", "1e-3", "012", "0o7", "0x10", "no", "true", "~", "1:30", ".5", ".inf", ""])
+def test_text_that_looks_like_something_else_stays_text_in_the_yaml_written(text):
+    written = params.dump_yaml({"data": {"local_dir": text}})
+    assert parse_yaml(written, "here") == yaml.safe_load(written) == {"data": {"local_dir": text}}
+
+
 def test_overrides_nest_and_keep_spaces_and_lists():
     text = "train.epochs=3 train.learning_rate=1e-3 data.local_dir=my data/here train.widths=[4, 8, 16] seed=5"
     assert parse_overrides(text) == {
