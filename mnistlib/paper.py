@@ -91,16 +91,27 @@ def belongs(mask: np.ndarray) -> np.ndarray:
 
     Pieces at the border are left out only when what remains could be the digit: a twelfth of the picture or more.
     """
-    pieces, count = ndimage.label(mask, np.ones((3, 3)))
+    near = surroundings(mask, SOFT)
+    pieces, count = ndimage.label(mask[near], np.ones((3, 3)), output=np.intp)
     sizes = np.bincount(pieces.ravel(), minlength=2)[1:]
     inside = np.ones(max(count, 1), bool)
-    inside[np.unique(border(pieces)[border(pieces) > 0]) - 1] = False
+    inside[border(pieces)[border(pieces) > 0] - 1] = False
     for candidates in (inside, np.ones_like(inside)):
         kept = candidates & (sizes >= SPECK * max(sizes[candidates].max(initial=0), 1))
         digit = np.append(False, kept)[pieces]
         if kept.any() and extent(digit) >= min(mask.shape) / SMALLEST:
             break
-    return slide(np.logical_or, np.pad(digit, SOFT), SOFT)
+    whole = np.zeros_like(mask)
+    whole[near] = slide(np.logical_or, np.pad(digit, SOFT), SOFT)
+    return whole
+
+
+def surroundings(mask: np.ndarray, margin: int) -> tuple[slice, slice]:
+    """The rows and columns of what is set and `margin` more on each side; its border is empty or the picture's own."""
+    rows, columns = (
+        slice(max(0, at[0] - margin), at[-1] + 1 + margin) for at in map(np.flatnonzero, (mask.any(1), mask.any(0)))
+    )
+    return rows, columns
 
 
 def extent(mask: np.ndarray) -> int:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from itertools import chain, pairwise
 from pathlib import Path
 
 import numpy as np
@@ -10,12 +13,14 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 
 from mnistlib.files import ROOT, RunError
 from mnistlib.ink import SIZE, frame
+from mnistlib.machine import cores
 from mnistlib.paper import border, raised_above_paper, stands_out
 from mnistlib.restore import restore
 
 SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp"}
 LARGEST = 50_000_000
 WORKING = 200
+NO_INK = "no ink: nothing stands out from the background"
 
 
 class PictureError(ValueError):
@@ -53,7 +58,32 @@ def pictures_at(path: Path) -> list[Path]:
 
 def read_picture(path: Path) -> np.ndarray:
     """A picture file as the network wants it: uint8 28×28, ink bright on dark. Raises PictureError with the reason."""
-    return to_digit(decode(path))
+    image = to_digits([decode(path)])[0]
+    if not image.any():
+        raise PictureError(NO_INK)
+    return image
+
+
+def read_lots(paths: Sequence[Path], size: int) -> Iterator[tuple[np.ndarray, list[str]]]:
+    """Picture files in order, `size` at a time: uint8 N×28×28, and for each why it cannot be read; blank then, else "".
+
+    While the ink of one lot is lifted off its paper, all cores decode the next.
+    """
+    with ThreadPoolExecutor(cores()) as readers:
+        starts = range(0, len(paths), size)
+        lots = ([readers.submit(decode_or_reason, path) for path in paths[at : at + size]] for at in starts)
+        for lot, _the_next in pairwise(chain(lots, [[]])):
+            greys, reasons = zip(*(decoded.result() for decoded in lot), strict=True)
+            images = to_digits(greys)
+            yield images, [why if why or image.any() else NO_INK for why, image in zip(reasons, images, strict=True)]
+
+
+def decode_or_reason(path: Path) -> tuple[np.ndarray, str]:
+    """A picture file's luminance and no reason; or a blank picture and why it cannot be read."""
+    try:
+        return decode(path), ""
+    except PictureError as error:
+        return np.zeros((SIZE, SIZE), np.uint8), str(error)
 
 
 def decode(path: Path) -> np.ndarray:
@@ -101,19 +131,20 @@ def paper_for(layer: Image.Image) -> str:
     return "black" if ink.any() and pixels[..., :3][ink].mean() > 160 else "white"
 
 
-def to_digit(grey: np.ndarray) -> np.ndarray:
-    """Ink on its own, framed: uint8 28×28. A picture that already is MNIST's is taken as it is.
+def to_digits(greys: Sequence[np.ndarray]) -> np.ndarray:
+    """Ink on its own, framed: uint8 N×28×28, all 0 where nothing stands out. What is MNIST's already stays as it is.
 
-    Raises PictureError when nothing stands out.
+    Pictures of MNIST's size with something at their border are restored all at once, in a seventh of the time.
     """
-    if grey.shape != (SIZE, SIZE):
-        raised = raised_above_paper(grey)
-    elif border(grey).any():
-        raised = restore(grey[None])[0].astype(np.float32)
-    else:
+    spoilt = [i for i, grey in enumerate(greys) if grey.shape == (SIZE, SIZE) and border(grey).any()]
+    restored = restore(np.stack([greys[i] for i in spoilt])) if spoilt else np.empty((0, SIZE, SIZE))
+    raised = dict(zip(spoilt, restored.astype(np.float32), strict=True))
+    return np.stack([to_digit(grey, raised.get(i)) for i, grey in enumerate(greys)])
+
+
+def to_digit(grey: np.ndarray, raised: np.ndarray | None) -> np.ndarray:
+    """One of them; `raised`: its ink as restored, if it was."""
+    if raised is None and grey.shape == (SIZE, SIZE):
         framed = frame(grey)
         return grey if np.abs(framed.astype(int) - grey).max() <= 1 else framed
-    ink = stands_out(raised)
-    if not ink.any():
-        raise PictureError("no ink: nothing stands out from the background")
-    return frame(ink)
+    return frame(stands_out(raised_above_paper(grey) if raised is None else raised))

@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,9 +15,8 @@ from mnistlib.evaluate import predict_logits, softmax
 from mnistlib.files import RunError, file_digest, read_json, shown, write_text
 from mnistlib.folded import FoldedNet
 from mnistlib.ink import Stroke, rasterise
-from mnistlib.machine import cores
 from mnistlib.model import DigitNet, load_model
-from mnistlib.pictures import PictureError, decode, to_digit
+from mnistlib.pictures import read_lots
 from mnistlib.rundir import Run, existing_runs
 
 AT_ONCE = 500
@@ -74,17 +72,14 @@ class Predictor:
     ) -> list[Prediction]:
         """Recognise picture files, in order; one that cannot be read is a prediction not accepted, with the reason.
 
-        Decoded side by side on all cores, a few hundred at a time; `on_progress(done, of_how_many)` after each lot.
+        A few hundred at a time; `on_progress(done, of_how_many)` after each lot.
         """
         paths = list(paths)
         predictions: list[Prediction] = []
-        with ThreadPoolExecutor(cores()) as readers:
-            for start in range(0, len(paths), AT_ONCE):
-                decoded = [readers.submit(decode, path) for path in paths[start : start + AT_ONCE]]
-                read = [digit_or_reason(picture) for picture in decoded]
-                answers = self.images(np.stack([image for image, _ in read]))
-                predictions += [unreadable(p, why) if why else p for p, (_, why) in zip(answers, read, strict=True)]
-                on_progress(len(predictions), len(paths))
+        for images, reasons in read_lots(paths, AT_ONCE):
+            answers = zip(self.images(images), reasons, strict=True)
+            predictions += [unreadable(answer, why) if why else answer for answer, why in answers]
+            on_progress(len(predictions), len(paths))
         return predictions
 
 
@@ -92,14 +87,6 @@ def answer(probabilities: np.ndarray, image: np.ndarray, doubt: str) -> Predicti
     """The answer for one picture: accepted when there is ink and no doubt."""
     reason = doubt if image.any() else "no ink"
     return Prediction(int(probabilities.argmax()), probabilities, not reason, image, reason)
-
-
-def digit_or_reason(decoded: Future[np.ndarray]) -> tuple[np.ndarray, str]:
-    """The picture, uint8 28×28, and no reason; or a blank one and why it cannot be recognised."""
-    try:
-        return to_digit(decoded.result()), ""
-    except PictureError as error:
-        return np.zeros((28, 28), np.uint8), str(error)
 
 
 def unreadable(prediction: Prediction, reason: str) -> Prediction:
