@@ -89,10 +89,10 @@ verify:
 lab:
 	@$(FIND); PYTHONPATH="$$PWD" exec "$$python" -m jupyter lab --notebook-dir notebooks
 
-## test: the tests of a few minutes; SLOW=only runs the slow ones
+## test: the tests of a few minutes; SLOW=too with the slow ones, SLOW=only those alone
 .PHONY: test
 test:
-	@$(FIND); exec "$$python" -m pytest -m $(if $(filter only,$(SLOW)),slow,'not slow')
+	@$(FIND); exec "$$python" -m pytest $(if $(filter too,$(SLOW)),,-m "$(if $(filter only,$(SLOW)),,not )slow")
 
 ## lint: ruff and mypy
 .PHONY: lint
