@@ -107,11 +107,12 @@ def belongs(mask: np.ndarray) -> np.ndarray:
 
 
 def surroundings(mask: np.ndarray, margin: int) -> tuple[slice, slice]:
-    """The rows and columns of what is set and `margin` more on each side; its border is empty or the picture's own."""
-    rows, columns = (
-        slice(max(0, at[0] - margin), at[-1] + 1 + margin) for at in map(np.flatnonzero, (mask.any(1), mask.any(0)))
+    """Where something is set, and `margin` pixels more: the border of that is empty, or the picture's own."""
+    rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
+    return (
+        slice(max(0, rows[0] - margin), rows[-1] + 1 + margin),
+        slice(max(0, columns[0] - margin), columns[-1] + 1 + margin),
     )
-    return rows, columns
 
 
 def extent(mask: np.ndarray) -> int:
