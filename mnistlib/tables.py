@@ -61,6 +61,11 @@ def percent(share: float, decimals: int) -> str:
     return f"{100 * share:.{decimals}f} %"
 
 
+def sure(confidence: float) -> str:
+    """A confidence in 0…1 as 99.5 %, rounded, but never to certainty."""
+    return percent(min(confidence, 0.999), 1)
+
+
 def html_cell(value: Any, decimals: int | None = None) -> str:
     """One cell; numbers stand to the right, short words are not broken, long ones anywhere."""
     text = as_text(value, decimals)

@@ -13,7 +13,7 @@ from mnistlib.evaluate import Mistake
 from mnistlib.plots import BLUE, GREY, RED, new_figure, picture_grid, tidy
 from mnistlib.plots.data import show
 from mnistlib.predict import Prediction
-from mnistlib.tables import percent
+from mnistlib.tables import sure
 
 
 def plot_confusion(matrix: np.ndarray, classes: Sequence[str]) -> Figure:
@@ -75,7 +75,7 @@ def plot_mistakes(mistakes: Sequence[Mistake], classes: Sequence[str]) -> Figure
         show(
             axes,
             m.image,
-            f"{classes[m.label]} taken for {classes[m.prediction]}\n{percent(m.confidence, 1)} · no. {m.index}",
+            f"{classes[m.label]} taken for {classes[m.prediction]}\n{sure(m.confidence)} · no. {m.index}",
         )
     return figure
 

@@ -11,7 +11,7 @@ import numpy as np
 from mnistlib.calibrate import NOT_LIKE_A_DIGIT
 from mnistlib.handwriting import to_png
 from mnistlib.predict import Prediction
-from mnistlib.tables import percent
+from mnistlib.tables import sure
 
 SIDE = 280
 PAPER, PEN = "#fdfcf8", "#1b1b1b"
@@ -32,7 +32,7 @@ def caption(answer: Prediction | None) -> str:
     if answer is None:
         return "no ink yet"
     if answer.accepted:
-        return f"{percent(answer.confidence, 1)} sure"
+        return f"{sure(answer.confidence)} sure"
     if answer.why_not == NOT_LIKE_A_DIGIT:
         return "this is not a digit"
     return f"not a clear digit; perhaps {answer.digit}" if answer.image.any() else escape(answer.why_not)
@@ -43,8 +43,8 @@ def bars(answer: Prediction | None) -> str:
     given = np.zeros(10) if answer is None else answer.probabilities
     best = -1 if answer is None else answer.digit
     rows = (
-        f'<div class="sketchpad-bar{" best" if digit == best else ""}" title="{digit}: {percent(p, 1)}">'
-        f'<i style="width:{150 * p:.0f}px"></i><span>{percent(p, 1)}</span></div>'
+        f'<div class="sketchpad-bar{" best" if digit == best else ""}" title="{digit}: {sure(p)}">'
+        f'<i style="width:{150 * p:.0f}px"></i><span>{sure(p)}</span></div>'
         for digit, p in enumerate(given)
     )
     return "".join(rows)

@@ -5,6 +5,7 @@ const part = (name) => section.querySelector(`.pad-${name}`);
 const paper = part("paper"), bars = [...section.querySelectorAll(".pad-bars li")], replays = [...section.querySelectorAll(".pad-replay")];
 const drawings = JSON.parse(document.getElementById("pad-data").textContent).drawings;
 const percent = (share) => `${(100 * share).toFixed(1)} %`;
+const sure = (share) => percent(Math.min(share, 0.999));  // rounded, but never to certainty
 const many = (count) => `${count} stroke${count === 1 ? "" : "s"}`;
 let strokes = [], pointer = null, asked = 0, replaying = 0;
 
@@ -26,7 +27,7 @@ function ink(canvas, drawn) {
 
 function caption(answer) {
   if (answer.whyNot === "no ink") return "no ink yet";
-  if (answer.accepted) return `${percent(Math.max(...answer.probabilities))} sure`;
+  if (answer.accepted) return `${sure(Math.max(...answer.probabilities))} sure`;
   return answer.whyNot === "not like a digit" ? "this is not a digit" : `not a clear digit; perhaps ${answer.digit}`;
 }
 
@@ -38,7 +39,7 @@ function show(answer) {
     const share = empty ? 0 : answer.probabilities[digit];
     bar.classList.toggle("best", !empty && digit === answer.digit);
     bar.querySelector("i").style.width = percent(share).replace(" ", "");
-    bar.querySelector(".pad-share").textContent = percent(share);
+    bar.querySelector(".pad-share").textContent = sure(share);
   });
   const context = part("saw").getContext("2d"), pixels = context.createImageData(28, 28);
   answer.image.forEach((bright, i) => pixels.data.set([bright, bright, bright, 255], 4 * i));
