@@ -26,7 +26,7 @@ from bench.inference import measure_inference
 from bench.latency import measure_latency
 from bench.page import write_page
 from bench.pipeline import measure_pipeline, tell_pipeline
-from bench.profiles import measure_profile
+from bench.profiles import measure_profiles
 from bench.scaling import measure_scaling
 from bench.scans import measure_scans
 from bench.teaching import measure_teaching
@@ -42,10 +42,6 @@ QUICK, FULL = (os.environ.get(name, "") not in ("", "0") for name in ("QUICK", "
 PROFILES = ("fast",) if QUICK else ("fast", "fast-30s", "default", "tiny", "best") if FULL else ("fast", "default")
 SEEDS = range(1 if QUICK else 5 if FULL else 3)
 TUTORIAL_SECONDS = 60 if QUICK else 1200 if FULL else 240
-COLUMNS = (
-    *("profile", "n", "parameters", "test_accuracy", "test_accuracy_std", "ensemble_test_accuracy"),
-    *("train_seconds", "train_seconds_std", "epoch_seconds"),
-)
 
 
 def main() -> int:
@@ -73,8 +69,7 @@ def measure(kept: dict[str, Any]) -> None:
 
 def measure_training(raw: Raw) -> dict[str, Any]:
     """Profiles and the plain recipe, on the same machine in the same call; and how much sooner 99 % is reached."""
-    profiles = [measure_profile(profile, raw, SEEDS) for profile in PROFILES]
-    print(f"\nprofiles, mean of {len(SEEDS)}:\n{Table([{c: row[c] for c in COLUMNS} for row in profiles])}", flush=True)
+    profiles = measure_profiles(PROFILES, raw, SEEDS)
     scaling = [] if QUICK else measure_scaling(raw)
     if scaling:
         print(f"\none epoch of the default recipe, from a memory map:\n{Table(scaling)}", flush=True)

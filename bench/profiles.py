@@ -1,7 +1,11 @@
-"""Profiles trained in this process, seed by seed: the recipe alone, without notebooks and reports."""
+"""Profiles trained in this process, seed by seed: the recipe alone, without notebooks and reports.
+
+`python -m bench.profiles fast best` measures five seeds of each on whatever this machine has, a GPU too.
+"""
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,15 +15,22 @@ import numpy as np
 
 from mnistlib import params
 from mnistlib.augment import Distortion
-from mnistlib.data import Raw
-from mnistlib.device import pick_device, pick_precision
+from mnistlib.data import Raw, obtain
+from mnistlib.device import describe_device, pick_device, pick_precision
 from mnistlib.evaluate import predict_logits, softmax
 from mnistlib.exposure import expose
 from mnistlib.model import Architecture, DigitNet, build, count_parameters
 from mnistlib.preprocess import Part, split, statistics
 from mnistlib.split import Split, pictures_per_step
 from mnistlib.synthetic import synthesise
+from mnistlib.tables import Table
 from mnistlib.train import Recipe, fit
+
+SEEDS = range(5)
+COLUMNS = (
+    *("profile", "n", "parameters", "test_accuracy", "test_accuracy_std", "ensemble_test_accuracy"),
+    *("train_seconds", "train_seconds_std", "epoch_seconds"),
+)
 
 
 @dataclass(frozen=True)
@@ -69,6 +80,18 @@ def design(p: params.Params, train: Part, raw: Raw, seed: int, per_step: int) ->
     return build(architecture, seed), recipe
 
 
+def measure_profiles(profiles: Sequence[str], raw: Raw, seeds: Sequence[int]) -> list[dict[str, Any]]:
+    """One summary per profile, told as a table. A GPU is warmed up by a training first, which is told apart."""
+    device = pick_device()
+    if device.type == "cuda":
+        cold = train_profile("fast", raw, seeds[0]).row["train_seconds"]
+        print(f"{describe_device(device, 'cold')}: fast takes {cold:.1f} s the first time", flush=True)
+    summaries = [measure_profile(profile, raw, seeds) for profile in profiles]
+    table = Table([{name: summary[name] for name in COLUMNS} for summary in summaries])
+    print(f"\nprofiles, mean of {len(seeds)}:\n{table}", flush=True)
+    return summaries
+
+
 def measure_profile(profile: str, raw: Raw, seeds: Sequence[int]) -> dict[str, Any]:
     """One row per seed with means and spreads, and the accuracy of all members' mean answer, none picked."""
     trained = [train_profile(profile, raw, seed) for seed in seeds]
@@ -80,3 +103,7 @@ def measure_profile(profile: str, raw: Raw, seeds: Sequence[int]) -> dict[str, A
         summary |= {name: float(np.mean(values)), f"{name}_std": float(np.std(values, ddof=len(values) > 1))}
     summary["ensemble_test_accuracy"] = float((together == raw.test_labels).mean())
     return summary | {"seeds": rows}
+
+
+if __name__ == "__main__":
+    measure_profiles(sys.argv[1:], obtain("mnist"), SEEDS)

@@ -64,6 +64,17 @@ def one_thread_for(count: int) -> Iterator[None]:
         torch.set_num_threads(threads)
 
 
+@contextmanager
+def repeatable() -> Iterator[None]:
+    """Of cuDNN's algorithms only those that give the same bits each time; in fp32 it would take others."""
+    before = torch.backends.cudnn.deterministic
+    torch.backends.cudnn.deterministic = True
+    try:
+        yield
+    finally:
+        torch.backends.cudnn.deterministic = before
+
+
 def random_state(device: torch.device) -> list[torch.Tensor]:
     """What dropout will draw from: the state of torch's own generators, the CPU's and the device's, uint8 each."""
     states = [torch.get_rng_state()]

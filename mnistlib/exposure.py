@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 from mnistlib.ink import rasterise
 from mnistlib.letterforms import LETTERFORMS
@@ -41,7 +41,7 @@ def soft_targets(labels: Tensor, classes: int, smoothing: float) -> Tensor:
     What has no class (a label below 0) is as much of one class as of another.
     """
     certain = (labels >= 0).float()[:, None] * (1 - smoothing)
-    return certain * F.one_hot(labels.clamp(min=0), classes) + (1 - certain) / classes
+    return certain * (labels[:, None] == torch.arange(classes, device=labels.device)) + (1 - certain) / classes
 
 
 def pen_letter(noise: np.random.Generator) -> np.ndarray:

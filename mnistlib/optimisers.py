@@ -15,7 +15,8 @@ COEFFICIENTS = (3.4445, -4.7750, 2.0315)
 class Muon(torch.optim.Optimizer):
     """Momentum whose step is made orthogonal (Jordan et al. 2024, "Muon"), for kernels and hidden matrices.
 
-    `lr`: length of a step; `momentum`: Nesterov's; `weight_decay`: decoupled, per step times `lr`.
+    `lr`: length of a step, a number or a tensor of one; `momentum`: Nesterov's; `weight_decay`: decoupled, per step,
+    times `lr`.
     """
 
     def __init__(
@@ -29,12 +30,14 @@ class Muon(torch.optim.Optimizer):
         for group in self.param_groups:
             for weight in (p for p in group["params"] if p.grad is not None):
                 state = self.state[weight]
-                velocity = state.setdefault("velocity", torch.zeros_like(weight))
+                if not state:
+                    state["velocity"] = torch.zeros_like(weight)
+                velocity = state["velocity"]
                 velocity.mul_(group["momentum"]).add_(weight.grad)
                 ahead = weight.grad.add(velocity, alpha=group["momentum"]).reshape(len(weight), -1)
-                direction = orthogonalise(ahead).mul_(max(1.0, ahead.shape[0] / ahead.shape[1]) ** 0.5)
+                length = group["lr"] * max(1.0, ahead.shape[0] / ahead.shape[1]) ** 0.5
                 weight.mul_(1 - group["lr"] * group["weight_decay"])
-                weight.add_(direction.view_as(weight), alpha=-group["lr"])
+                weight.sub_(orthogonalise(ahead).mul_(length).view_as(weight))
 
 
 def orthogonalise(matrix: Tensor) -> Tensor:
@@ -64,8 +67,22 @@ def make_optimisers(
     theirs = parameter_groups(network, weight_decay)
     if ours:
         theirs[0]["params"] = head
-    adamw = torch.optim.AdamW(theirs, lr=learning_rate, fused=True)
-    return [adamw, Muon(ours, muon_rate, weight_decay=weight_decay)] if ours else [adamw]
+    on_gpu = next(network.parameters()).is_cuda
+    optimisers: list[torch.optim.Optimizer] = [
+        torch.optim.AdamW(theirs, lr=learning_rate, fused=True, capturable=on_gpu)
+    ]
+    if ours:
+        optimisers.append(Muon(ours, muon_rate, weight_decay=weight_decay))
+    settle_rates(optimisers)
+    return optimisers
+
+
+def settle_rates(optimisers: Iterable[torch.optim.Optimizer]) -> None:
+    """On a GPU, keep each group's rate there: a recorded step reads what the schedule has put into it."""
+    for group in (group for optimiser in optimisers for group in optimiser.param_groups):
+        device = group["params"][0].device
+        if device.type == "cuda":
+            group["lr"] = torch.as_tensor(group["lr"], dtype=torch.float32, device=device)
 
 
 def parameter_groups(network: nn.Module, weight_decay: float) -> list[dict[str, Any]]:

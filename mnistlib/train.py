@@ -11,10 +11,11 @@ import torch
 from torch.nn import functional as F
 
 from mnistlib.checkpoint import Checkpoints
-from mnistlib.device import describe_processor
+from mnistlib.device import describe_processor, repeatable
 from mnistlib.files import RunError
 from mnistlib.history import Epoch
 from mnistlib.model import DigitNet
+from mnistlib.recording import Step, recorded
 from mnistlib.source import modules_digest
 from mnistlib.split import Split, digest_of
 from mnistlib.trainer import Recipe, Trainer
@@ -44,14 +45,15 @@ def fit(
     per_epoch = max(1, len(train) // recipe.batch_size)
     history: list[Epoch] = []
     kept = checkpoints.resume(identity(network, train, val, recipe, seed, precision)) if checkpoints else None
-    with torch.random.fork_rng():
+    with repeatable(), torch.random.fork_rng():
         torch.manual_seed(seed)  # what dropout draws from
         trainer = Trainer(network, recipe, recipe.epochs * per_epoch, seed)
         if kept:
             trainer.restore(kept["trainer"])
             history = [Epoch(**row) for row in kept["history"]]
+        learn = recorded(lambda chosen: trainer.learn(*train.batch(chosen), precision), trainer.noise)
         for epoch in range(len(history) + 1, recipe.epochs + 1):
-            history.append(fit_epoch(trainer, epoch, train, val, per_epoch, precision, on_step))
+            history.append(fit_epoch(trainer, learn, epoch, train, val, per_epoch, on_step))
             if checkpoints:
                 checkpoints.keep(epoch, {"trainer": trainer.state(), "history": [asdict(row) for row in history]})
             on_epoch(history[-1])
@@ -78,16 +80,16 @@ def identity(network: DigitNet, train: Split, val: Split, recipe: Recipe, seed: 
 
 def fit_epoch(
     trainer: Trainer,
+    learn: Step,
     epoch: int,
     train: Split,
     val: Split,
     batches: int,
-    precision: str,
     on_step: Callable[[int, int], None],
 ) -> Epoch:
     """Train for one epoch, then score the average on validation. Raises RunError when the loss is no number."""
     started = time.perf_counter()
-    loss, accuracy = run_epoch(trainer, train, batches, precision, on_step)
+    loss, accuracy = run_epoch(trainer, learn, train, batches, on_step)
     if not np.isfinite(loss):
         rate = trainer.recipe.learning_rate
         raise RunError(f"the loss became {loss} in epoch {epoch}: lower train.learning_rate ({rate})")
@@ -97,7 +99,7 @@ def fit_epoch(
 
 
 def run_epoch(
-    trainer: Trainer, train: Split, batches: int, precision: str, on_step: Callable[[int, int], None]
+    trainer: Trainer, learn: Step, train: Split, batches: int, on_step: Callable[[int, int], None]
 ) -> tuple[float, float]:
     """One pass in a new order: mean loss, and accuracy among what has a class.
 
@@ -108,7 +110,8 @@ def run_epoch(
     trainer.network.train()
     losses, right = (torch.zeros((), dtype=torch.float64, device=train.labels.device) for _ in range(2))
     for chosen in order.split(size)[:batches]:
-        loss, correct = trainer.train_step(*train.batch(chosen), precision)
+        loss, correct = learn(chosen)
+        trainer.advance()
         losses += loss
         right += correct
         on_step(trainer.step, steps)

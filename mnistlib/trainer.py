@@ -14,7 +14,7 @@ from mnistlib.augment import Distortion, distort
 from mnistlib.device import autocast, random_state, set_random_state
 from mnistlib.exposure import soft_targets
 from mnistlib.model import DigitNet
-from mnistlib.optimisers import make_optimisers
+from mnistlib.optimisers import make_optimisers, settle_rates
 
 
 @dataclass(frozen=True)
@@ -52,8 +52,11 @@ class Trainer:
         self.order = torch.Generator().manual_seed(seed)
         self.noise = torch.Generator(device).manual_seed(seed)
 
-    def train_step(self, images: Tensor, labels: Tensor, precision: str) -> tuple[Tensor, Tensor]:
-        """One batch (float N×1×28×28 in 0…1); returns its mean loss and how many were right."""
+    def learn(self, images: Tensor, labels: Tensor, precision: str) -> tuple[Tensor, Tensor]:
+        """Move the weights by one batch (float N×1×28×28 in 0…1); returns its mean loss and how many were right.
+
+        Nothing is read back from the device, so that a GPU can record it.
+        """
         bent = distort(images, self.recipe.distortion, self.noise)
         with autocast(images.device, precision):
             logits = self.network(bent)
@@ -63,11 +66,14 @@ class Trainer:
         with autocast(images.device, precision):  # Muon's products too
             for optimiser in self.optimisers:
                 optimiser.step()
+        return loss.detach(), (logits.detach().argmax(1) == labels).sum()
+
+    def advance(self) -> None:
+        """After a batch: the next step's rates, and the average."""
         for schedule in self.schedules:
             schedule.step()
         self.step += 1
         self.update_average()
-        return loss.detach(), (logits.detach().argmax(1) == labels).sum()
 
     def state(self) -> dict[str, Any]:
         """All that changes, the random states with it; the tensors themselves."""
@@ -89,6 +95,7 @@ class Trainer:
         self.average.load_state_dict(state["average"])
         for ours, theirs in zip(self.optimisers, state["optimisers"], strict=True):
             ours.load_state_dict(theirs)
+        settle_rates(self.optimisers)
         for schedule, theirs in zip(self.schedules, state["schedules"], strict=True):
             schedule.load_state_dict(theirs)
         self.order.set_state(state["order"])
