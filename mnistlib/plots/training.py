@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator
 
 from mnistlib.history import Epoch
 from mnistlib.plots import BLUE, GREY, new_figure, picture_grid, tidy
@@ -26,7 +26,11 @@ def plot_curves(history: Sequence[Epoch], seams: Sequence[int] = ()) -> Figure:
     for axes in (left, right):
         axes.set_xlabel("epoch")
         axes.set_yscale("log")
-        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axes.yaxis.set_minor_locator(NullLocator())
+        axes.yaxis.set_major_formatter("{x:g}")
+        axes.set_xlim(0.5, epochs[-1] + 0.5)
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
         for seam in seams:
             axes.axvline(seam + 0.5, color=GREY, linewidth=0.8, linestyle=":", gid="seam")
         tidy(axes)
