@@ -3,10 +3,13 @@
 import io
 
 import numpy as np
+import pytest
 from PIL import Image
 
 from mnistlib.figures import DPI, picture_of
+from mnistlib.history import Epoch
 from mnistlib.plots.features import plot_map
+from mnistlib.plots.training import plot_curves
 
 
 def test_a_slim_picture_looks_as_matplotlib_drew_it():
@@ -21,3 +24,14 @@ def test_a_slim_picture_looks_as_matplotlib_drew_it():
     assert np.abs(pixels[0] - pixels[1]).mean() < 1.5
     assert (pixels[1][:20, :20] == 255).all()
     assert len(slim) < 0.4 * len(whole.getvalue())
+
+
+@pytest.mark.parametrize(("count", "whole"), [(1, ["1"]), (2, ["1", "2"])])
+def test_the_curves_of_few_epochs_have_whole_epochs_and_plain_numbers(count, whole):
+    figure = plot_curves([Epoch(n, 0.85 / n, 0.93, 0.12 / n, 0.987, 0.01, 5.0) for n in range(1, count + 1)])
+    figure.canvas.draw()
+    for axes in figure.axes:
+        low, high = axes.get_xlim()
+        assert [t.get_text() for t in axes.get_xticklabels() if low < t.get_position()[0] < high] == whole
+        assert all(float(tick.get_text()) < 20 for tick in axes.get_yticklabels())
+        assert not any(tick.get_text() for tick in axes.get_yticklabels(minor=True))
