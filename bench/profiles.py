@@ -74,7 +74,7 @@ def design(p: params.Params, train: Part, raw: Raw, seed: int, per_step: int) ->
     t, known = p.train, statistics(train)
     shape = (tuple(t.widths), t.hidden, t.dropout, len(raw.classes))
     architecture = Architecture(*shape, known["mean"], known["std"], tuple(t.kernels), tuple(t.pooling))
-    distortion = Distortion(t.rotate, t.shear, t.scale, t.shift)
+    distortion = Distortion(t.rotate, t.shear, t.scale, t.shift, t.undistorted)
     rates = (t.optimiser, t.learning_rate, t.muon_rate, t.warmup, t.weight_decay)
     recipe = Recipe(t.epochs, per_step, *rates, t.label_smoothing, t.ema_decay, distortion)
     return build(architecture, seed), recipe

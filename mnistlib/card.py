@@ -124,7 +124,9 @@ def training_data(f: Facts) -> Section:
     bent = f.params.get("train", {})
     if {"rotate", "shear", "scale", "shift"} <= set(bent):
         how = f"turned by up to {bent['rotate']:g}°, sheared by {bent['shear']:g}, scaled by {bent['scale']:g}"
-        rows.append(("each picture in every epoch", f"{how}, shifted by {bent['shift']:g} of half its width"))
+        spared = 100 * bent.get("undistorted", 0)
+        which = "each picture in every epoch" + (f", but for {spared:g} % of them" if spared else "")
+        rows.append((which, f"{how}, shifted by {bent['shift']:g} of half its width"))
     text = (f"{f.origin.made} Licence: {f.origin.licence}.",)
     return Section("Training data", text, table=(("what", "value"), *rows) if rows else ())
 

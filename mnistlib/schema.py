@@ -57,6 +57,7 @@ class Train(Section):
     shear: Fraction
     scale: Fraction
     shift: Fraction
+    undistorted: Fraction
 
 
 class Evaluate(Section):

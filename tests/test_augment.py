@@ -49,6 +49,17 @@ def test_each_limit_holds_and_is_used():
     assert (float(sizes.min()), float(sizes.max())) == pytest.approx((0.8, 1.2), abs=0.002)
 
 
+def test_the_undistorted_share_stays_as_it_is():
+    d = Distortion(10, 0.1, 0.1, 0.1, undistorted=0.25)
+    maps = random_maps(4000, d, generator(), torch.device("cpu"))
+    spared = (maps == torch.eye(2, 3)).all(dim=(1, 2))
+    assert float(spared.float().mean()) == pytest.approx(0.25, abs=0.02)
+    images = blob().repeat(4000, 1, 1, 1)
+    changes = (distort(images, d, generator()) - images).abs().amax((1, 2, 3))
+    assert float(changes[spared].max()) < 1e-5
+    assert float(changes[~spared].min()) > 1e-3
+
+
 def test_every_picture_is_bent_anew_and_the_seed_decides():
     images = blob().repeat(2, 1, 1, 1)
     d = Distortion(10, 0.1, 0.1, 0.1)
