@@ -15,6 +15,7 @@ import numpy as np
 
 from mnistlib import params
 from mnistlib.augment import Distortion
+from mnistlib.calibrate import calibrate, confidence_metrics
 from mnistlib.data import Raw, obtain
 from mnistlib.device import describe_device, pick_device, pick_precision
 from mnistlib.evaluate import predict_logits, softmax
@@ -31,6 +32,7 @@ COLUMNS = (
     *("profile", "n", "parameters", "test_accuracy", "test_accuracy_std", "ensemble_test_accuracy"),
     *("train_seconds", "train_seconds_std", "epoch_seconds"),
 )
+CONFIDENCE = ("test_nll", "test_ece", "test_error_at_99_coverage", "test_error_at_98_coverage")
 
 
 @dataclass(frozen=True)
@@ -55,7 +57,8 @@ def train_profile(profile: str, raw: Raw, seed: int, overrides: str = "") -> Tra
     began = time.perf_counter()
     network, history = fit(network.to(device), train, val, recipe, seed=seed, precision=precision)
     seconds = time.perf_counter() - began
-    logits = predict_logits(network, raw.test_images)
+    logits, watched = (predict_logits(network, images) for images in (raw.test_images, parts["val"].images))
+    found = calibrate(watched, np.asarray(parts["val"].labels, int), p.evaluate.accepted_error)
     row = {
         "profile": profile,
         "seed": seed,
@@ -65,6 +68,7 @@ def train_profile(profile: str, raw: Raw, seed: int, overrides: str = "") -> Tra
         "epoch_seconds": float(np.median([e.seconds for e in history])),
         "parameters": count_parameters(network),
         "precision": precision,
+        **confidence_metrics(logits, np.asarray(raw.test_labels, int), found, p.evaluate.bins),
     }
     return Trained(network, logits, row)
 
@@ -89,6 +93,8 @@ def measure_profiles(profiles: Sequence[str], raw: Raw, seeds: Sequence[int]) ->
     summaries = [measure_profile(profile, raw, seeds) for profile in profiles]
     table = Table([{name: summary[name] for name in COLUMNS} for summary in summaries])
     print(f"\nprofiles, mean of {len(seeds)}:\n{table}", flush=True)
+    sure = Table([{name: summary[name] for name in ("profile", *CONFIDENCE)} for summary in summaries], decimals=5)
+    print(f"\ntheir confidence, each seed's temperature from its validation part:\n{sure}", flush=True)
     return summaries
 
 
@@ -98,7 +104,7 @@ def measure_profile(profile: str, raw: Raw, seeds: Sequence[int]) -> dict[str, A
     together = np.mean([softmax(t.logits) for t in trained], axis=0).argmax(1)
     rows = [t.row for t in trained]
     summary: dict[str, Any] = {"profile": profile, "n": len(rows), "parameters": rows[0]["parameters"]}
-    for name in ("test_accuracy", "val_accuracy", "train_seconds", "epoch_seconds"):
+    for name in ("test_accuracy", "val_accuracy", "train_seconds", "epoch_seconds", *CONFIDENCE):
         values = [row[name] for row in rows]
         summary |= {name: float(np.mean(values)), f"{name}_std": float(np.std(values, ddof=len(values) > 1))}
     summary["ensemble_test_accuracy"] = float((together == raw.test_labels).mean())
