@@ -1,0 +1,108 @@
+"""Steps of other recipes and of ours in turn: a machine's speed changes by the hour, a ratio within minutes does not.
+
+`python -m bench.yardsticks` prints, for each, the seconds that an epoch of 60,000 pictures takes, and its ratio to the
+default's. What is learnt is not looked at here.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from bench.profiles import design
+from bench.tutorial import TwoConvolutions
+from mnistlib import params
+from mnistlib.augment import Distortion, distort
+from mnistlib.data import Raw, obtain
+from mnistlib.device import autocast, pick_device, pick_precision
+from mnistlib.preprocess import Part
+from mnistlib.tables import Table
+from mnistlib.trainer import Trainer
+
+EPOCH = 60_000
+ROUNDS, STEPS = 7, 4
+
+
+def usual_three() -> nn.Module:
+    """The three convolutions that one would write first: 3×3, padded, 32, 64, 128 channels, each max-pooled."""
+    blocks = [
+        nn.Sequential(nn.Conv2d(i, o, 3, padding=1, bias=False), nn.MaxPool2d(2), nn.BatchNorm2d(o), nn.ReLU())
+        for i, o in ((1, 32), (32, 64), (64, 128))
+    ]
+    top = (nn.Dropout(0.3), nn.Linear(1152, 128), nn.ReLU(), nn.Dropout(0.3), nn.Linear(128, 10))
+    return nn.Sequential(*blocks, nn.Flatten(), *top)
+
+
+def usual_step(network: nn.Module, distortion: Distortion, raw: Raw, precision: str) -> tuple[Callable[[], None], int]:
+    """One step of 256 pictures by Adam, channels last, and how many that is."""
+    network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    optimiser, noise = torch.optim.AdamW(network.parameters(), fused=True), torch.Generator().manual_seed(0)
+    images, labels = batch_of(256, raw)
+
+    def step() -> None:
+        with autocast(images.device, precision):
+            logits = network(distort(images, distortion, noise))
+        optimiser.zero_grad(set_to_none=True)
+        F.cross_entropy(logits.float(), labels).backward()
+        optimiser.step()
+
+    return step, len(images)
+
+
+def our_step(profile: str, raw: Raw, precision: str) -> tuple[Callable[[], None], int]:
+    """One step of a profile's recipe, and how many pictures it takes."""
+    p = params.load(profile)
+    network, recipe = design(p, Part(raw.train_images, raw.train_labels), raw, 0, p.train.batch_size)
+    trainer = Trainer(network.train(), recipe, 10_000, 0)
+    images, labels = batch_of(recipe.batch_size, raw)
+
+    def step() -> None:
+        trainer.learn(images, labels, precision)
+        trainer.advance()
+
+    return step, len(images)
+
+
+def batch_of(size: int, raw: Raw) -> tuple[Tensor, Tensor]:
+    """The first training pictures, float N×1×28×28 in 0…1, and their labels."""
+    return torch.from_numpy(raw.train_images[:size])[:, None] / 255, torch.from_numpy(raw.train_labels[:size]).long()
+
+
+def measure(raw: Raw) -> list[dict[str, float | str]]:
+    """Medians over rounds in which each takes a few steps."""
+    precision = pick_precision("auto", pick_device("cpu"))
+    bent = Distortion(12, 0.12, 0.12, 0.1)
+    contenders: dict[str, tuple[Callable[[], None], int]] = {
+        "default": our_step("default", raw, precision),
+        "fast": our_step("fast", raw, precision),
+        "three convolutions as one writes them first": usual_step(usual_three(), bent, raw, precision),
+        "two convolutions, Adam": usual_step(TwoConvolutions(), Distortion(), raw, precision),
+    }
+    seconds: dict[str, list[float]] = {name: [] for name in contenders}
+    for turn in range(ROUNDS + 1):
+        for name, (step, size) in contenders.items():
+            began = time.perf_counter()
+            for _ in range(STEPS):
+                step()
+            if turn:  # the first only warms up
+                seconds[name].append((time.perf_counter() - began) / STEPS / size * EPOCH)
+    ours = np.array(seconds["default"])
+    return [
+        {
+            "recipe": name,
+            "epoch_seconds": float(np.median(taken)),
+            "least": min(taken),
+            "most": max(taken),
+            "times_default": float(np.median(np.array(taken) / ours)),
+        }
+        for name, taken in seconds.items()
+    ]
+
+
+if __name__ == "__main__":
+    print(Table(measure(obtain("mnist")), decimals=2))
