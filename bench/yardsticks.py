@@ -70,7 +70,7 @@ def our_step(profile: str, raw: Raw, precision: str) -> tuple[Callable[[], None]
 
 def batch_of(size: int, raw: Raw) -> tuple[Tensor, Tensor]:
     """The first training pictures, float N×1×28×28 in 0…1, and their labels."""
-    return torch.from_numpy(raw.train_images[:size])[:, None] / 255, torch.from_numpy(raw.train_labels[:size]).long()
+    return torch.tensor(raw.train_images[:size])[:, None] / 255, torch.tensor(raw.train_labels[:size]).long()
 
 
 def measure(raw: Raw) -> list[dict[str, float | str]]:
