@@ -122,7 +122,8 @@ def training_data(f: Facts) -> Section:
         if m.get(name):
             rows.append((told, f"{m[name]:,}"))
     bent = f.params.get("train", {})
-    if {"rotate", "shear", "scale", "shift"} <= set(bent):
+    limits = [bent.get(name) for name in ("rotate", "shear", "scale", "shift")]
+    if None not in limits and any(limits):
         how = f"turned by up to {bent['rotate']:g}°, sheared by {bent['shear']:g}, scaled by {bent['scale']:g}"
         spared = 100 * bent.get("undistorted", 0)
         which = "each picture in every epoch" + (f", but for {spared:g} % of them" if spared else "")

@@ -110,6 +110,18 @@ def test_classes_are_counted_as_by_hand():
     assert class_rows(run, ("a", "b", "c")) == []
 
 
+def test_the_card_says_how_pictures_were_distorted_and_which_were_not():
+    run, bent = trained(), "train: {rotate: 12.0, shear: 0.1, scale: 0.1, shift: 0.2, undistorted: 0.25}"
+    run.params().write_text(f"seed: 5\n{bent}\n")
+    assert "each picture in every epoch, but for 25 % of them" in words(run)
+    assert "turned by up to 12°" in words(run)
+    run.params().write_text(f"seed: 5\n{bent.replace('0.25', '0.0')}\n")
+    assert "each picture in every epoch" in words(run)
+    assert "but for" not in words(run)
+    run.params().write_text("seed: 5\ntrain: {rotate: 0.0, shear: 0.0, scale: 0.0, shift: 0.0, undistorted: 0.25}\n")
+    assert "in every epoch" not in words(run)
+
+
 def test_a_run_not_trained_has_a_page_without_a_card():
     with pytest.raises(RunError, match="01_data"):
         gather(Run("made"))
