@@ -58,7 +58,7 @@ def train_profile(profile: str, raw: Raw, seed: int, overrides: str = "") -> Tra
     network, history = fit(network.to(device), train, val, recipe, seed=seed, precision=precision)
     seconds = time.perf_counter() - began
     logits, watched = (predict_logits(network, images) for images in (raw.test_images, parts["val"].images))
-    found = calibrate(watched, np.asarray(parts["val"].labels, int), p.evaluate.accepted_error)
+    found = calibrate(watched, parts["val"].labels, p.evaluate.accepted_error)
     row = {
         "profile": profile,
         "seed": seed,
@@ -68,7 +68,7 @@ def train_profile(profile: str, raw: Raw, seed: int, overrides: str = "") -> Tra
         "epoch_seconds": float(np.median([e.seconds for e in history])),
         "parameters": count_parameters(network),
         "precision": precision,
-        **confidence_metrics(logits, np.asarray(raw.test_labels, int), found, p.evaluate.bins),
+        **confidence_metrics(logits, raw.test_labels, found, p.evaluate.bins),
     }
     return Trained(network, logits, row)
 

@@ -1,4 +1,4 @@
-"""Steps of other recipes and of ours in turn: a machine's speed changes by the hour, a ratio within minutes does not.
+"""Steps of other recipes and of ours in turn: a machine's speed changes by the hour, a ratio much less.
 
 `python -m bench.yardsticks` prints, for each, the seconds that an epoch of 60,000 pictures takes, and its ratio to the
 default's. What is learnt is not looked at here.
@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import nn
 from torch.nn import functional as F
 
 from bench.profiles import design
@@ -19,13 +19,16 @@ from bench.tutorial import TwoConvolutions
 from mnistlib import params
 from mnistlib.augment import Distortion, distort
 from mnistlib.data import Raw, obtain
-from mnistlib.device import autocast, pick_device, pick_precision
+from mnistlib.device import autocast, pick_precision
+from mnistlib.model import DigitNet
 from mnistlib.preprocess import Part
+from mnistlib.split import Split
 from mnistlib.tables import Table
-from mnistlib.trainer import Trainer
+from mnistlib.trainer import Recipe, Trainer
 
 EPOCH = 60_000
 ROUNDS, STEPS = 7, 4
+Timed = tuple[Callable[[], None], int]
 
 
 def usual_three() -> nn.Module:
@@ -38,11 +41,11 @@ def usual_three() -> nn.Module:
     return nn.Sequential(*blocks, nn.Flatten(), *top)
 
 
-def usual_step(network: nn.Module, distortion: Distortion, raw: Raw, precision: str) -> tuple[Callable[[], None], int]:
+def usual_step(network: nn.Module, distortion: Distortion, train: Split, precision: str) -> Timed:
     """One step of 256 pictures by Adam, channels last, and how many that is."""
     network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     optimiser, noise = torch.optim.AdamW(network.parameters(), fused=True), torch.Generator().manual_seed(0)
-    images, labels = batch_of(256, raw)
+    images, labels = train.batch(torch.arange(256))
 
     def step() -> None:
         with autocast(images.device, precision):
@@ -54,12 +57,10 @@ def usual_step(network: nn.Module, distortion: Distortion, raw: Raw, precision: 
     return step, len(images)
 
 
-def our_step(profile: str, raw: Raw, precision: str) -> tuple[Callable[[], None], int]:
+def our_step(network: DigitNet, recipe: Recipe, train: Split, precision: str) -> Timed:
     """One step of a profile's recipe, and how many pictures it takes."""
-    p = params.load(profile)
-    network, recipe = design(p, Part(raw.train_images, raw.train_labels), raw, 0, p.train.batch_size)
     trainer = Trainer(network.train(), recipe, 10_000, 0)
-    images, labels = batch_of(recipe.batch_size, raw)
+    images, labels = train.batch(torch.arange(recipe.batch_size))
 
     def step() -> None:
         trainer.learn(images, labels, precision)
@@ -68,20 +69,16 @@ def our_step(profile: str, raw: Raw, precision: str) -> tuple[Callable[[], None]
     return step, len(images)
 
 
-def batch_of(size: int, raw: Raw) -> tuple[Tensor, Tensor]:
-    """The first training pictures, float N×1×28×28 in 0…1, and their labels."""
-    return torch.tensor(raw.train_images[:size])[:, None] / 255, torch.tensor(raw.train_labels[:size]).long()
-
-
 def measure(raw: Raw) -> list[dict[str, float | str]]:
     """Medians over rounds in which each takes a few steps."""
-    precision = pick_precision("auto", pick_device("cpu"))
-    bent = Distortion(12, 0.12, 0.12, 0.1)
-    contenders: dict[str, tuple[Callable[[], None], int]] = {
-        "default": our_step("default", raw, precision),
-        "fast": our_step("fast", raw, precision),
-        "three convolutions as one writes them first": usual_step(usual_three(), bent, raw, precision),
-        "two convolutions, Adam": usual_step(TwoConvolutions(), Distortion(), raw, precision),
+    cpu, part = torch.device("cpu"), Part(raw.train_images, raw.train_labels)
+    precision, train = pick_precision("auto", cpu), Split.of(cpu, part)
+    profiles = {name: params.load(name) for name in ("default", "fast")}
+    ours = {name: design(p, part, raw, 0, p.train.batch_size) for name, p in profiles.items()}
+    bent = ours["default"][1].distortion
+    contenders = {name: our_step(*designed, train, precision) for name, designed in ours.items()} | {
+        "three convolutions as one writes them first": usual_step(usual_three(), bent, train, precision),
+        "two convolutions, Adam": usual_step(TwoConvolutions(), Distortion(), train, precision),
     }
     seconds: dict[str, list[float]] = {name: [] for name in contenders}
     for turn in range(ROUNDS + 1):
@@ -91,14 +88,14 @@ def measure(raw: Raw) -> list[dict[str, float | str]]:
                 step()
             if turn:  # the first only warms up
                 seconds[name].append((time.perf_counter() - began) / STEPS / size * EPOCH)
-    ours = np.array(seconds["default"])
+    default = np.array(seconds["default"])
     return [
         {
             "recipe": name,
             "epoch_seconds": float(np.median(taken)),
             "least": min(taken),
             "most": max(taken),
-            "times_default": float(np.median(np.array(taken) / ours)),
+            "times_default": float(np.median(np.array(taken) / default)),
         }
         for name, taken in seconds.items()
     ]
