@@ -32,7 +32,7 @@ COLUMNS = (
     *("profile", "n", "parameters", "test_accuracy", "test_accuracy_std", "ensemble_test_accuracy"),
     *("train_seconds", "train_seconds_std", "epoch_seconds"),
 )
-CONFIDENCE = ("test_nll", "test_ece", "test_error_at_99_coverage", "test_error_at_98_coverage")
+CONFIDENCE = ("test_nll", "test_ece", "test_ece_by_chance", "test_error_at_99_coverage", "test_error_at_98_coverage")
 
 
 @dataclass(frozen=True)

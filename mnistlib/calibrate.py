@@ -34,13 +34,17 @@ class Calibration:
 
 @dataclass(frozen=True)
 class Bin:
-    """One bin of a reliability diagram: count, mean confidence and accuracy of what falls into it."""
+    """One bin of a reliability diagram: count, mean confidence and accuracy of what falls into it.
+
+    `chance`: the accuracy's standard deviation were each answer right with just its own confidence.
+    """
 
     low: float
     high: float
     count: int
     confidence: float
     accuracy: float
+    chance: float
 
 
 def calibrate(logits: np.ndarray, labels: np.ndarray, accepted_error: float) -> Calibration:
@@ -114,6 +118,7 @@ def reliability_bins(probabilities: np.ndarray, labels: np.ndarray, bins: int) -
             int(inside.sum()),
             float(confidence[inside].mean()),
             float(right[inside].mean()),
+            float(np.sqrt((confidence * (1 - confidence))[inside].sum()) / inside.sum()),
         )
         for b, inside in groups
         if inside.any()
@@ -124,6 +129,14 @@ def ece(bins: list[Bin]) -> float:
     """Expected calibration error (Naeini et al. 2015): mean gap of confidence and accuracy."""
     total = sum(b.count for b in bins)
     return sum(b.count * abs(b.confidence - b.accuracy) for b in bins) / total
+
+
+def ece_by_chance(bins: list[Bin]) -> float:
+    """The ECE to be expected of perfect calibration, for a sample never hits its mean (Bröcker & Smith 2007).
+
+    The mean size of a normal deviation in each bin: a little too much for bins of a few answers.
+    """
+    return float(np.sqrt(2 / np.pi)) * sum(b.count * b.chance for b in bins) / sum(b.count for b in bins)
 
 
 def risk_coverage(probabilities: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -140,13 +153,15 @@ def confidence_metrics(logits: np.ndarray, labels: np.ndarray, found: Calibratio
     And the error among the surest 99 and 98 of 100 answers.
     """
     probabilities = softmax(logits, found.temperature)
+    diagram = reliability_bins(probabilities, labels, bins)
     _, error = risk_coverage(probabilities, labels)
     accepted = why_not(logits, found) == ""
     wrong = probabilities.argmax(1) != labels
     return {
         "test_nll": nll(logits, labels, found.temperature),
         "test_nll_uncalibrated": nll(logits, labels),
-        "test_ece": ece(reliability_bins(probabilities, labels, bins)),
+        "test_ece": ece(diagram),
+        "test_ece_by_chance": ece_by_chance(diagram),
         "test_ece_uncalibrated": ece(reliability_bins(softmax(logits), labels, bins)),
         "test_coverage": float(accepted.mean()),
         "test_accepted_errors": int((wrong & accepted).sum()),

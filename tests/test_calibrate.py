@@ -36,6 +36,25 @@ def test_ece_by_hand():
     assert cal.ece(bins) == pytest.approx((2 * 0.4 + 2 * 0.4) / 4)
 
 
+def test_chance_by_hand():
+    probabilities = np.array([[0.9, 0.1], [0.9, 0.1], [0.6, 0.4]])
+    unsure, sure = cal.reliability_bins(probabilities, np.array([0, 1, 0]), 10)
+    assert unsure.chance == pytest.approx(np.sqrt(0.6 * 0.4))
+    assert sure.chance == pytest.approx(np.sqrt(2 * 0.9 * 0.1) / 2)
+    expected = np.sqrt(2 / np.pi) * (np.sqrt(0.24) + np.sqrt(0.18)) / 3
+    assert cal.ece_by_chance([unsure, sure]) == pytest.approx(expected)
+
+
+def test_labels_drawn_from_the_confidence_itself_have_the_ece_of_chance():
+    logits, _ = world(1.0, 3000)
+    probabilities, generator = softmax(logits), np.random.default_rng(1)
+    drawn = [
+        cal.reliability_bins(probabilities, (generator.random((3000, 1)) > probabilities.cumsum(1)).sum(1), 15)
+        for _ in range(100)
+    ]
+    assert np.mean([cal.ece(bins) for bins in drawn]) == pytest.approx(cal.ece_by_chance(drawn[0]), rel=0.05)
+
+
 def test_threshold_by_hand():
     confidence = np.array([0.9, 0.8, 0.7, 0.6, 0.5])
     right = np.array([True, True, False, True, True])

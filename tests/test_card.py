@@ -89,11 +89,12 @@ def test_the_fallback_says_what_was_asked_for():
 
 def test_numbers_are_the_runs_own():
     text = words(trained(test_accuracy=0.5, test_accuracy_low=0.25, test_accuracy_high=0.75, test_errors=4321,
-                         test_count=8642, test_ece=0.1111, test_nll=0.2222, test_coverage=0.625,
-                         test_accepted_errors=17, corrupted_error_mean=0.3, corrupted_error_restored_mean=0.2,
-                         corrupted_error_fog=0.9, corrupted_error_shear=0.1, corrupted_error_restored_fog=0.99,
+                         test_count=8642, test_ece=0.1111, test_ece_by_chance=0.0777, test_nll=0.2222,
+                         test_coverage=0.625, test_accepted_errors=17, corrupted_error_mean=0.3,
+                         corrupted_error_restored_mean=0.2, corrupted_error_fog=0.9,
+                         corrupted_error_shear=0.1, corrupted_error_restored_fog=0.99,
                          handwriting_count=40, handwriting_right=39, stranger_accepted_letters=0.07))  # fmt: skip
-    for number in ("12,345", "777", "1.2 s, 2 epochs", "50.00 %", "4,321 of 8,642", "0.1111", "0.2222",
+    for number in ("12,345", "777", "1.2 s, 2 epochs", "50.00 %", "4,321 of 8,642", "0.1111", "0.0777", "0.2222",
                    "62.5 %", "17 of them", "30.0 % as they are, 20.0 % restored", "fog, 90.0 %", "39 of 40",
                    "7.0 %"):  # fmt: skip
         assert number in text, number

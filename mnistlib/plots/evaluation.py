@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
-from mnistlib.calibrate import Bin
+from mnistlib.calibrate import Bin, ece, ece_by_chance
 from mnistlib.evaluate import Mistake
 from mnistlib.plots import BLUE, GREY, RED, new_figure, picture_grid, tidy
 from mnistlib.plots.data import show
@@ -33,19 +33,26 @@ def plot_confusion(matrix: np.ndarray, classes: Sequence[str]) -> Figure:
     return figure
 
 
-def plot_reliability(bins: Sequence[Bin], ece: float) -> Figure:
-    """Accuracy against confidence, bin by bin, above how many answers fall into each."""
-    figure = new_figure(4.6, 4.6)
+def plot_reliability(bins: list[Bin]) -> Figure:
+    """Accuracy against confidence, bin by bin, above how many answers fall into each; ECE, and what chance alone makes.
+
+    Bars about the diagonal: where 95 of 100 samples of a perfectly calibrated network have the bin's accuracy.
+    """
+    figure = new_figure(4.6, 4.8)
     above, below = figure.subplots(2, 1, sharex=True, height_ratios=(3, 1))
     middle = [(b.low + b.high) / 2 for b in bins]
     width = [0.94 * (b.high - b.low) for b in bins]
-    above.bar(middle, [b.accuracy for b in bins], width, color=BLUE, label="accuracy")
-    confidence, accuracy = ([getattr(b, name) for b in bins] for name in ("confidence", "accuracy"))
-    above.plot(confidence, accuracy, "o", color=RED, markersize=4, label="at their mean confidence")
+    above.bar(middle, [b.accuracy for b in bins], width, color=BLUE, alpha=0.75, label="accuracy")
+    confidence, accuracy, chance = np.array([(b.confidence, b.accuracy, b.chance) for b in bins]).T
+    far = np.minimum(1.96 * chance, [confidence, 1 - confidence])
     above.plot([0, 1], [0, 1], "--", color=GREY, linewidth=1, label="perfect calibration")
+    above.errorbar(
+        confidence, confidence, far, fmt="none", ecolor="black", elinewidth=1, capsize=3, label="by chance alone, 95 %"
+    )
+    above.plot(confidence, accuracy, "o", color=RED, markersize=4, label="at their mean confidence")
     above.set_ylabel("accuracy")
-    above.set_title(f"ECE {ece:.4f}", fontsize=10, loc="left")
-    above.legend(frameon=False, loc="lower right", bbox_to_anchor=(1, 1), fontsize=8)
+    above.set_title(f"ECE {ece(bins):.4f}; by chance alone {ece_by_chance(bins):.4f}", fontsize=10, loc="left")
+    figure.legend(frameon=False, loc="outside upper left", ncols=2, fontsize=8)
     below.bar(middle, [b.count for b in bins], width, color=GREY)
     below.set_yscale("log")
     below.set_ylabel("answers")
