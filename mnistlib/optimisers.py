@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 ITERATIONS = 5
 COEFFICIENTS = (3.4445, -4.7750, 2.0315)
+WORTH_SQUARING = 64
 
 
 class Muon(torch.optim.Optimizer):
@@ -43,15 +44,35 @@ class Muon(torch.optim.Optimizer):
 def orthogonalise(matrix: Tensor) -> Tensor:
     """The matrix with all singular values brought near 1, by a polynomial of its own (a Newton-Schulz iteration).
 
-    float M×N, in the matrix's precision; the values end in about 0.7…1.2, which is near enough for a step.
+    float M×N, in the matrix's precision; the values end in about 0.7…1.2, which is near enough for a step. Of a large
+    one the polynomial is found from the square XXᵀ, which is smaller, and X is multiplied once: half the products. Not
+    where autocast rounds them to half precision, in which the square no longer tells small values from none.
     """
-    a, b, c = COEFFICIENTS
     wide = matrix.T if matrix.shape[0] > matrix.shape[1] else matrix
     x = wide / (wide.norm() + 1e-7)
+    squared = len(x) >= WORTH_SQUARING and not torch.is_autocast_enabled(matrix.device.type)
+    x = polynomial(x @ x.T) @ x if squared else iterate(x)
+    return x.T if matrix.shape[0] > matrix.shape[1] else x
+
+
+def iterate(x: Tensor) -> Tensor:
+    """p(XXᵀ)X, again and again."""
+    a, b, c = COEFFICIENTS
     for _ in range(ITERATIONS):
         square = x @ x.T
         x = torch.addmm(x, torch.addmm(square, square, square, beta=b, alpha=c), x, beta=a)
-    return x.T if matrix.shape[0] > matrix.shape[1] else x
+    return x
+
+
+def polynomial(square: Tensor) -> Tensor:
+    """The symmetric matrix by which `iterate` multiplies an X with this XXᵀ, all iterations in one."""
+    a, b, c = COEFFICIENTS
+    whole = torch.eye(len(square), dtype=square.dtype, device=square.device)
+    for _ in range(ITERATIONS):
+        factor = torch.addmm(square, square, square, beta=b, alpha=c)
+        factor.diagonal().add_(a)
+        whole, square = factor @ whole, factor @ square @ factor
+    return whole
 
 
 def make_optimisers(

@@ -4,12 +4,12 @@ import pytest
 import torch
 
 from mnistlib.model import Architecture, build
-from mnistlib.optimisers import Muon, make_optimisers, orthogonalise, parameter_groups
+from mnistlib.optimisers import Muon, iterate, make_optimisers, orthogonalise, parameter_groups, polynomial
 
 SMALL = Architecture(widths=(8, 16, 32), hidden=32)
 
 
-@pytest.mark.parametrize("shape", [(6, 40), (40, 6), (16, 16)])
+@pytest.mark.parametrize("shape", [(6, 40), (40, 6), (16, 16), (70, 200), (200, 70)])
 def test_an_orthogonal_step_keeps_directions_and_evens_their_sizes(shape):
     matrix = torch.randn(*shape, generator=torch.Generator().manual_seed(0))
     u, _, v = torch.linalg.svd(matrix, full_matrices=False)
@@ -18,6 +18,23 @@ def test_an_orthogonal_step_keeps_directions_and_evens_their_sizes(shape):
     assert found.shape == matrix.shape
     assert ((sizes > 0.3) & (sizes < 1.4)).all()
     assert torch.allclose(u @ torch.diag(sizes) @ v, found, atol=1e-4)
+
+
+@pytest.mark.parametrize("falling", [1, 3])
+def test_the_polynomial_of_the_square_does_what_iterating_does(falling):
+    noise = torch.Generator().manual_seed(0)
+    x = torch.logspace(0, -falling, 24)[:, None] * torch.randn(24, 200, generator=noise)
+    x /= x.norm()
+    assert torch.allclose(polynomial(x @ x.T) @ x, iterate(x), atol=1e-4)
+
+
+def test_an_orthogonal_step_in_half_precision_is_no_longer():
+    noise = torch.Generator().manual_seed(0)
+    mixed = torch.randn(64, 64, generator=noise) * torch.logspace(0, -2, 64)
+    matrix = mixed @ torch.randn(64, 288, generator=noise)
+    with torch.autocast("cpu", torch.bfloat16):
+        rounded = orthogonalise(matrix)
+    assert torch.linalg.svdvals(rounded.float()).max() < 1.3
 
 
 def test_a_step_by_hand():
