@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +27,7 @@ def measure_teaching(run: Run, path: Path) -> dict[str, Any]:
     network, lesson = load_model(run), Lesson()
     rehearsal = Split.of(torch.device("cpu"), load_part(run, "train"))
     parts = {part: load_part(run, part) for part in ("val", "test")}
+    untaught = {name: wrong(network, *part) for name, part in parts.items()}
     drawings = read_drawings(path)
     rows = []
     for writer in sorted({d.writer for d in drawings}):
@@ -38,10 +38,11 @@ def measure_teaching(run: Run, path: Path) -> dict[str, Any]:
         own = versions_of([as_labelled(d) for d in shown], lesson.versions, seed=0)
         taught = teach(network, own, rehearsal, lesson, seed=0)
         seconds = time.perf_counter() - began
-        before, after = (errors(n, exam) for n in (network, taught))
+        drawn = np.stack([rasterise(d.strokes) for d in exam]), np.array([d.digit for d in exam])
+        before, after = (wrong(n, *drawn) for n in (network, taught))
         rows.append({"writer": writer, "exam": len(exam), "before": before, "after": after, "teach_seconds": seconds})
         for name, part in parts.items():
-            rows[-1][f"{name}_errors_more"] = wrong(taught, part) - wrong(network, part)
+            rows[-1][f"{name}_errors_more"] = wrong(taught, *part) - untaught[name]
     total = {name: sum(row[name] for row in rows) for name in ("exam", "before", "after")}
     return {
         **total,
@@ -59,10 +60,6 @@ def as_labelled(drawing: Drawing) -> handwriting.Drawing:
     return handwriting.Drawing(strokes, 0, [], False, "", label=drawing.digit)
 
 
-def errors(network: DigitNet, drawings: Sequence[Drawing]) -> int:
-    images = np.stack([rasterise(d.strokes) for d in drawings])
-    return int((predict_logits(network, images).argmax(1) != [d.digit for d in drawings]).sum())
-
-
-def wrong(network: DigitNet, part: Any) -> int:
-    return int((predict_logits(network, part.images).argmax(1) != part.labels).sum())
+def wrong(network: DigitNet, images: np.ndarray, labels: np.ndarray) -> int:
+    """How many of uint8 N×28×28 it mistakes."""
+    return int((predict_logits(network, images).argmax(1) != labels).sum())
