@@ -28,7 +28,7 @@ def test_the_polynomial_of_the_square_does_what_iterating_does(falling):
     assert torch.allclose(polynomial(x @ x.T) @ x, iterate(x), atol=1e-4)
 
 
-def test_an_orthogonal_step_in_half_precision_is_no_longer():
+def test_a_step_in_half_precision_keeps_its_length():
     noise = torch.Generator().manual_seed(0)
     mixed = torch.randn(64, 64, generator=noise) * torch.logspace(0, -2, 64)
     matrix = mixed @ torch.randn(64, 288, generator=noise)
