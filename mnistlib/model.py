@@ -117,14 +117,14 @@ def count_parameters(network: nn.Module) -> int:
 
 
 def layer_rows(network: DigitNet) -> list[dict[str, Any]]:
-    """One row per layer: its kind, the shape it gives for one image, its parameters."""
+    """One row per layer that does something: its kind, the shape it gives for one image, its parameters."""
     rows: list[dict[str, Any]] = []
     x = torch.zeros(1, 1, SIDE, SIDE)
     parts = [*network.convolutions, *network.embedding, *network.head]
     was_training = network.training
     network.eval()
     with torch.no_grad():
-        for layer in parts:
+        for layer in (layer for layer in parts if getattr(layer, "p", 1)):  # without a dropout that drops nothing
             x = layer(x)
             shape = " × ".join(str(n) for n in x.shape[1:])
             rows.append({"layer": layer_name(layer), "output": shape, "parameters": count_parameters(layer)})

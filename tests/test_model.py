@@ -39,6 +39,12 @@ def test_shapes_and_parameters_by_hand():
     assert sum(row["parameters"] for row in layer_rows(network)) == count_parameters(network)
 
 
+def test_the_table_has_dropout_only_where_it_drops():
+    with_it, without = (layer_rows(build(Architecture((4, 8, 16), 32, dropout=p), 0)) for p in (0.05, 0.0))
+    assert [row["layer"] for row in with_it if "Dropout" in row["layer"]] == ["Dropout2d 0.05", "Dropout 0.05"]
+    assert [row for row in with_it if "Dropout" not in row["layer"]] == without
+
+
 def test_the_seed_alone_makes_the_weights():
     torch.manual_seed(5)
     before = torch.random.get_rng_state()
