@@ -159,7 +159,10 @@ def finish(run: Run, stage: Stage, work: Path, status: Status, code: int) -> int
         run.notebook(stage.name).unlink(missing_ok=True)
     if work.is_file():
         work.replace(kept)
-        report.write_page(run, stage.name)
+        try:
+            report.write_page(run, stage.name)
+        except Exception as error:  # the notebook is worth more than its page, which make tries again and then says why
+            logger.log(logging.DEBUG if ended_well else logging.ERROR, "   no page: %s", error)
     status.seconds["page"] = time.perf_counter() - began
     write_status(run, status)
     logger.debug("   %s", ", ".join(f"{phase} {seconds:.1f} s" for phase, seconds in status.seconds.items()))

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from mnistlib.describe import describe_run, describe_stage
-from mnistlib.files import shown, write_text
+from mnistlib.files import RunError, shown, write_text
 from mnistlib.rundir import Run
 from mnistlib.stages import STAGE
 
@@ -28,37 +28,57 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("stage", nargs="?", choices=list(STAGE))
     parser.add_argument("--run", required=True)
     given = parser.parse_args(arguments)
-    run = Run(given.run)
-    if given.what == "page":
-        write_page(run, given.stage)
-        print(f"   rendered {shown(run.page(given.stage))}")
+    try:
+        write(Run(given.run), given.stage if given.what == "page" else "")
+    except RunError as error:
+        print(f"   {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def write(run: Run, stage: str) -> None:
+    """The stage's page, and say so; without a stage the index. Raises RunError."""
+    if stage:
+        write_page(run, stage)
+        print(f"   rendered {shown(run.page(stage))}")
     else:
         from mnistlib.index import write_index
 
         write_index(run)
-    return 0
 
 
 def write_page(run: Run, stage: str) -> None:
-    """Render the stage's executed notebook, or the failed one, to `reports/<stage>.html`."""
+    """Render the stage's executed notebook, or the failed one, to `reports/<stage>.html`. Raises RunError."""
     sys.modules.setdefault("rfc3987_syntax", None)  # type: ignore[arg-type]  # 1.3 s of import for a check not used
     import nbformat
-    from nbconvert.exporters import HTMLExporter
 
     executed, failed = run.notebook(stage), run.failed_notebook(stage)
     notebook = nbformat.read(executed if executed.is_file() else failed, as_version=4)
     notebook.cells = [cell for cell in notebook.cells if BANNER not in cell.metadata.get("tags", [])]
-    exporter = HTMLExporter(
-        extra_template_basedirs=[str(TEMPLATES)],
-        template_name="page",
-        exclude_input_prompt=True,
-        exclude_output_prompt=True,
-        exclude_anchor_links=True,
-    )
-    exporter.embed_images = False
     resources = {"page": page_context(run, stage), "metadata": {"name": stage}}
-    html, _ = exporter.from_notebook_node(notebook, resources=resources)
+    html, _ = exporter().from_notebook_node(notebook, resources=resources)
     write_text(run.page(stage), LINK.sub(r'href="\1.html"', html))
+
+
+def exporter() -> Any:
+    """nbconvert's, with the project's template. Raises RunError where nbconvert is not whole."""
+    try:
+        from nbconvert.exporters import HTMLExporter
+
+        made = HTMLExporter(
+            extra_template_basedirs=[str(TEMPLATES)],
+            template_name="page",
+            exclude_input_prompt=True,
+            exclude_output_prompt=True,
+            exclude_anchor_links=True,
+        )
+    except Exception as error:  # what somebody's environment lacks shows in many ways
+        raise RunError(
+            f"nbconvert cannot make pages here ({type(error).__name__}: {error}): pip install --force-reinstall "
+            "nbconvert, or deactivate this environment and make builds its own. What was executed is kept"
+        ) from error
+    made.embed_images = False
+    return made
 
 
 def page_context(run: Run, stage: str) -> dict[str, Any]:

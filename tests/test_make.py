@@ -112,6 +112,18 @@ def test_runs_on_a_read_only_mount_is_said_plainly(project):
     assert "Traceback" not in done.stderr
 
 
+def test_a_broken_nbconvert_is_said_plainly_and_what_was_executed_is_kept(project, tmp_path):
+    (tmp_path / "nbconvert").mkdir()
+    (tmp_path / "nbconvert" / "__init__.py").write_text("raise ValueError(\"No template named 'classic'\")")
+    done = project.make("data", "PARAMS=smoke", PYTHONPATH=str(tmp_path))
+    assert done.code
+    assert "nbconvert cannot make pages here (ValueError: No template named 'classic')" in done.text
+    assert "Traceback" not in done.text
+    again = project.make("data", "PARAMS=smoke")
+    assert (again.code, again.stages) == (0, []), again.text
+    assert (project.run() / "reports" / "01_data.html").is_file()
+
+
 @pytest.mark.parametrize(
     ("jobs", "wanted", "shared"),
     [([], None, False), (["-j1"], None, False), (["-j2"], None, True), (["-j"], None, True), (["-j2"], "3", False)],
