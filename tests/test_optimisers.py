@@ -30,11 +30,20 @@ def test_the_polynomial_of_the_square_does_what_iterating_does(falling):
 
 def test_a_step_in_half_precision_keeps_its_length():
     noise = torch.Generator().manual_seed(0)
-    mixed = torch.randn(64, 64, generator=noise) * torch.logspace(0, -2, 64)
-    matrix = mixed @ torch.randn(64, 288, generator=noise)
+    mixed = torch.randn(128, 128, generator=noise) * torch.logspace(0, -2, 128)
+    matrix = mixed @ torch.randn(128, 288, generator=noise)
     with torch.autocast("cpu", torch.bfloat16):
         rounded = orthogonalise(matrix)
+    assert rounded.dtype == torch.bfloat16
     assert torch.linalg.svdvals(rounded.float()).max() < 1.3
+
+
+@pytest.mark.parametrize("shape", [(16, 25), (96, 432), (432, 96)])
+def test_small_products_on_a_cpu_are_not_rounded_to_half_precision(shape):
+    matrix = torch.randn(*shape, generator=torch.Generator().manual_seed(0))
+    with torch.autocast("cpu", torch.bfloat16):
+        found = orthogonalise(matrix)
+    assert torch.equal(found, orthogonalise(matrix))
 
 
 def test_a_step_by_hand():
