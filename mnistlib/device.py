@@ -13,6 +13,7 @@ from mnistlib.files import RunError
 from mnistlib.machine import cores
 
 FEW = 16
+WITH_BF16 = ("ALL", "DEFAULT", "BF16", "FP16", "AMX", "AVX10")  # in the names of what oneDNN may be limited to
 if "OMP_NUM_THREADS" not in os.environ:  # torch counts the machine's cores; a container may be given fewer
     torch.set_num_threads(min(torch.get_num_threads(), cores()))
 
@@ -41,9 +42,14 @@ def pick_precision(wanted: str, device: torch.device) -> str:
 
 
 def cpu_has_bf16() -> bool:
-    """Whether the CPU multiplies bf16 natively (AVX-512 BF16 or AMX); emulation is slower than fp32."""
+    """Whether the CPU multiplies bf16 natively (AVX-512 BF16 or AMX) and oneDNN, which does it, may use that.
+
+    Emulation is slower than fp32, ten times where `ONEDNN_MAX_CPU_ISA` allows AVX2 alone.
+    """
+    limit = os.environ.get("ONEDNN_MAX_CPU_ISA") or os.environ.get("DNNL_MAX_CPU_ISA") or "ALL"
     checks = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")
-    return any(bool(getattr(torch.cpu, name, lambda: False)()) for name in checks)
+    native = any(bool(getattr(torch.cpu, name, lambda: False)()) for name in checks)
+    return native and any(name in limit.upper() for name in WITH_BF16)
 
 
 def autocast(device: torch.device, precision: str) -> AbstractContextManager[object]:

@@ -35,6 +35,26 @@ def test_precision_is_what_is_asked_for_or_one_of_two():
     assert pick_precision("auto", CPU) in ("fp32", "bf16")
 
 
+@pytest.mark.parametrize(
+    ("limit", "precision"),
+    [
+        ({}, "bf16"),
+        ({"ONEDNN_MAX_CPU_ISA": "AVX2"}, "fp32"),
+        ({"ONEDNN_MAX_CPU_ISA": "avx512_core"}, "fp32"),
+        ({"DNNL_MAX_CPU_ISA": "AVX512_CORE_VNNI"}, "fp32"),
+        ({"ONEDNN_MAX_CPU_ISA": "AVX512_CORE_AMX"}, "bf16"),
+        ({"ONEDNN_MAX_CPU_ISA": "ALL", "DNNL_MAX_CPU_ISA": "AVX2"}, "bf16"),
+    ],
+)
+def test_a_processor_with_bf16_trains_in_it_where_onednn_may(monkeypatch, limit, precision):
+    for name in ("ONEDNN_MAX_CPU_ISA", "DNNL_MAX_CPU_ISA"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in limit.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: True)  # not every machine's is
+    assert pick_precision("auto", CPU) == precision
+
+
 @pytest.mark.skipif(not shutil.which("taskset"), reason="needs taskset")
 def test_a_process_that_may_use_one_core_takes_one_thread():
     assert threads("taskset", "-c", str(min(os.sched_getaffinity(0)))) == 1
