@@ -157,10 +157,12 @@ def finish(run: Run, stage: Stage, work: Path, status: Status, code: int) -> int
         run.failed_notebook(stage.name).unlink(missing_ok=True)
     else:
         run.notebook(stage.name).unlink(missing_ok=True)
+    to_read = run.log
     if work.is_file():
         work.replace(kept)
         try:
             report.write_page(run, stage.name)
+            to_read = run.page(stage.name)
         except Exception as error:  # the notebook is worth more than its page, which make tries again and then says why
             logger.log(logging.DEBUG if ended_well else logging.ERROR, "   no page: %s", error)
     status.seconds["page"] = time.perf_counter() - began
@@ -173,7 +175,7 @@ def finish(run: Run, stage: Stage, work: Path, status: Status, code: int) -> int
     log_verdict(logging.ERROR, f"{stage.name} {status.verdict}{where} after {status.total_seconds:.1f} s")
     for line in status.error.splitlines():
         logger.error("   %s", line)
-    logger.error("   read %s", shown(run.page(stage.name) if kept.is_file() else run.log))
+    logger.error("   read %s", shown(to_read))
     index.write_index(run)
     return code
 

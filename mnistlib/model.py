@@ -120,11 +120,12 @@ def layer_rows(network: DigitNet) -> list[dict[str, Any]]:
     """One row per layer that does something: its kind, the shape it gives for one image, its parameters."""
     rows: list[dict[str, Any]] = []
     x = torch.zeros(1, 1, SIDE, SIDE)
-    parts = [*network.convolutions, *network.embedding, *network.head]
+    layers = (*network.convolutions, *network.embedding, *network.head)
+    parts = [layer for layer in layers if getattr(layer, "p", 1)]  # without a dropout that drops nothing
     was_training = network.training
     network.eval()
     with torch.no_grad():
-        for layer in (layer for layer in parts if getattr(layer, "p", 1)):  # without a dropout that drops nothing
+        for layer in parts:
             x = layer(x)
             shape = " × ".join(str(n) for n in x.shape[1:])
             rows.append({"layer": layer_name(layer), "output": shape, "parameters": count_parameters(layer)})

@@ -28,23 +28,19 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("stage", nargs="?", choices=list(STAGE))
     parser.add_argument("--run", required=True)
     given = parser.parse_args(arguments)
+    run = Run(given.run)
     try:
-        write(Run(given.run), given.stage if given.what == "page" else "")
+        if given.what == "page":
+            write_page(run, given.stage)
+            print(f"   rendered {shown(run.page(given.stage))}")
+        else:
+            from mnistlib.index import write_index
+
+            write_index(run)
     except RunError as error:
         print(f"   {error}", file=sys.stderr)
         return 1
     return 0
-
-
-def write(run: Run, stage: str) -> None:
-    """The stage's page, and say so; without a stage the index. Raises RunError."""
-    if stage:
-        write_page(run, stage)
-        print(f"   rendered {shown(run.page(stage))}")
-    else:
-        from mnistlib.index import write_index
-
-        write_index(run)
 
 
 def write_page(run: Run, stage: str) -> None:

@@ -75,6 +75,18 @@ def test_a_failure_keeps_notebook_page_status_and_says_where(stage):
     assert "failed" in (stage.folder / "reports" / "index.html").read_text()
 
 
+def test_a_failure_without_a_page_says_why_and_points_to_the_log(stage, tmp_path, monkeypatch):
+    (tmp_path / "nbconvert").mkdir()
+    (tmp_path / "nbconvert" / "__init__.py").write_text("raise ValueError(\"No template named 'classic'\")")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    text, _ = stage("raise ValueError('no luck')").communicate(timeout=120)
+    assert "no page: nbconvert cannot make pages here" in text
+    assert "ValueError: no luck" in text
+    assert "read runs/r/run.log" in text
+    assert "Traceback" not in text.split("02_preprocess failed")[1]
+    assert kept(stage) == ["02_preprocess.failed.ipynb"]
+
+
 def test_an_end_without_its_files_is_a_failure(stage):
     process = stage("x = 1")
     text, _ = process.communicate(timeout=120)
