@@ -70,6 +70,16 @@ def test_on_paper_the_still_figures_stand_where_nothing_can_be_clicked(opened):
 
 
 @needs_browser
+@pytest.mark.parametrize(("scheme", "paper"), [("light", (255, 255, 255)), ("dark", (20, 24, 30))])
+def test_a_figure_lies_on_the_page_s_own_paper_by_day_and_by_night(opened, scheme, paper):
+    opened.emulate_media(color_scheme=scheme)
+    seen = np.asarray(Image.open(io.BytesIO(opened.locator("#mistakes img").screenshot())).convert("RGB")).astype(int)
+    assert tuple(np.median(seen.reshape(-1, 3), axis=0)) == paper  # most of it is empty
+    ink = max(seen.reshape(-1, 3), key=lambda colour: abs(colour - paper).sum())
+    assert (ink.min() > 200) if scheme == "dark" else (ink.max() < 60)
+
+
+@needs_browser
 def test_a_click_on_a_confusion_shows_its_pictures(opened, kept):
     wrong = [(label, said) for label, said in zip(kept.labels, kept.said, strict=True) if label != said]
     label, said = wrong[0]
