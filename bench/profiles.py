@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -34,6 +34,8 @@ COLUMNS = (
 )
 CONFIDENCE = ("test_nll", "test_ece", "test_ece_by_chance", "test_error_at_99_coverage", "test_error_at_98_coverage")
 
+View = Callable[[np.ndarray], np.ndarray]
+
 
 @dataclass(frozen=True)
 class Trained:
@@ -44,20 +46,31 @@ class Trained:
     row: dict[str, Any]
 
 
-def train_profile(profile: str, raw: Raw, seed: int, overrides: str = "") -> Trained:
-    """Train a profile, `overrides` (as SET) over it, on its split by the seed; the test part is scored once."""
+def as_it_is(images: np.ndarray) -> np.ndarray:
+    """The usual view of pictures."""
+    return images
+
+
+def train_profile(profile: str, raw: Raw, seed: int, overrides: str = "", view: View = as_it_is) -> Trained:
+    """Train a profile, `overrides` (as SET) over it, on its split by the seed; the test part is scored once.
+
+    `view`: what is made of every picture, uint8 N×28×28, before the network sees it, of the test part too.
+    """
     p = params.load(profile, overrides)
-    parts = split(raw, p.preprocess.val_fraction, seed, p.preprocess.train_limit)
-    ink = synthesise(round(p.train.synthetic_ink * len(parts["train"].labels)), raw.classes, seed)
-    strange = expose(round(p.train.strangers * len(parts["train"].labels)), raw.classes, seed)
+    whole = split(raw, p.preprocess.val_fraction, seed, p.preprocess.train_limit)
+    parts = {name: Part(view(images), labels) for name, (images, labels) in whole.items()}
+    count = len(parts["train"].labels)
+    ink = synthesise(round(p.train.synthetic_ink * count), raw.classes, seed)
+    strange = expose(round(p.train.strangers * count), raw.classes, seed)
+    added = ((view(images), labels) for images, labels in (ink, strange))
     device = pick_device(p.train.device)
-    train, val = Split.of(device, parts["train"], ink, strange), Split.of(device, parts["val"])
+    train, val = Split.of(device, parts["train"], *added), Split.of(device, parts["val"])
     network, recipe = design(p, parts["train"], raw, seed, pictures_per_step(len(train), p.train.batch_size))
     precision = pick_precision(p.train.precision, device)
     began = time.perf_counter()
     network, history = fit(network.to(device), train, val, recipe, seed=seed, precision=precision)
     seconds = time.perf_counter() - began
-    logits, watched = (predict_logits(network, images) for images in (raw.test_images, parts["val"].images))
+    logits, watched = (predict_logits(network, images) for images in (parts["test"].images, parts["val"].images))
     found = calibrate(watched, parts["val"].labels, p.evaluate.accepted_error)
     row = {
         "profile": profile,

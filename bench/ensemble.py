@@ -1,0 +1,92 @@
+"""The record of several networks: five of `best` as it is, five that see each digit set upright, none picked.
+
+Networks that see the same pictures make the same mistakes; what leans, upright, is another picture of the same digit.
+`python -m bench.ensemble` trains the ten, one after the other, and says what their mean answer is worth: to the test
+pictures where they lie, and to each in nine places.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from torch.nn import functional as F
+
+from bench.profiles import SEEDS, as_it_is, train_profile
+from mnistlib.augment import affine_grid
+from mnistlib.data import Raw, obtain
+from mnistlib.evaluate import accuracy, predict_logits, softmax
+from mnistlib.tables import Table
+
+PROFILE = "best"
+AT_ONCE = 5000
+STEEPEST = 1.2
+
+
+def upright(images: np.ndarray) -> np.ndarray:
+    """Pictures uint8 N×28×28 sheared sideways until their ink leans neither way, about its barycentre: uint8 N×28×28.
+
+    By moments, as in LeCun et al. 1998: the ink's covariance of x and y becomes 0. At most `STEEPEST` pixels sideways
+    for one up; without ink, nothing happens.
+    """
+    lots = (upright_lot(images[i : i + AT_ONCE]) for i in range(0, len(images), AT_ONCE))
+    return np.concatenate([images[:0], *lots])
+
+
+def upright_lot(images: np.ndarray) -> np.ndarray:
+    ink = images.astype(np.float64)
+    side, total = np.arange(ink.shape[-1], dtype=np.float64), ink.sum((1, 2)) + 1e-9
+    y, x = (ink.sum(axis) @ side / total for axis in (2, 1))
+    down, across = side - y[:, None], side - x[:, None]
+    upwards = (ink.sum(2) * down**2).sum(1) / total
+    lean = np.einsum("nyx,ny,nx->n", ink, down, across) / total / np.maximum(upwards, 1e-3)
+    lean = np.clip(lean, -STEEPEST, STEEPEST)
+    half = len(side) / 2
+    maps = np.tile(np.eye(2, 3), (len(images), 1, 1))
+    maps[:, 0, 1], maps[:, 0, 2] = lean, -lean * (y + 0.5 - half) / half
+    grid = affine_grid(torch.from_numpy(maps).float(), *images.shape[1:])
+    moved = F.grid_sample(torch.from_numpy(ink).float()[:, None], grid, mode="bilinear", align_corners=False)
+    result: np.ndarray = moved[:, 0].round().clamp(0, 255).byte().numpy()
+    return result
+
+
+def in_nine_places(images: np.ndarray) -> list[np.ndarray]:
+    """Pictures uint8 N×H×W as they are and moved by a pixel to all eight sides; what comes in is background."""
+    height, width = images.shape[1:]
+    around = np.pad(images, ((0, 0), (1, 1), (1, 1)))
+    return [around[:, y : y + height, x : x + width] for y in range(3) for x in range(3)]
+
+
+def measure_ensemble(raw: Raw) -> list[dict[str, Any]]:
+    """Train the members, telling each one's accuracy; then a row for either kind together, and for all.
+
+    In a row: the mean of each member's accuracy, and the accuracy of their mean answer, once to the pictures where
+    they lie and once to those in nine places.
+    """
+    members = [(name, *train_member(raw, name, seed)) for name in VIEWS for seed in SEEDS]
+    rows = []
+    for told, names in [*((name, [name]) for name in VIEWS), ("both", list(VIEWS))]:
+        here, moved = (np.stack([member[at] for member in members if member[0] in names]) for at in (1, 2))
+        each = float(np.mean([accuracy(answers, raw.test_labels) for answers in here]))
+        together = {"together": here, "together_in_nine_places": moved}
+        means = {name: accuracy(answers.mean(0), raw.test_labels) for name, answers in together.items()}
+        rows.append({"pictures": told, "n": len(here), "each": each, **means})
+    print(f"\n{PROFILE}, test accuracy, each by itself and together:\n{Table(rows)}", flush=True)
+    return rows
+
+
+def train_member(raw: Raw, name: str, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """A member's test answers N×classes: to the pictures where they lie, and the mean of those in nine places."""
+    trained = train_profile(PROFILE, raw, seed, view=VIEWS[name])
+    places = in_nine_places(VIEWS[name](raw.test_images))
+    moved = np.mean([softmax(predict_logits(trained.network, images)) for images in places], axis=0)
+    told = f"{trained.row['test_accuracy']:.2%} in {trained.row['train_seconds']:.0f} s"
+    print(f"{PROFILE}, pictures {name}, seed {seed}: {told}", flush=True)
+    return softmax(trained.logits), moved
+
+
+VIEWS = {"as they are": as_it_is, "upright": upright}
+
+if __name__ == "__main__":
+    measure_ensemble(obtain("mnist"))
