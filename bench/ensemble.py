@@ -1,8 +1,7 @@
 """The record of several networks: five of `best` as it is, five that see each digit set upright, none picked.
 
 Networks that see the same pictures make the same mistakes; what leans, upright, is another picture of the same digit.
-`python -m bench.ensemble` trains the ten, one after the other, and says what their mean answer is worth: to the test
-pictures where they lie, and to each in nine places.
+`python -m bench.ensemble` trains the ten, one after the other, and says what their mean answer is worth.
 """
 
 from __future__ import annotations
@@ -16,7 +15,7 @@ from torch.nn import functional as F
 from bench.profiles import SEEDS, as_it_is, train_profile
 from mnistlib.augment import affine_grid
 from mnistlib.data import Raw, obtain
-from mnistlib.evaluate import accuracy, predict_logits, softmax
+from mnistlib.evaluate import accuracy, softmax
 from mnistlib.tables import Table
 
 PROFILE = "best"
@@ -51,39 +50,27 @@ def upright_lot(images: np.ndarray) -> np.ndarray:
     return result
 
 
-def in_nine_places(images: np.ndarray) -> list[np.ndarray]:
-    """Pictures uint8 N×H×W as they are and moved by a pixel to all eight sides; what comes in is background."""
-    height, width = images.shape[1:]
-    around = np.pad(images, ((0, 0), (1, 1), (1, 1)))
-    return [around[:, y : y + height, x : x + width] for y in range(3) for x in range(3)]
-
-
 def measure_ensemble(raw: Raw) -> list[dict[str, Any]]:
-    """Train the members, telling each one's accuracy; then a row for either kind together, and for all.
+    """Train the members, telling each one's test accuracy; then a row for either kind and for both.
 
-    In a row: the mean of each member's accuracy, and the accuracy of their mean answer, once to the pictures where
-    they lie and once to those in nine places.
+    In a row: the mean of each member's accuracy, and the accuracy of their mean answer.
     """
-    members = [(name, *train_member(raw, name, seed)) for name in VIEWS for seed in SEEDS]
+    members = {name: np.stack([train_member(raw, name, seed) for seed in SEEDS]) for name in VIEWS}
     rows = []
-    for told, names in [*((name, [name]) for name in VIEWS), ("both", list(VIEWS))]:
-        here, moved = (np.stack([member[at] for member in members if member[0] in names]) for at in (1, 2))
-        each = float(np.mean([accuracy(answers, raw.test_labels) for answers in here]))
-        together = {"together": here, "together_in_nine_places": moved}
-        means = {name: accuracy(answers.mean(0), raw.test_labels) for name, answers in together.items()}
-        rows.append({"pictures": told, "n": len(here), "each": each, **means})
+    for name, answers in (members | {"both": np.concatenate(list(members.values()))}).items():
+        each = float(np.mean([accuracy(one, raw.test_labels) for one in answers]))
+        together = accuracy(answers.mean(0), raw.test_labels)
+        rows.append({"pictures": name, "n": len(answers), "each": each, "together": together})
     print(f"\n{PROFILE}, test accuracy, each by itself and together:\n{Table(rows)}", flush=True)
     return rows
 
 
-def train_member(raw: Raw, name: str, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """A member's test answers N×classes: to the pictures where they lie, and the mean of those in nine places."""
+def train_member(raw: Raw, name: str, seed: int) -> np.ndarray:
+    """A member's probabilities for the test part, N×classes."""
     trained = train_profile(PROFILE, raw, seed, view=VIEWS[name])
-    places = in_nine_places(VIEWS[name](raw.test_images))
-    moved = np.mean([softmax(predict_logits(trained.network, images)) for images in places], axis=0)
     told = f"{trained.row['test_accuracy']:.2%} in {trained.row['train_seconds']:.0f} s"
     print(f"{PROFILE}, pictures {name}, seed {seed}: {told}", flush=True)
-    return softmax(trained.logits), moved
+    return softmax(trained.logits)
 
 
 VIEWS = {"as they are": as_it_is, "upright": upright}
