@@ -6,8 +6,6 @@ Networks that see the same pictures make the same mistakes; what leans, upright,
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import torch
 from torch.nn import functional as F
@@ -50,7 +48,10 @@ def upright_lot(images: np.ndarray) -> np.ndarray:
     return result
 
 
-def measure_ensemble(raw: Raw) -> list[dict[str, Any]]:
+VIEWS = {"as they are": as_it_is, "upright": upright}
+
+
+def measure_ensemble(raw: Raw) -> None:
     """Train the members, telling each one's test accuracy; then a row for either kind and for both.
 
     In a row: the mean of each member's accuracy, and the accuracy of their mean answer.
@@ -62,7 +63,6 @@ def measure_ensemble(raw: Raw) -> list[dict[str, Any]]:
         together = accuracy(answers.mean(0), raw.test_labels)
         rows.append({"pictures": name, "n": len(answers), "each": each, "together": together})
     print(f"\n{PROFILE}, test accuracy, each by itself and together:\n{Table(rows)}", flush=True)
-    return rows
 
 
 def train_member(raw: Raw, name: str, seed: int) -> np.ndarray:
@@ -72,8 +72,6 @@ def train_member(raw: Raw, name: str, seed: int) -> np.ndarray:
     print(f"{PROFILE}, pictures {name}, seed {seed}: {told}", flush=True)
     return softmax(trained.logits)
 
-
-VIEWS = {"as they are": as_it_is, "upright": upright}
 
 if __name__ == "__main__":
     measure_ensemble(obtain("mnist"))
