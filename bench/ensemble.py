@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch.nn import functional as F
 
-from bench.profiles import SEEDS, as_it_is, train_profile
+from bench.profiles import SEEDS, as_it_is, told, train_profile
 from mnistlib.augment import affine_grid
 from mnistlib.data import Raw, obtain
 from mnistlib.evaluate import accuracy, softmax
@@ -67,10 +67,7 @@ def measure_ensemble(raw: Raw) -> None:
 
 def train_member(raw: Raw, name: str, seed: int) -> np.ndarray:
     """A member's probabilities for the test part, N×classes."""
-    trained = train_profile(PROFILE, raw, seed, view=VIEWS[name])
-    told = f"{trained.row['test_accuracy']:.2%} in {trained.row['train_seconds']:.0f} s"
-    print(f"{PROFILE}, pictures {name}, seed {seed}: {told}", flush=True)
-    return softmax(trained.logits)
+    return softmax(told(train_profile(PROFILE, raw, seed, view=VIEWS[name]), f", pictures {name}").logits)
 
 
 if __name__ == "__main__":

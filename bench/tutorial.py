@@ -72,7 +72,9 @@ def measure_tutorial(raw: Raw, budget_seconds: float, least_epochs: int = 1) -> 
         schedule.step()
         seconds = time.perf_counter() - began
         spent += seconds
-        epochs.append({"epoch_seconds": seconds, "seconds": spent, "test_accuracy": score(network, test)})
+        accuracy = score(network, test)
+        epochs.append({"epoch_seconds": seconds, "seconds": spent, "test_accuracy": accuracy})
+        print(f"the plain recipe, epoch {len(epochs)}: {accuracy:.2%} after {spent:.3g} s", flush=True)
     reached = next((e["seconds"] for e in epochs if e["test_accuracy"] >= GOAL), None)
     median = float(np.median([e["epoch_seconds"] for e in epochs]))
     return {
