@@ -1,6 +1,7 @@
 """`make bench`: what the project claims, measured again, as a table, in runs/bench/<date>/bench.json and as a page.
 
-QUICK=1 takes about four minutes, without it under twenty, FULL=1 two hours (five seeds of every profile but record).
+QUICK=1 takes about four minutes, without it under twenty, FULL=1 an hour, with AVX2 alone two (five seeds of every
+profile but record).
 The smoke pipeline always; all else with MNIST, from MNIST_DIR or runs/data/raw: profiles seed by seed beside the
 recipe that everybody starts from, cost against the size of the data, the default pipeline, how fast it answers,
 picture files among it; where PEN_STROKES names their file, UCI's pen drawings, recognised and taught; where there is
