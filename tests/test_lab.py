@@ -16,11 +16,12 @@ from mnistlib.synthetic import examples
 
 SAME = "text => document.querySelector('.sketchpad-bars').innerText.trim() === text"
 DIFFERENT = SAME.replace("===", "!==")
-INK = """() => { const c = document.querySelector('.sketchpad-canvas canvas, canvas.sketchpad-canvas');
-  return c.getContext('2d').getImageData(0, 0, c.width, c.height).data.filter((v, i) => i % 4 == 0 && v < 100).length
-}"""
-INKED = """at => document.querySelector('.sketchpad-canvas canvas, canvas.sketchpad-canvas')
-  .getContext('2d').getImageData(2 * at, 2 * at, 1, 1).data[0] < 100"""
+PIXELS = """(left, top, width, height) => {
+  const canvas = document.querySelector('.sketchpad-canvas canvas, canvas.sketchpad-canvas');
+  const data = canvas.getContext('2d').getImageData(left, top, width ?? canvas.width, height ?? canvas.height).data;
+  return data.filter((red, i) => i % 4 == 0 && red < 100 && data[i + 3] == 255).length; }"""  # bare canvas is no ink
+INK = f"() => ({PIXELS})(0, 0)"
+INKED = f"at => ({PIXELS})(2 * at, 2 * at, 1, 1)"
 
 
 @pytest.fixture(scope="module")
