@@ -67,7 +67,8 @@ def measure_ensemble(raw: Raw) -> None:
 
 def train_member(raw: Raw, name: str, seed: int) -> np.ndarray:
     """A member's probabilities for the test part, N×classes."""
-    return softmax(told(train_profile(PROFILE, raw, seed, view=VIEWS[name]), f", pictures {name}").logits)
+    trained = train_profile(PROFILE, raw, seed, view=VIEWS[name])
+    return softmax(told(trained, f"{PROFILE}, pictures {name}").logits)
 
 
 if __name__ == "__main__":

@@ -124,11 +124,11 @@ def measure_profile(profile: str, raw: Raw, seeds: Sequence[int]) -> dict[str, A
     return summary | {"seeds": rows}
 
 
-def told(trained: Trained, pictures: str = "") -> Trained:
-    """Say how one training went, for the next may take minutes; returns it."""
+def told(trained: Trained, name: str = "") -> Trained:
+    """Say how one training went, by its profile's name or another, for the next may take minutes; returns it."""
     row = trained.row
     found = f"{row['test_accuracy']:.2%} in {row['train_seconds']:.3g} s"
-    print(f"{row['profile']}{pictures}, seed {row['seed']}: {found}", flush=True)
+    print(f"{name or row['profile']}, seed {row['seed']}: {found}", flush=True)
     return trained
 
 
