@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -14,7 +15,21 @@ WORTH_SQUARING = 64  # rows from which fewer products are faster
 WORTH_HALVING = 128  # rows from which half precision is faster on a CPU
 
 
-class Muon(torch.optim.Optimizer):
+class Optimiser(torch.optim.Optimizer):
+    """torch's own, without what torch wraps around its methods: it imports a compiler, used or not, for a second."""
+
+    add_param_group = inspect.unwrap(torch.optim.Optimizer.add_param_group)
+    state_dict = inspect.unwrap(torch.optim.Optimizer.state_dict)
+    load_state_dict = inspect.unwrap(torch.optim.Optimizer.load_state_dict)
+
+
+class AdamW(Optimiser, torch.optim.AdamW):
+    """Loshchilov & Hutter 2019, as torch has it."""
+
+    step = torch.no_grad()(inspect.unwrap(torch.optim.AdamW.step))
+
+
+class Muon(Optimiser):
     """Momentum whose step is made orthogonal (Jordan et al. 2024, "Muon"), for kernels and hidden matrices.
 
     `lr`: length of a step, a number or a tensor of one; `momentum`: Nesterov's; `weight_decay`: decoupled, per step,
@@ -95,9 +110,7 @@ def make_optimisers(
     if ours:
         theirs[0]["params"] = head
     on_gpu = next(network.parameters()).is_cuda
-    optimisers: list[torch.optim.Optimizer] = [
-        torch.optim.AdamW(theirs, lr=learning_rate, fused=True, capturable=on_gpu)
-    ]
+    optimisers: list[torch.optim.Optimizer] = [AdamW(theirs, lr=learning_rate, fused=True, capturable=on_gpu)]
     if ours:
         optimisers.append(Muon(ours, muon_rate, weight_decay=weight_decay))
     settle_rates(optimisers)

@@ -1,10 +1,13 @@
 """What moves the weights, against hand and torch's own linear algebra."""
 
+import subprocess
+import sys
+
 import pytest
 import torch
 
 from mnistlib.model import Architecture, build
-from mnistlib.optimisers import Muon, iterate, make_optimisers, orthogonalise, parameter_groups, polynomial
+from mnistlib.optimisers import AdamW, Muon, iterate, make_optimisers, orthogonalise, parameter_groups, polynomial
 
 SMALL = Architecture(widths=(8, 16, 32), hidden=32)
 
@@ -77,3 +80,35 @@ def test_biases_and_norms_do_not_decay():
     assert (decayed["weight_decay"], plain["weight_decay"]) == (0.1, 0.0)
     assert all(p.ndim > 1 for p in decayed["params"])
     assert all(p.ndim == 1 for p in plain["params"])
+
+
+def test_adamw_is_torchs_own_to_the_bit():
+    start = torch.randn(40, 30, generator=torch.Generator().manual_seed(0))
+    weights = []
+    for kind in (AdamW, torch.optim.AdamW):
+        weight = torch.nn.Parameter(start.clone())
+        one = kind([weight], lr=0.01, weight_decay=0.1, fused=True)
+        for step in range(5):
+            weight.grad = start.roll(step)
+            one.step()
+            one.load_state_dict(one.state_dict())
+        weights.append(weight.detach())
+    assert torch.equal(*weights)
+    assert not torch.equal(weights[0], start)
+
+
+A_STEP = """
+import sys, torch
+from mnistlib.model import Architecture, build
+from mnistlib.trainer import Recipe, Trainer
+trainer = Trainer(build(Architecture(), 0), Recipe(optimiser="muon"), 2, 0)
+trainer.learn(torch.rand(8, 1, 28, 28), torch.arange(8), "fp32")
+trainer.advance()
+trainer.restore(trainer.state())
+print(trainer.step, "torch._dynamo" in sys.modules)
+"""
+
+
+def test_a_training_does_not_wait_for_a_compiler_that_it_does_not_use():
+    done = subprocess.run([sys.executable, "-c", A_STEP], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["1", "False"]
