@@ -22,31 +22,45 @@ from mnistlib.rundir import Run
 
 DIGITS = [str(digit) for digit in range(10)]
 MOST_BYTES = 950_000  # with its scripts the pad stays within 1 MB
-MOST_DRAWINGS, MOST_POINTS = 20, 1000
+MOST_DRAWINGS, MOST_POINTS = 20, 4000  # of all drawings together
+LEVELS = 127  # of a weight in eight bits, either way from 0
 SIDE, FILLED = 280, 0.7  # of the page's paper, in its own units, and the share of it that a drawing fills
 
 
 def keep_pad(run: Run, predictor: Predictor, drawings: Sequence[Strokes]) -> dict[str, Any]:
     """Write `reports/pad.json`, from which the front page recognises what is drawn on it, and the last `drawings`.
 
-    For networks of digits, up to `MOST_BYTES`; of others the file says why not. Returns what it holds, to be shown.
+    For networks of digits that it can hold; of others the file says why not. Returns what it holds, to be shown.
     """
-    content = {"model": predictor.model, **asdict(predictor.calibration)}
+    replays = to_replay(drawings)
     try:
-        content |= {"layers": export_layers(predictor), "drawings": to_replay(drawings)}
-        text = json.dumps(content, separators=(",", ":"), allow_nan=False)
-        if len(text) > MOST_BYTES:
-            raise RunError(f"its weights take {len(text):,} bytes, more than {MOST_BYTES:,}")
+        text, bits = hold(predictor, replays)
     except RunError as error:
         write_text(run.pad_json, json.dumps({"model": predictor.model, "why_not": str(error)}))
         return {"in the page": f"no pad: {error}"}
     write_text(run.pad_json, text)
-    return {"drawings in the page": len(content["drawings"]), "bytes in the page": len(text)}
+    return {"drawings in the page": len(replays), "bytes in the page": len(text), "bits of a weight": bits}
 
 
-def export_layers(predictor: Predictor) -> list[dict[str, Any]]:
-    """The network's steps in order, float16 in base64: convolutions (a fully connected layer is one as large as its
-    map), scales (a batch norm), pools of 2×2 and relus. Raises RunError for what the page cannot recognise with.
+def hold(predictor: Predictor, replays: list[Any]) -> tuple[str, int]:
+    """The page's JSON and the bits of a weight in it: 16, or 8 where it would take more than `MOST_BYTES`.
+
+    Raises RunError when the page cannot hold the network or recognise with it.
+    """
+    content = {"model": predictor.model, **asdict(predictor.calibration), "drawings": replays}
+    for bits in (16, 8):
+        layers = export_layers(predictor, bits)
+        text = json.dumps(content | {"bits": bits, "layers": layers}, separators=(",", ":"), allow_nan=False)
+        if len(text) <= MOST_BYTES:
+            return text, bits
+    raise RunError(f"its weights take {len(text):,} bytes, more than {MOST_BYTES:,}")
+
+
+def export_layers(predictor: Predictor, bits: int) -> list[dict[str, Any]]:
+    """The network's steps in order, in base64, float16 but for the weights where `bits` is 8: convolutions (a fully
+    connected layer is one as large as its map), scales (a batch norm), pools of 2×2 and relus.
+
+    Raises RunError for what the page cannot recognise with.
     """
     known = DATASETS.get(predictor.dataset)
     if known is None or list(known.classes) != DIGITS:
@@ -57,10 +71,10 @@ def export_layers(predictor: Predictor) -> list[dict[str, Any]]:
     for layer in folded.layers:
         match layer:
             case nn.Conv2d():
-                steps.append(convolution(layer.weight, layer.bias, layer.stride[0]))
+                steps.append(convolution(layer.weight, layer.bias, layer.stride[0], bits))
             case nn.Linear():
                 weight = layer.weight.reshape(len(layer.weight), side, side, -1).permute(0, 3, 1, 2)
-                steps.append(convolution(weight, layer.bias, 1))
+                steps.append(convolution(weight, layer.bias, 1, bits))
                 side = 1
             case nn.BatchNorm2d():
                 steps.append(scale(layer))
@@ -75,12 +89,21 @@ def export_layers(predictor: Predictor) -> list[dict[str, Any]]:
     return steps
 
 
-def convolution(weight: Tensor, bias: Tensor | None, stride: int) -> dict[str, Any]:
+def convolution(weight: Tensor, bias: Tensor | None, stride: int, bits: int) -> dict[str, Any]:
     """A convolution without padding, weight out×in×side×side."""
     outputs, inputs, kernel, _ = weight.shape
     shape = {"outputs": outputs, "inputs": inputs, "kernel": kernel, "stride": stride}
     shift = torch.zeros(outputs) if bias is None else bias
-    return {"kind": "convolution", **shape, "weight": halves(weight), "bias": halves(shift)}
+    numbers = {"weight": halves(weight)} if bits == 16 else octets(weight)
+    return {"kind": "convolution", **shape, **numbers, "bias": halves(shift)}
+
+
+def octets(weight: Tensor) -> dict[str, str]:
+    """Weights as whole numbers of a byte, each output's with a factor of its own (Jacob et al. 2018, symmetric)."""
+    largest = weight.flatten(1).abs().amax(1).clamp(min=1e-3)
+    factor = (largest / LEVELS).half().float()
+    whole = (weight / factor.view(-1, 1, 1, 1)).round().clamp(-LEVELS, LEVELS).to(torch.int8)
+    return {"weight": base64.b64encode(whole.numpy().tobytes()).decode(), "factor": halves(factor)}
 
 
 def scale(norm: nn.BatchNorm2d) -> dict[str, Any]:
@@ -101,13 +124,15 @@ def halves(values: Tensor) -> str:
 
 
 def to_replay(drawings: Sequence[Strokes]) -> list[list[list[list[float]]]]:
-    """The last drawings, placed in the middle of the page's paper; without those of more than `MOST_POINTS` points."""
-    placed = []
-    for strokes in drawings[-MOST_DRAWINGS:]:
+    """The last drawings, placed in the middle of the page's paper; without those that would be too many points."""
+    placed, points = [], 0
+    for strokes in reversed(drawings[-MOST_DRAWINGS:]):
         paths = [np.array(stroke, float) for stroke in strokes if len(stroke)]
-        if paths and sum(map(len, paths)) <= MOST_POINTS:
+        more = sum(map(len, paths))
+        if paths and points + more <= MOST_POINTS:
+            points += more
             everywhere = np.concatenate(paths)
             low, high = everywhere.min(0), everywhere.max(0)
             factor = FILLED * SIDE / max(float((high - low).max()), 1e-9)
             placed.append([np.round((p - (low + high) / 2) * factor + SIDE / 2, 1).tolist() for p in paths])
-    return placed
+    return placed[::-1]

@@ -1,4 +1,4 @@
-"""What the front page's pad is given: the network in half precision, drawings to replay, or why there is no pad."""
+"""What the front page's pad is given: the network in few bits, drawings to replay, or why there is no pad."""
 
 import base64
 import json
@@ -6,9 +6,12 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 
 from mnistlib import inpage
 from mnistlib.index import PAD_SCRIPTS, write_index
+from mnistlib.model import Architecture, build
+from mnistlib.params import load
 from mnistlib.predict import load_predictor
 from mnistlib.report import TEMPLATES
 from mnistlib.rundir import Run
@@ -21,6 +24,27 @@ def test_all_of_it_stays_within_a_megabyte_and_its_halves_are_near_the_weights(s
     step = json.loads((smoke.run() / "reports" / "pad.json").read_text())["layers"][0]
     halves = np.frombuffer(base64.b64decode(step["weight"]), "<f2").reshape(first.shape)
     assert np.abs(halves - first).max() <= np.abs(first).max() * 2**-11
+
+
+def test_in_eight_bits_no_weight_is_further_off_than_half_a_level_of_its_output():
+    weight = (
+        torch.randn(3, 2, 2, 2, generator=torch.Generator().manual_seed(0))
+        * torch.tensor([1e-6, 1, 300])[:, None, None, None]
+    )
+    packed = inpage.octets(weight)
+    whole = np.frombuffer(base64.b64decode(packed["weight"]), np.int8).reshape(3, 8)
+    factor = np.frombuffer(base64.b64decode(packed["factor"]), "<f2").astype(float)[:, None]
+    given = weight.numpy().reshape(3, 8)
+    assert np.abs(whole[1:]).max(1).tolist() == [127, 127]
+    assert (np.abs(whole * factor - given) <= factor * 0.57).all()
+
+
+def test_best_fits_into_the_page_in_eight_bits_and_the_smoke_runs_in_sixteen(smoke):
+    t, predictor = load("best").train, load_predictor(smoke.run())
+    best = build(Architecture(tuple(t.widths), t.hidden, kernels=tuple(t.kernels), pooling=tuple(t.pooling)), seed=0)
+    scribble = np.random.default_rng(0).normal(size=(1, inpage.MOST_POINTS, 2)).tolist()
+    assert inpage.hold(replace(predictor, network=best.eval()), inpage.to_replay([scribble]))[1] == 8
+    assert inpage.hold(predictor, [])[1] == 16
 
 
 @pytest.mark.parametrize(
@@ -51,6 +75,7 @@ def test_a_pad_of_other_weights_is_left_out(made):
 def test_the_last_twenty_drawings_are_kept_in_the_middle_of_the_paper():
     many = [[[[0.0, 0.0], [float(n), 10.0]]] for n in range(30)] + [[[[0.0, 0.0]] * 5000]]
     placed = inpage.to_replay(many)
+    assert [d[0][1][0] - d[0][0][0] for d in placed] == sorted(d[0][1][0] - d[0][0][0] for d in placed)  # oldest first
     assert len(placed) == inpage.MOST_DRAWINGS - 1
     for drawing in placed:
         points = np.concatenate(drawing)

@@ -10,10 +10,11 @@ from torch import nn
 
 from bench import lab
 from bench.pendigits import read_drawings
+from mnistlib import inpage
 from mnistlib.files import ROOT
 from mnistlib.folded import FoldedNet
 from mnistlib.index import write_index
-from mnistlib.inpage import SIDE, keep_pad
+from mnistlib.inpage import SIDE, hold, keep_pad
 from mnistlib.model import Architecture, build
 from mnistlib.predict import load_predictor
 from mnistlib.rundir import Run
@@ -122,6 +123,19 @@ def test_it_answers_as_the_predictor_does_to_500_drawings(opened, predictor):
         assert np.abs(answer["probabilities"] - right.probabilities).max() < 0.01
         assert (answer["digit"], answer["accepted"]) == (right.digit, right.accepted)
         assert answer["whyNot"] == right.why_not
+
+
+def test_a_network_in_eight_bits_answers_all_but_the_same(opened, made, predictor, monkeypatch):
+    run, in_sixteen = Run("smoke", made.folder / "runs"), len(hold(predictor, [])[0])
+    monkeypatch.setattr(inpage, "MOST_BYTES", in_sixteen - 1)
+    assert keep_pad(run, predictor, [])["bits of a weight"] == 8
+    write_index(run)
+    page, drawings = opened(made.run()), some_drawings()
+    assert "rounded to 8 bits" in page.locator("#try").inner_text()
+    pairs = list(zip(ask(page, drawings), [predictor.strokes(drawing) for drawing in drawings], strict=True))
+    seen_alike = [(a, e) for a, e in pairs if np.array_equal(a["image"], e.image)]
+    assert max(np.abs(a["probabilities"] - e.probabilities).max() for a, e in seen_alike) < 0.03
+    assert np.mean([a["digit"] == e.digit for a, e in pairs]) >= 0.99
 
 
 def test_dots_lines_and_far_away_ink_are_framed_as_in_python(opened, predictor):

@@ -1,13 +1,24 @@
 // The run's network in the page: `recognise(strokes)` gives what Predictor.strokes gives in mnistlib/predict.py.
 const pad = JSON.parse(document.getElementById("pad-data").textContent);
 for (const layer of pad.layers.filter((one) => one.weight)) {
-  layer.weight = halves(layer.weight);
+  layer.weight = layer.factor ? octets(layer.weight, halves(layer.factor)) : halves(layer.weight);
   layer.bias = halves(layer.bias);
+}
+
+// base64 → Uint8Array.
+function decoded(text) {
+  return Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0));
+}
+
+// Whole numbers of a byte in base64, as many to each factor → Float32Array.
+function octets(text, factor) {
+  const whole = new Int8Array(decoded(text).buffer), each = whole.length / factor.length;
+  return Float32Array.from(whole, (number, i) => number * factor[Math.floor(i / each)]);
 }
 
 // float16, little-endian, in base64 → Float32Array.
 function halves(text) {
-  const bytes = Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0));
+  const bytes = decoded(text);
   return Float32Array.from({ length: bytes.length / 2 }, (_, i) => {
     const bits = bytes[2 * i] | (bytes[2 * i + 1] << 8), exponent = (bits >> 10) & 31, fraction = bits & 1023;
     return (bits >> 15 ? -1 : 1) * (exponent ? (1024 + fraction) * 2 ** (exponent - 25) : fraction * 2 ** -24);
