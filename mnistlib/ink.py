@@ -48,12 +48,12 @@ def rasterise(strokes: Sequence[Stroke], pen: float = PEN) -> np.ndarray:
         return np.zeros((SIZE, SIZE), np.uint8)
     low = np.min([path.min(0) for path in paths], axis=0)
     high = np.max([path.max(0) for path in paths], axis=0)
-    extent = float((high / 2 - low / 2).max()) * 2
-    scale = FINER * (BOX - pen) / extent if extent > A_POINT else 0.0
+    middle, half = low / 2 + high / 2, float((high / 2 - low / 2).max())  # halves, for the whole may be too large
+    scale = FINER * (BOX - pen) / half if half > A_POINT else 0.0
     page = Image.new("L", (BOX * FINER, BOX * FINER))
     pencil = ImageDraw.Draw(page)
     for path in paths:
-        draw_path(pencil, np.round((path - low / 2 - high / 2) * scale + BOX * FINER / 2, 4), pen * FINER)
+        draw_path(pencil, np.round((path / 2 - middle / 2) * scale + BOX * FINER / 2, 4), pen * FINER)
     return centre(np.asarray(page.resize((BOX, BOX), Image.Resampling.BOX)))
 
 

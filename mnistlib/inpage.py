@@ -134,5 +134,5 @@ def to_replay(drawings: Sequence[Strokes]) -> list[list[list[list[float]]]]:
             everywhere = np.concatenate(paths)
             low, high = everywhere.min(0), everywhere.max(0)
             factor = FILLED * SIDE / max(float((high - low).max()), 1e-9)
-            placed.append([np.round((p - (low + high) / 2) * factor + SIDE / 2, 1).tolist() for p in paths])
+            placed.append([np.round((p - (low / 2 + high / 2)) * factor + SIDE / 2, 1).tolist() for p in paths])
     return placed[::-1]

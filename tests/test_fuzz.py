@@ -222,6 +222,7 @@ def test_spoilt_pictures_are_read_or_refused_in_words(tmp_path):
 
 @SLOW
 @example([[(0.0, 0.0), (0.0, 2.2250738585e-313)]])
+@example([[(1.7134171722612858e308, 0.0), (-1.6855192520205998e307, 0.0)]])
 @given(some.lists(some.lists(some.tuples(some.floats(), some.floats()), max_size=6), max_size=4))
 def test_any_strokes_are_a_picture_or_refused(strokes):
     finite = all(np.isfinite(stroke).all() for stroke in strokes)

@@ -102,6 +102,12 @@ def test_neither_size_nor_place_of_strokes_matters(scale, shift):
     assert np.abs(rasterise(moved).astype(int) - rasterise(seven())).max() <= 8
 
 
+@pytest.mark.parametrize("scale", [1e306, 1e-299, 1.7e306])
+def test_the_largest_and_smallest_numbers_are_drawn_as_others_are(scale):
+    cross = [np.array([(-100.0, -40.0), (100.0, 40.0)]), np.array([(-100.0, 40.0), (100.0, -40.0)])]
+    assert np.array_equal(rasterise([stroke * scale for stroke in cross]), rasterise(cross))
+
+
 def test_how_many_points_a_hand_gives_does_not_matter():
     sparse, dense = rasterise(seven(5)).astype(int), rasterise(seven(5000)).astype(int)
     assert np.abs(sparse - dense).mean() < 1.5

@@ -81,3 +81,9 @@ def test_the_last_twenty_drawings_are_kept_in_the_middle_of_the_paper():
         points = np.concatenate(drawing)
         assert (points.min(0) + points.max(0)) / 2 == pytest.approx(inpage.SIDE / 2, abs=0.1)
         assert np.ptp(points, axis=0).max() == pytest.approx(inpage.FILLED * inpage.SIDE, abs=0.2)
+
+
+def test_a_drawing_at_the_end_of_all_numbers_is_placed_on_the_paper_too():
+    (((first, last),),) = inpage.to_replay([[[[1.5e308, 1.5e308], [1.6e308, 1.7e308]]]])
+    assert first[1] == pytest.approx(inpage.SIDE * (1 - inpage.FILLED) / 2)
+    assert last[1] == pytest.approx(inpage.SIDE * (1 + inpage.FILLED) / 2)

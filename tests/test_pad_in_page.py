@@ -35,6 +35,7 @@ NEAR_AND_FAR = {
     "there and back": [[[0, 0], [30, 100], [0, 0]], [[10, 50], [60, 50], [10, 50]]],
     "hardly any extent": [[[1e-9, 0], [2e-9, 3e-9], [0, 1e-9]]],
     "as far as numbers go": [[[-1e308, 0], [1e308, 1e308]]],
+    "nearly as far, to one side": [[[1.7134171722612858e308, 0], [-1.6855192520205998e307, 0]]],
     "thousands of points": [
         np.cumsum(np.random.default_rng(0).normal(size=(20_000, 2)), axis=0).tolist(),
         [[60 * np.cos(t), 90 * np.sin(t)] for t in np.linspace(0, 7, 5000)],

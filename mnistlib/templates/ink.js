@@ -11,9 +11,9 @@ function rasterise(strokes) {
   if (!points.length) return new Uint8Array(SIZE * SIZE);
   const most = (pick, axis) => points.reduce((found, point) => pick(found, point[axis]), points[0][axis]);
   const low = [0, 1].map((axis) => most(Math.min, axis) / 2), high = [0, 1].map((axis) => most(Math.max, axis) / 2);
-  const extent = Math.max(high[0] - low[0], high[1] - low[1]) * 2;
-  const scale = extent > A_POINT ? (FINER * (BOX - PEN)) / extent : 0;
-  const place = (value, axis) => rint(((value - low[axis] - high[axis]) * scale + PAGE / 2) * 1e4) / 1e4;
+  const half = Math.max(high[0] - low[0], high[1] - low[1]);
+  const scale = half > A_POINT ? (FINER * (BOX - PEN)) / half : 0;
+  const place = (value, axis) => rint(((value / 2 - (low[axis] + high[axis]) / 2) * scale + PAGE / 2) * 1e4) / 1e4;
   const page = new Uint8Array(PAGE * PAGE);
   for (const path of paths) drawPath(page, path.map((point) => point.map(place)));
   return centre(reduce(page));
