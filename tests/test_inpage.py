@@ -75,7 +75,8 @@ def test_a_pad_of_other_weights_is_left_out(made):
 def test_the_last_twenty_drawings_are_kept_in_the_middle_of_the_paper():
     many = [[[[0.0, 0.0], [float(n), 10.0]]] for n in range(30)] + [[[[0.0, 0.0]] * (inpage.MOST_POINTS + 1)]]
     placed = inpage.to_replay(many)
-    assert [d[0][1][0] - d[0][0][0] for d in placed] == sorted(d[0][1][0] - d[0][0][0] for d in placed)  # oldest first
+    heights = [first[1][1] - first[0][1] for (first,) in placed]
+    assert heights == sorted(heights, reverse=True)  # the wider, the flatter: the oldest first
     assert len(placed) == inpage.MOST_DRAWINGS - 1
     for drawing in placed:
         points = np.concatenate(drawing)
