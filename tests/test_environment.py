@@ -47,7 +47,7 @@ def test_the_lock_meets_every_requirement():
         assert requirement.specifier.contains(locked()[requirement.name]), requirement
 
 
-def wanted(marker: Marker, extras: list[str]) -> bool:
+def holds(marker: Marker, extras: list[str]) -> bool:
     """Whether it holds for one of the extras, under the oldest Python: the lock is made for that."""
     return any(
         marker.evaluate({"extra": e, "python_version": OLDEST, "python_full_version": f"{OLDEST}.0"}) for e in extras
@@ -67,7 +67,7 @@ def test_the_lock_is_complete_and_current():
         asked.add(str(requirement))
         assert name in locked(), f"{name} is not in requirements.lock"
         needed = [Requirement(line) for line in metadata.requires(name) or []]
-        waiting += [r for r in needed if r.marker is None or wanted(r.marker, ["", *requirement.extras])]
+        waiting += [r for r in needed if r.marker is None or holds(r.marker, ["", *requirement.extras])]
     extra = set(locked()) - seen
     assert not extra, f"not needed: {extra}"
 
