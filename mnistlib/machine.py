@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import importlib.metadata as metadata
+import importlib.util
 import os
 import platform
 import re
@@ -52,10 +53,22 @@ def versions() -> dict[str, str]:
     found = {"python": platform.python_version()}
     for name in PACKAGES:
         try:
-            found[name] = metadata.version(name)
+            found[name] = torch_build() if name == "torch" else metadata.version(name)
         except metadata.PackageNotFoundError:
             continue
     return found
+
+
+def torch_build() -> str:
+    """torch's version with its build, as 2.13.0+cu130, which the metadata of PyPI's leave out.
+
+    Read from its version.py, for to import it takes a second. Raises PackageNotFoundError.
+    """
+    known, spec = metadata.version("torch"), importlib.util.find_spec("torch")
+    file = Path(spec.origin).with_name("version.py") if spec and spec.origin else None
+    text = file.read_text(encoding="utf-8") if file and file.is_file() else ""
+    told = re.search(r"^__version__ = '(.+)'$", text, re.MULTILINE)
+    return told[1] if told else known
 
 
 @cache

@@ -6,6 +6,7 @@ import platform
 from importlib import metadata
 
 import pytest
+import torch
 import yaml
 
 from mnistlib.agreement import DIFFERENT, IDENTICAL, NOTHING, TOLERANCES, WITHIN, allowed, judge
@@ -67,7 +68,8 @@ def test_it_says_what_the_run_was_made_of(smoke, kept):
         assert said["seconds"].keys() >= {"start", "imports", "work", "page"}
         machine = kept["machines"][said["machine"]]
         assert machine["versions"]["python"] == platform.python_version()
-        for name in ("torch", "numpy", "scikit-learn", "papermill"):
+        assert machine["versions"]["torch"] == torch.__version__
+        for name in ("numpy", "scikit-learn", "papermill"):
             assert machine["versions"][name] == metadata.version(name)
         assert machine["processor"]
         assert machine["cores"] > 0
@@ -122,7 +124,7 @@ def test_another_version_is_named_and_gives_room_to_figures_but_not_to_counts(ke
         "reports/embeddings/embeddings.npz": WITHIN,
     }
     for line in found.values():
-        assert f"torch: {metadata.version('torch')} → 2.12.0" in line.why
+        assert f"torch: {torch.__version__} → 2.12.0" in line.why
 
 
 def test_files_of_a_stage_whose_figures_are_too_far_apart_are_different(kept, read):
