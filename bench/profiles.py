@@ -15,6 +15,7 @@ import numpy as np
 
 from mnistlib import params
 from mnistlib.augment import Distortion
+from mnistlib.bent import predict_bent
 from mnistlib.calibrate import calibrate, confidence_metrics
 from mnistlib.data import Raw, obtain
 from mnistlib.device import describe_device, pick_device, pick_precision
@@ -71,7 +72,8 @@ def train_profile(profile: str, raw: Raw, seed: int, overrides: str = "", view: 
     network, history = fit(network.to(device), train, val, recipe, seed=seed, precision=precision)
     seconds = time.perf_counter() - began
     logits, watched = (predict_logits(network, images) for images in (parts["test"].images, parts["val"].images))
-    found = calibrate(watched, parts["val"].labels, p.evaluate.accepted_error)
+    bent = predict_bent(network, parts["val"].images, recipe.distortion, p.evaluate.bent, seed)
+    found = calibrate(watched, parts["val"].labels, p.evaluate.accepted_error, *bent)
     row = {
         "profile": profile,
         "seed": seed,

@@ -28,6 +28,10 @@ class Distortion:
     def is_none(self) -> bool:
         return not (self.rotate or self.shear or self.scale or self.shift)
 
+    def further(self, times: float) -> Distortion:
+        """Each deviation `times` as large, and no picture left as it is."""
+        return Distortion(self.rotate * times, self.shear * times, self.scale * times, self.shift * times)
+
 
 def distort(images: Tensor, distortion: Distortion, generator: torch.Generator) -> Tensor:
     """One random affine map for each picture; what comes in from outside is background.

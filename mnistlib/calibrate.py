@@ -47,12 +47,13 @@ class Bin:
     chance: float
 
 
-def calibrate(logits: np.ndarray, labels: np.ndarray, accepted_error: float) -> Calibration:
+def calibrate(logits: np.ndarray, labels: np.ndarray, accepted_error: float, *bent: np.ndarray) -> Calibration:
     """Temperature and thresholds from validation logits N×classes and labels.
 
+    The temperature is fitted to `bent` besides, logits N×classes of the same pictures bent (`mnistlib/bent.py`).
     `KEPT` of all are like a digit; among those the confidence's threshold holds the share of errors down.
     """
-    temperature, least = fit_temperature(logits, labels), float(np.quantile(likeness(logits), 1 - KEPT))
+    temperature, least = fit_temperature(logits, labels, *bent), float(np.quantile(likeness(logits), 1 - KEPT))
     like = likeness(logits) >= least
     confidence, right = softmax(logits, temperature).max(1), logits.argmax(1) == labels
     threshold = fit_threshold(confidence[like], right[like], accepted_error)
@@ -78,15 +79,16 @@ def why_not(logits: np.ndarray, found: Calibration) -> np.ndarray:
     return np.where(unlike, NOT_LIKE_A_DIGIT, np.where(unsure, NOT_SURE_ENOUGH, ""))
 
 
-def fit_temperature(logits: np.ndarray, labels: np.ndarray) -> float:
+def fit_temperature(logits: np.ndarray, labels: np.ndarray, *bent: np.ndarray) -> float:
     """The temperature in 0.05…20 of least NLL (Guo et al. 2017), drawn towards 1 as if by two more examples.
 
-    Without that, a small part without a mistake would make every answer certain.
+    Without that, a small part without a mistake would make every answer certain. `bent`: more logits for these labels.
     """
     from scipy.optimize import minimize_scalar
 
+    answers, right = np.concatenate([logits, *bent]), np.tile(labels, 1 + len(bent))
     found = minimize_scalar(
-        lambda t: nll(logits, labels, float(np.exp(t))) + 2 * t**2 / len(labels),
+        lambda t: nll(answers, right, float(np.exp(t))) + 2 * t**2 / len(labels),
         bounds=np.log([0.05, 20]),
         method="bounded",
     )

@@ -66,6 +66,7 @@ class Evaluate(Section):
     bins: Annotated[int, Field(ge=2, le=100)]
     mistakes: Annotated[int, Field(ge=1, le=200)]
     accepted_error: Annotated[float, Field(gt=0.0, le=0.5)]
+    bent: Annotated[int, Field(ge=0, le=1000)]
     corrupted: Annotated[int, Field(ge=0, le=70000)]
     strangers: Annotated[int, Field(ge=0, le=10_000)]
 

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from mnistlib.bent import load_distortion, predict_bent
 from mnistlib.calibrate import calibrate, save_calibration
 from mnistlib.evaluate import accuracy, predict_logits
 from mnistlib.exposure import expose
@@ -60,7 +61,7 @@ def make_taught_run(base: Run, seed: int = 0) -> str:
     run = next_run(base)
     scores = {"drawings_taught": len(lessons), "drawings_held_back": len(held), "taught_from": base.name}
     scores |= compare(network, taught, held, parts["test"])
-    keep_taught_run(base, run, taught, parts["val"], scores)
+    keep_taught_run(base, run, taught, parts["val"], scores, seed)
     scores["teach_seconds"] = time.perf_counter() - began
     write_json(run.teach_json, scores)
     write_page(run, scores, held, answers(network, held), answers(taught, held))
@@ -89,11 +90,12 @@ def compare(before: DigitNet, after: DigitNet, held: Sequence[Drawing], test: An
     return scores
 
 
-def keep_taught_run(base: Run, run: Run, taught: DigitNet, val: Any, scores: dict[str, Any]) -> None:
+def keep_taught_run(base: Run, run: Run, taught: DigitNet, val: Any, scores: dict[str, Any], seed: int) -> None:
     """Write model and calibration, and what a run needs to be used: its parameters and its data, linked."""
     described = read_json(base.model_json, hint="re-run 03_train")["training"]
-    allowed = setting(base, "evaluate", "accepted_error")
-    save_calibration(run, calibrate(predict_logits(taught, val.images), val.labels, allowed))
+    allowed, copies = (setting(base, "evaluate", name) for name in ("accepted_error", "bent"))
+    bent = predict_bent(taught, val.images, load_distortion(base), int(copies), seed)
+    save_calibration(run, calibrate(predict_logits(taught, val.images), val.labels, allowed, *bent))
     for folder in (base.params().parent, base.processed):
         for path in folder.glob("*"):
             target = run.folder / path.relative_to(base.folder)

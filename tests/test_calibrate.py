@@ -23,6 +23,31 @@ def test_temperature_is_found_again(temperature):
     assert cal.fit_temperature(*world(temperature)) == pytest.approx(temperature, rel=0.03)
 
 
+def test_bent_copies_bring_a_few_pictures_temperature_nearer():
+    logits, labels = world(0.5)
+    alike = [np.flatnonzero(labels == digit) for digit in range(10)]
+    generator, alone, helped = np.random.default_rng(1), [], []
+    for start in range(0, 6000, 300):
+        few, right = logits[start : start + 300], labels[start : start + 300]
+        copies = [logits[[generator.choice(alike[digit]) for digit in right]] for _ in range(12)]
+        alone.append(np.log(cal.fit_temperature(few, right) / 0.5))
+        helped.append(np.log(cal.fit_temperature(few, right, *copies) / 0.5))
+    assert np.mean(np.square(helped)) < np.mean(np.square(alone)) / 3
+
+
+def test_copies_that_say_the_same_again_make_nothing_surer():
+    logits, labels = np.array([[3.0, 0.0], [0.0, 2.0], [4.0, 0.0]]), np.array([0, 1, 0])
+    assert cal.fit_temperature(logits, labels, *[logits] * 12) == pytest.approx(cal.fit_temperature(logits, labels))
+
+
+def test_bent_copies_move_the_temperature_alone():
+    logits, labels = world(1.0, 2000)
+    plain, found = (cal.calibrate(logits, labels, 0.02, *bent) for bent in ((), (logits[::-1],)))
+    assert found.temperature > 1.5 * plain.temperature
+    assert found.least_likeness == plain.least_likeness
+    assert found.coverage == pytest.approx(plain.coverage, abs=0.02)
+
+
 def test_a_calibrated_world_has_next_to_no_ece_and_another_has():
     logits, labels = world(2.0)
     assert cal.ece(cal.reliability_bins(softmax(logits, 2.0), labels, 15)) < 0.01
