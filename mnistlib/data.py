@@ -17,9 +17,9 @@ from mnistlib.files import ROOT, RunError, bytes_digest, file_digest, read_json,
 from mnistlib.rundir import RAW, Run
 
 FALLBACK = (
-    "FALLBACK DATA: no MNIST could be found or fetched. This is scikit-learn's digits: "
-    "1,797 small pictures. Its figures say nothing about MNIST. "
-    "Set MNIST_DIR to a folder with the four MNIST files, or go online, and run again."
+    "FALLBACK DATA: the dataset could not be found or fetched. This is scikit-learn's digits: "
+    "1,797 small pictures. Its figures say nothing about what was asked for. "
+    "Name the folder with the four files in data.local_dir (MNIST_DIR for MNIST), or go online, and run again."
 )
 
 
@@ -63,11 +63,10 @@ def obtain(
     if dataset == "digits" or source == "digits":
         return embedded(fallback=dataset != "digits")
     kept = raw / dataset
-    given = local_folder(local_dir)
     if source == "raw" or (source == "auto" and complete(kept)):
         return read_folder(dataset, "raw", kept)
-    if source == "local" or (source == "auto" and dataset == "mnist" and given is not None):
-        return read_folder(dataset, "local", checked_folder(given))
+    if source == "local" or (source == "auto" and unasked(dataset, local_dir)):
+        return read_folder(dataset, "local", checked_folder(local_folder(local_dir)))
     try:
         download(dataset, kept, mirrors)
     except UnreachableError:
@@ -80,13 +79,18 @@ def obtain(
 
 def better_source_exists(dataset: str, local_dir: str = "", raw: Path = RAW) -> bool:
     """Whether a run that had to use the fallback could have its dataset now, from this machine."""
-    return complete(raw / dataset) or (dataset == "mnist" and local_folder(local_dir) is not None)
+    return complete(raw / dataset) or unasked(dataset, local_dir)
 
 
 def local_folder(local_dir: str) -> Path | None:
     """`data.local_dir`, else MNIST_DIR, relative to the project's root; None when neither is set."""
     text = local_dir or os.environ.get("MNIST_DIR", "")
     return Path(os.path.normpath(ROOT / Path(text).expanduser())) if text else None
+
+
+def unasked(dataset: str, local_dir: str) -> bool:
+    """Whether `auto` looks into the local folder: into the one that MNIST_DIR names for MNIST alone."""
+    return bool(local_dir) or (dataset == "mnist" and local_folder("") is not None)
 
 
 def checked_folder(folder: Path | None) -> Path:

@@ -52,14 +52,23 @@ KEPT: list[object] = []
 def download(dataset: str, folder: Path, addresses: Sequence[str] | None = None) -> None:
     """Fetch the four files into `folder`, those that are not there.
 
-    Raises UnreachableError when no mirror answers for the first file, RunError when what comes is never right.
+    Raises UnreachableError when no mirror answers for the first of those, RunError when none does for a later one, or
+    when what comes is never right.
     """
     entry = DATASETS[dataset]
     addresses = mirrors(entry) if addresses is None else addresses
+    fetched = False
     for name, md5 in zip(FILES, entry.md5, strict=True):
         target = folder / f"{name}.gz"
-        if not target.exists():
+        if target.exists():
+            continue
+        try:
             download_file(target, md5, addresses)
+        except UnreachableError as error:
+            if not fetched:
+                raise
+            raise RunError(f"{error}\nThe files before it came: run again to go on from there.") from error
+        fetched = True
 
 
 def download_file(target: Path, md5: str, addresses: Sequence[str]) -> None:

@@ -86,9 +86,9 @@ def headline_text(run: Run) -> str:
 
 BANNER = """
   ****************************************************************
-  *  FALLBACK DATA: no MNIST was found, and none could be fetched *
-  *  These are scikit-learn's 1,797 small digits, NOT MNIST.      *
-  *  Set MNIST_DIR to the four MNIST files, or go online, and     *
-  *  run again.                                                   *
+  *  FALLBACK DATA: what was asked for was not found, nor could   *
+  *  it be fetched. These are scikit-learn's 1,797 small digits.  *
+  *  Set MNIST_DIR to the four MNIST files (data.local_dir to     *
+  *  another dataset's), or go online, and run again.             *
   ****************************************************************
 """

@@ -36,6 +36,10 @@ def served(tmp_path, mnist_dir):
         def log_message(self, *args):
             pass
 
+        def do_GET(self):
+            if not Path(f"{self.translate_path(self.path)}.gone").exists():  # else it hangs up without a word
+                super().do_GET()
+
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(folder)))
     threading.Thread(target=server.serve_forever, daemon=True).start()
     yield folder, f"http://127.0.0.1:{server.server_port}/"
@@ -72,6 +76,27 @@ def test_a_bad_file_on_the_server_is_never_kept(served, tmp_path, kind):
     with pytest.raises(RunError, match=FILES[3]):
         obtain("mnist", source="download", raw=tmp_path / "raw", mirrors=[address])
     assert not list((tmp_path / "raw").rglob(f"*{FILES[3]}*"))
+
+
+def test_what_broke_off_in_the_middle_is_gone_on_with_and_nothing_stands_in_for_it(served, tmp_path):
+    folder, address = served
+    gone = folder / f"{FILES[2]}.gz.gone"
+    gone.touch()
+    with pytest.raises(RunError, match="run again to go on from there"):
+        obtain("mnist", raw=tmp_path / "raw", mirrors=[address])
+    assert len(list((tmp_path / "raw" / "mnist").iterdir())) == 2
+    gone.unlink()
+    assert obtain("mnist", raw=tmp_path / "raw", mirrors=[address]).source == "download"
+
+
+def test_a_named_folder_is_looked_into_whatever_the_dataset_and_mnists_for_mnist_alone(tmp_path, monkeypatch):
+    (tmp_path / "mine").mkdir()
+    with pytest.raises(RunError, match=f"lacks {FILES[0]}"):
+        obtain("kmnist", local_dir=str(tmp_path / "mine"), raw=tmp_path / "raw", mirrors=[DEAD])
+    monkeypatch.setenv("MNIST_DIR", str(tmp_path / "mine"))
+    assert obtain("kmnist", raw=tmp_path / "raw", mirrors=[DEAD]).fallback
+    assert not better_source_exists("kmnist", raw=tmp_path / "raw")
+    assert better_source_exists("kmnist", str(tmp_path / "mine"), tmp_path / "raw")
 
 
 def test_a_bad_mirror_gives_way_to_a_good_one(served, tmp_path):
