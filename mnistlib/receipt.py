@@ -15,7 +15,7 @@ from mnistlib.files import RunError, bytes_digest, file_digest, read_json, shown
 from mnistlib.params import load_file
 from mnistlib.rundir import HANDWRITING, Run
 from mnistlib.stages import STAGE
-from mnistlib.status import OK, read_status
+from mnistlib.status import OK, present_status, read_status
 
 FORMAT = 1
 ASIDE = re.compile(r"(.*_)?(seconds|bytes)|train_device")
@@ -85,8 +85,11 @@ class Receipt(Part):
 
 
 def write_receipt(run: Run) -> None:
-    """Write the run's receipt anew; none for a run of which make has seen no stage end well."""
-    done = [s for s in STAGE if read_status(run, s).verdict == OK and run.params(s).is_file()]
+    """Write the run's receipt anew, of stages that are up to date; none for a run in which no stage is.
+
+    What a stale stage was made of has been written over by what it will be made of.
+    """
+    done = [s for s in STAGE if present_status(run, s).verdict == OK and run.params(s).is_file()]
     if not done or not run.raw_json.is_file() or not run.params().is_file():
         run.receipt.unlink(missing_ok=True)
         return

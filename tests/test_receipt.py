@@ -85,6 +85,15 @@ def test_a_lost_receipt_is_written_again_without_executing(made):
     assert json.loads(path.read_text()) | {"written": kept["written"]} == kept
 
 
+def test_stages_that_have_not_caught_up_with_a_change_are_left_out(made):
+    assert made.make("train", "PARAMS=smoke", "SET=train.epochs=1").stages == ["03_train"]
+    kept = json.loads((made.run() / "receipt.json").read_text())
+    assert kept["parameters"]["train"]["epochs"] == 1
+    assert list(kept["stages"]) == ["01_data", "02_preprocess", "03_train"]
+    assert kept["metrics"]["03_train"]["epochs"] == 1
+    assert not any("test_predictions" in name for name in kept["artifacts"])
+
+
 def test_alike_receipts_are_identical(kept, read):
     kept["metrics"]["03_train"]["train_seconds"] += 1
     kept["metrics"]["03_train"]["train_device"] = "another"
