@@ -8,6 +8,7 @@ import sys
 
 from mnistlib.files import RunError, shown
 from mnistlib.lock import hold
+from mnistlib.overview import write_overview_page
 from mnistlib.rundir import Run
 
 
@@ -37,6 +38,7 @@ def main() -> int:
         print(error, file=sys.stderr)
         return 2
     shutil.rmtree(run.folder)
+    write_overview_page()
     print("deleted")
     return 0
 

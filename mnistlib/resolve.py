@@ -89,14 +89,16 @@ def choose(profile: str, run_name: str, overrides: str, given_input: str) -> tup
     """
     if given_input:
         named_pictures(given_input)
-    if run_name and not profile and Run(run_name).params().is_file():
+    again = bool(run_name) and not profile and Run(run_name).params().is_file()
+    if again:
         kept = params.load_file(Run(run_name).params())
         whole = params.overlay(params.load_file(params.profile_path(params.DEFAULT)), kept)
         resolved = params.check(params.overlay(whole, params.parse_overrides(overrides)), f"RUN={run_name}")
     else:
         resolved = params.load(profile or params.DEFAULT, overrides)
     run = Run(run_name or Path(profile or params.DEFAULT).name.removesuffix(".yaml"))
-    chosen = given_input or (resolved.infer.input if "infer.input" in overrides else kept_input(run))
+    said = "input" in params.parse_overrides(overrides).get("infer", {}) or (resolved.infer.input and not again)
+    chosen = given_input or (resolved.infer.input if said else kept_input(run))
     infer = resolved.infer.model_copy(update={"input": chosen})
     return run, resolved.model_copy(update={"infer": infer})
 

@@ -10,7 +10,9 @@ import sys
 import pytest
 from PIL import Image
 
+from mnistlib import rundir
 from mnistlib.files import ROOT
+from mnistlib.resolve import choose
 
 ODD = [
     "a b",
@@ -57,6 +59,21 @@ def test_input_that_is_not_there_is_refused(project, text):
     assert "INPUT" in done.text
     assert done.stages == []
     assert not list(project.folder.rglob("owned"))
+
+
+@pytest.mark.parametrize("said", ["infer.input=scans", "infer={input: scans}", "train.epochs=3 infer.input=scans"])
+def test_pictures_may_be_named_among_the_parameters(tmp_path, monkeypatch, said):
+    monkeypatch.setattr(rundir, "RUNS", tmp_path)
+    assert choose("smoke", "", said, "")[1].infer.input == "scans"
+    assert choose("smoke", "", "", "")[1].infer.input == ""
+
+
+def test_pictures_may_be_named_in_a_profile(tmp_path, monkeypatch):
+    monkeypatch.setattr(rundir, "RUNS", tmp_path)
+    profile = tmp_path / "mine.yaml"
+    profile.write_text("infer: {input: scans}\n")
+    assert choose(str(profile), "", "", "")[1].infer.input == "scans"
+    assert choose(str(profile), "", 'infer.input=""', "")[1].infer.input == ""
 
 
 def test_pictures_for_a_run_that_is_not_there_train_nothing(made):
@@ -190,3 +207,11 @@ def test_clean_asks_first(project):
     assert "data/inference" in done.text
     assert (project.run("r") / "data" / "inference" / "mine.json").exists()
     assert project.make("clean", "RUN=../..").code != 0
+
+
+def test_a_run_that_was_cleaned_away_is_not_listed(made):
+    page = made.folder / "runs" / "index.html"
+    assert "smoke/reports/index.html" in page.read_text()
+    made.make("clean", "RUN=smoke", typed="y\n")
+    assert not made.run().exists()
+    assert "smoke/reports/index.html" not in page.read_text()
