@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 
 from bench.pendigits import Drawing, read_drawings
 from mnistlib import handwriting
@@ -16,7 +15,7 @@ from mnistlib.ink import rasterise
 from mnistlib.model import DigitNet, load_model
 from mnistlib.preprocess import load_part
 from mnistlib.rundir import Run
-from mnistlib.split import Split
+from mnistlib.taught import rehearse
 from mnistlib.teach import Lesson, teach, versions_of
 
 TAUGHT = 5
@@ -25,7 +24,7 @@ TAUGHT = 5
 def measure_teaching(run: Run, path: Path) -> dict[str, Any]:
     """Errors on the other drawings of each writer, and on validation and test part, before and after."""
     network, lesson = load_model(run), Lesson()
-    rehearsal = Split.of(torch.device("cpu"), load_part(run, "train"))
+    rehearsal = rehearse(run, seed=0)
     parts = {part: load_part(run, part) for part in ("val", "test")}
     untaught = {name: wrong(network, *part) for name, part in parts.items()}
     drawings = read_drawings(path)

@@ -101,6 +101,8 @@ def check_same_pictures(first: Run, second: Run) -> None:
 def load_side(run: Run, count: int) -> Side:
     """One run's answers to `count` test pictures. Raises RunError when it is not whole."""
     path = run.test_predictions
+    if run.teach_json.is_file():
+        raise RunError(f"{run.name} was taught and is compared with what it was before in {shown(run.page('teach'))}")
     try:
         with np.load(path, allow_pickle=False) as kept:
             logits = kept["logits"]

@@ -8,12 +8,14 @@ import json
 import os
 import shutil
 import tempfile
+import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
+HOUR = 3600.0
 
 
 class RunError(Exception):
@@ -52,8 +54,15 @@ def whole(path: Path) -> Iterator[Path]:
 
 
 def sweep(leftovers: Iterable[Path]) -> None:
-    """Take away temporary files whose writer was killed: no lock of a living one is on them, and the system knows."""
+    """Take away temporary files whose writer was killed: no lock of a living one is on them, and the system knows.
+
+    Of folders it does not: those go that nobody has written into for an hour.
+    """
     for path in leftovers:
+        if path.is_dir():
+            if time.time() - path.stat().st_mtime > HOUR:
+                shutil.rmtree(path, ignore_errors=True)
+            continue
         with suppress(OSError), path.open("r+b") as file:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             path.unlink()

@@ -27,7 +27,8 @@ def hold(run: Run) -> None:
         text = f"runs/{run.name} is in use by {holder or 'another make'}"
         raise RunError(f"{text}: wait for its end, or give RUN another name") from None
     except OSError as error:
-        raise RunError(f"cannot lock {shown(path)}: {error.strerror}") from error
+        text = f"cannot lock {shown(path)}: {error.strerror}"
+        raise RunError(f"{text}. Put the project where files can be locked, which is any local disk") from error
     os.set_inheritable(held, True)
     os.ftruncate(held, 0)
     os.write(

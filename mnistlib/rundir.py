@@ -6,6 +6,7 @@ import os
 import re
 import tempfile
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
@@ -152,9 +153,11 @@ def temporary_run(name: str) -> Run:
 
 
 def existing_runs() -> list[Run]:
-    """Runs that hold weights, the newest weights first."""
-    names = {weights.parent.parent.name for weights in RUNS.glob(f"*/models/{MODEL_FILE}")} - TAKEN
-    found = [Run(name) for name in names]
+    """Runs that hold weights, the newest weights first; folders that no run could be are passed over."""
+    found = []
+    for weights in RUNS.glob(f"*/models/{MODEL_FILE}"):
+        with suppress(RunError):
+            found.append(Run(weights.parent.parent.name))
     return sorted(found, key=lambda run: run.weights.stat().st_mtime, reverse=True)
 
 
@@ -169,7 +172,9 @@ def existing(name: str) -> Run:
     run = Run(name)
     if not run.folder.is_dir():
         near = nearest(name)
-        raise RunError(f"there is no runs/{name}" + (f"; did you mean {near}?" if near else ""))
+        raise RunError(
+            f"there is no runs/{name}" + (f"; did you mean {near}?" if near else f": make all RUN={name} makes it")
+        )
     return run
 
 

@@ -24,7 +24,7 @@ from mnistlib.params import DEFAULT, load_file
 from mnistlib.plots.inference import plot_before_after
 from mnistlib.preprocess import load_part, load_statistics
 from mnistlib.report import render
-from mnistlib.rundir import Run
+from mnistlib.rundir import Run, existing
 from mnistlib.split import Split
 from mnistlib.tables import Table, percent
 from mnistlib.teach import Lesson, hold_back, teach, versions_of
@@ -35,7 +35,7 @@ FEWEST = 10
 def main() -> int:
     """Teach RUN's model (default: default) the corrected drawings; returns the exit code."""
     try:
-        said = make_taught_run(Run(os.environ.get("RUN") or DEFAULT))
+        said = make_taught_run(existing(os.environ.get("RUN") or DEFAULT))
     except RunError as error:
         print(error, file=sys.stderr)
         return 2
@@ -52,12 +52,9 @@ def make_taught_run(base: Run, seed: int = 0) -> str:
             f"{len(drawings)} drawings with their right digit are too few to learn from, {FEWEST} are the least and "
             "five of each digit are good: draw in notebook 06 (make lab) and click the right digit of each"
         )
-    network, parts = load_model(base), {name: load_part(base, name) for name in ("train", "val", "test")}
+    network, parts = load_model(base), {name: load_part(base, name) for name in ("val", "test")}
     lessons, held = hold_back(drawings)
-    share, classes = setting(base, "train", "strangers"), load_statistics(base)["classes"]
-    strange = expose(round(share * len(parts["train"].labels)), classes, seed)
-    rehearsal = Split.of(torch.device("cpu"), parts["train"], strange)
-    taught = teach(network, versions_of(lessons, lesson.versions, seed), rehearsal, lesson, seed)
+    taught = teach(network, versions_of(lessons, lesson.versions, seed), rehearse(base, seed), lesson, seed)
     run = next_run(base)
     scores = {"drawings_taught": len(lessons), "drawings_held_back": len(held), "taught_from": base.name}
     scores |= compare(network, taught, held, parts["test"])
@@ -66,6 +63,13 @@ def make_taught_run(base: Run, seed: int = 0) -> str:
     write_json(run.teach_json, scores)
     write_page(run, scores, held, answers(network, held), answers(taught, held))
     return tell(run, scores)
+
+
+def rehearse(base: Run, seed: int) -> Split:
+    """What the network sees again beside new drawings, lest it forget: the training part, and what is no digit."""
+    part, share = load_part(base, "train"), setting(base, "train", "strangers")
+    strange = expose(round(share * len(part.labels)), load_statistics(base)["classes"], seed)
+    return Split.of(torch.device("cpu"), part, strange)
 
 
 def next_run(base: Run) -> Run:

@@ -1,8 +1,10 @@
 """Files written whole or not at all."""
 
 import hashlib
+import os
 import subprocess
 import sys
+import time
 
 import pytest
 
@@ -42,6 +44,16 @@ def test_what_a_killed_writer_left_is_swept_away_and_a_living_ones_is_not(tmp_pa
     assert list(tmp_path.iterdir()) == [left]
     sweep([left])
     assert not list(tmp_path.iterdir())
+
+
+def test_a_folder_that_a_killed_writer_left_is_swept_away_after_an_hour(tmp_path):
+    new, old = tmp_path / ".new.part", tmp_path / ".old.part"
+    for folder in (new, old):
+        folder.mkdir()
+        (folder / "drawing.json").write_text("{}")
+    os.utime(old, (time.time() - 2 * 3600,) * 2)
+    sweep([new, old])
+    assert list(tmp_path.iterdir()) == [new]
 
 
 def test_json_refuses_what_other_parsers_cannot_read(tmp_path):

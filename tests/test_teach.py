@@ -92,10 +92,14 @@ def test_make_teach_makes_a_run_of_its_own_that_infers_and_nothing_else(made):
     assert (inferred.code, inferred.stages) == (0, ["06_infer"]), inferred.text
     assert (made.run("smoke-taught") / "models" / "pytorch_mnist_model.pth").read_bytes() == weights
     assert "smoke-taught-2" in made.make("teach", "RUN=smoke").text
+    assert "did you mean smoke?" in made.make("teach", "RUN=smkoe").text
+    compared = made.make("compare", "A=smoke", "B=smoke-taught")
+    assert compared.code == 2
+    assert "runs/smoke-taught/reports/teach.html" in compared.text
 
 
 def test_without_a_model_it_says_what_to_run(project):
     keep(project, 12)
     said = project.make("teach", "RUN=nothing")
     assert said.code == 2
-    assert "03_train" in said.text
+    assert "make all RUN=nothing" in said.text
