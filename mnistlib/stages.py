@@ -73,16 +73,12 @@ STAGES = (
 FIGURES = {
     "01_data": ("samples", "class_balance", "class_means"),
     "02_preprocess": ("split_balance", "pixel_histogram"),
-    "03_train": ("distortions", "learning_curves"),
-    "04_evaluate": ("confusion_matrix", "mistakes", "reliability", "risk_coverage"),
+    "03_train": ("synthetic_ink", "no_digits", "distortions", "learning_curves"),
+    "04_evaluate": ("confusion_matrix", "mistakes", "reliability", "risk_coverage", "corruptions", "strangers"),
     "05_features": ("tsne_plot", "pca_plot"),
     "06_infer": ("pad", "what_the_model_saw"),
 }
-SOMETIMES = {
-    "03_train": ("reports/figures/synthetic_ink.png", "reports/figures/no_digits.png"),
-    "04_evaluate": ("reports/figures/corruptions.png", "reports/figures/strangers.png"),
-    "06_infer": ("data/inference/examples/*.png",),
-}
+SOMETIMES = {"06_infer": ("data/inference/examples/*.png",)}
 MEASURES = {  # the metrics, numbers all, without which a stage's are no whole ones
     "03_train": ("val_accuracy", "epochs", "train_seconds", "model_parameters"),
     "04_evaluate": (

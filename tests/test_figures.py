@@ -8,6 +8,7 @@ from PIL import Image
 
 from mnistlib.figures import DPI, picture_of
 from mnistlib.history import Epoch
+from mnistlib.plots import picture_grid
 from mnistlib.plots.features import plot_map
 from mnistlib.plots.training import plot_curves
 
@@ -24,6 +25,11 @@ def test_a_slim_picture_looks_as_matplotlib_drew_it():
     assert np.abs(pixels[0] - pixels[1]).mean() < 1.5
     assert (pixels[1][:20, :20] == 255).all()
     assert len(slim) < 0.4 * len(whole.getvalue())
+
+
+def test_a_grid_without_pictures_says_so():
+    assert [text.get_text() for text in picture_grid(0, 10)[0].texts] == ["none in this run"]
+    assert not picture_grid(3, 10)[0].texts
 
 
 @pytest.mark.parametrize(("count", "whole"), [(1, ["1"]), (2, ["1", "2"])])

@@ -22,10 +22,15 @@ def tidy(axes: object) -> None:
 
 
 def picture_grid(count: int, columns: int, cell: float = 1.0, title: float = 0.0) -> tuple[Figure, list[object]]:
-    """A figure with `count` empty axes in rows of `columns`; `title` inches are kept above each cell."""
+    """A figure with `count` empty axes in rows of `columns`; `title` inches are kept above each cell.
+
+    Without any it says that there are none, for an empty figure looks like a broken one.
+    """
     rows = max(1, -(-count // columns))
     figure = new_figure(columns * cell, rows * (cell + title))
     grid = figure.subplots(rows, columns, squeeze=False).ravel()
     for axes in grid:
         axes.axis("off")
+    if not count:
+        figure.text(0.5, 0.5, "none in this run", ha="center", va="center")
     return figure, list(grid[:count])

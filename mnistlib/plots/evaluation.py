@@ -89,7 +89,7 @@ def plot_mistakes(mistakes: Sequence[Mistake], classes: Sequence[str]) -> Figure
 
 def plot_strangers(answers: Mapping[str, Sequence[Prediction]], each: int = 12) -> Figure:
     """The first pictures of each kind, a row of `each`; above those accepted the digit that they passed for, red."""
-    figure, grid = picture_grid(max(1, each * len(answers)), columns=each, cell=0.75, title=0.15)
+    figure, grid = picture_grid(each * len(answers), columns=each, cell=0.75, title=0.15)
     places: list[Any] = list(grid)
     for row, (kind, given) in enumerate(answers.items()):
         cells = places[row * each : (row + 1) * each]
