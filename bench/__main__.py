@@ -1,7 +1,7 @@
 """`make bench`: what the project claims, measured again, as a table, in runs/bench/<date>/bench.json and as a page.
 
-QUICK=1 takes about four minutes, without it under twenty, FULL=1 an hour, with AVX2 alone two (five seeds of every
-profile but record).
+QUICK=1 takes two minutes, without it eleven, FULL=1 three quarters of an hour (five seeds of every profile but record);
+with AVX2 alone twice as long.
 The smoke pipeline always; all else with MNIST, from MNIST_DIR or runs/data/raw: profiles seed by seed beside the
 recipe that everybody starts from, cost against the size of the data, the default pipeline, how fast it answers,
 picture files among it; where PEN_STROKES names their file, UCI's pen drawings, recognised and taught; where there is
@@ -60,7 +60,7 @@ def main() -> int:
 def measure(kept: dict[str, Any]) -> None:
     """Measure one part after the other into `kept`."""
     if better_source_exists("mnist"):
-        kept |= measure_training(obtain("mnist"))
+        measure_training(obtain("mnist"), kept)
     for profile in ["smoke", *(["default"] if "profiles" in kept and not QUICK else [])]:
         kept["pipelines"][profile] = measure_pipeline(profile)
         tell_pipeline(profile, kept["pipelines"][profile])
@@ -68,13 +68,13 @@ def measure(kept: dict[str, Any]) -> None:
         measure_answers(Run("bench-default"), kept)
 
 
-def measure_training(raw: Raw) -> dict[str, Any]:
+def measure_training(raw: Raw, kept: dict[str, Any]) -> None:
     """Profiles and the plain recipe, on the same machine in the same call; and how much sooner 99 % is reached."""
-    profiles = measure_profiles(PROFILES, raw, SEEDS)
-    scaling = [] if QUICK else measure_scaling(raw)
-    if scaling:
-        print(f"\none epoch of the default recipe, from a memory map:\n{Table(scaling)}", flush=True)
-    plain = measure_tutorial(raw, TUTORIAL_SECONDS)
+    profiles = measure_profiles(PROFILES, raw, SEEDS, kept.setdefault("profiles", []))
+    if not QUICK:
+        kept["scaling"] = measure_scaling(raw)
+        print(f"\none epoch of the default recipe, from a memory map:\n{Table(kept['scaling'])}", flush=True)
+    plain = kept["tutorial"] = measure_tutorial(raw, TUTORIAL_SECONDS)
     print(f"\nthe plain recipe, epoch by epoch:\n{Table(plain['epochs'])}", flush=True)
     good = [row["train_seconds"] for row in profiles if row["test_accuracy"] >= GOAL]
     if good:
@@ -83,7 +83,6 @@ def measure_training(raw: Raw) -> dict[str, Any]:
         told = f"{spent:.0f} s" if reached else f"not yet after {spent:.0f} s"
         times = f"{'' if reached else 'more than '}{plain['times_longer_to_99']:.0f} times"
         print(f"to {GOAL:.1%}: the plain recipe {told}, ours {min(good):.1f} s: {times}")
-    return {"profiles": profiles, "tutorial": plain, "scaling": scaling}
 
 
 def measure_answers(run: Run, kept: dict[str, Any]) -> None:

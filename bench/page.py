@@ -17,9 +17,9 @@ from mnistlib.tables import Table
 def write_page(path: Path, kept: dict[str, Any]) -> None:
     """Write the page of what `make bench` measured."""
     figures = []
-    if "profiles" in kept:
+    if kept.get("profiles"):
         text = "Test accuracy against seconds of training: each seed a dot. Grey: the plain recipe, epoch by epoch."
-        figures.append((text, plot_accuracy(kept["profiles"], kept["tutorial"])))
+        figures.append((text, plot_accuracy(kept["profiles"], kept.get("tutorial"))))
     if kept.get("scaling"):
         text = "One epoch of the default recipe on more and more examples, from a memory map. Dashed: in proportion."
         figures.append((text, plot_scaling(kept["scaling"])))
@@ -30,14 +30,15 @@ def write_page(path: Path, kept: dict[str, Any]) -> None:
     write_text(path, render("page.html.j2", page, Path(__file__).parent))
 
 
-def plot_accuracy(profiles: list[dict[str, Any]], tutorial: dict[str, Any]) -> Figure:
-    """Seconds on a logarithmic axis, for the recipes lie far apart."""
+def plot_accuracy(profiles: list[dict[str, Any]], tutorial: dict[str, Any] | None) -> Figure:
+    """Seconds on a logarithmic axis, for the recipes lie far apart; without the plain recipe if it was not reached."""
     figure = new_figure(7.5, 4)
     axes = figure.subplots()
-    epochs = tutorial["epochs"]
-    axes.plot([e["seconds"] for e in epochs], [100 * e["test_accuracy"] for e in epochs], "o-", color=GREY)
-    end = (epochs[-1]["seconds"], 100 * epochs[-1]["test_accuracy"])
-    axes.annotate("  the plain recipe", end, color=GREY, va="center")
+    if tutorial:
+        epochs = tutorial["epochs"]
+        axes.plot([e["seconds"] for e in epochs], [100 * e["test_accuracy"] for e in epochs], "o-", color=GREY)
+        end = (epochs[-1]["seconds"], 100 * epochs[-1]["test_accuracy"])
+        axes.annotate("  the plain recipe", end, color=GREY, va="center")
     for row in profiles:
         seconds, accuracies = ([seed[k] for seed in row["seeds"]] for k in ("train_seconds", "test_accuracy"))
         axes.plot(seconds, [100 * a for a in accuracies], "o", color=BLUE)

@@ -99,13 +99,20 @@ def design(p: params.Params, train: Part, raw: Raw, seed: int, per_step: int) ->
     return build(architecture, seed), recipe
 
 
-def measure_profiles(profiles: Sequence[str], raw: Raw, seeds: Sequence[int]) -> list[dict[str, Any]]:
-    """One summary per profile, told as a table. A GPU is warmed up by a training first, which is told apart."""
+def measure_profiles(
+    profiles: Sequence[str], raw: Raw, seeds: Sequence[int], kept: list[dict[str, Any]] | None = None
+) -> list[dict[str, Any]]:
+    """One summary per profile, told as a table. A GPU is warmed up by a training first, which is told apart.
+
+    `kept`: a list to which each is added as soon as it is there.
+    """
     device = pick_device()
     if device.type == "cuda":
         cold = train_profile("fast", raw, seeds[0]).row["train_seconds"]
         print(f"{describe_device(device, 'cold')}: fast takes {cold:.1f} s the first time", flush=True)
-    summaries = [measure_profile(profile, raw, seeds) for profile in profiles]
+    summaries = [] if kept is None else kept
+    for profile in profiles:
+        summaries.append(measure_profile(profile, raw, seeds))
     table = Table([{name: summary[name] for name in COLUMNS} for summary in summaries])
     print(f"\nprofiles, mean of {len(seeds)}:\n{table}", flush=True)
     sure = Table([{name: summary[name] for name in ("profile", *CONFIDENCE)} for summary in summaries], decimals=5)

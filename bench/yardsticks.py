@@ -42,7 +42,7 @@ def usual_three() -> nn.Module:
 
 
 def usual_step(network: nn.Module, distortion: Distortion, train: Split, precision: str) -> Timed:
-    """One step of 256 pictures by Adam, channels last, and how many that is."""
+    """One step of 256 pictures by AdamW, channels last, and how many that is."""
     network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     optimiser, noise = torch.optim.AdamW(network.parameters(), fused=True), torch.Generator().manual_seed(0)
     images, labels = train.batch(torch.arange(256))
@@ -78,7 +78,7 @@ def measure(raw: Raw) -> list[dict[str, float | str]]:
     bent = ours["default"][1].distortion
     contenders = {name: our_step(*designed, train, precision) for name, designed in ours.items()} | {
         "three convolutions as one writes them first": usual_step(usual_three(), bent, train, precision),
-        "two convolutions, Adam": usual_step(TwoConvolutions(), Distortion(), train, precision),
+        "two convolutions, AdamW": usual_step(TwoConvolutions(), Distortion(), train, precision),
     }
     seconds: dict[str, list[float]] = {name: [] for name in contenders}
     for turn in range(ROUNDS + 1):
