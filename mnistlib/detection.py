@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from mnistlib.calibrate import likeness
+from mnistlib.calibrate import likeness, why_not
 from mnistlib.evaluate import predict_logits
 from mnistlib.predict import Predictor
 
@@ -38,8 +38,8 @@ def stranger_rows(predictor: Predictor, known: np.ndarray, strangers: Mapping[st
     scores = likeness(known)
     rows = []
     for kind, images in strangers.items():
-        others = likeness(predict_logits(predictor.network, images))
-        accepted = float(np.mean([answer.accepted for answer in predictor.images(images)]))
+        logits = predict_logits(predictor.network, images)
+        others, accepted = likeness(logits), float((why_not(logits, predictor.calibration) == "").mean())
         row = {"kind": kind, "pictures": len(images), "AUROC": auroc(scores, others)}
         rows.append(row | {"FPR": false_positive_rate(scores, others), "accepted": accepted})
     return rows

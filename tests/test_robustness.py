@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from mnistlib import robustness as rob
+from mnistlib.augment import Distortion
 from mnistlib.corrupt import CORRUPTIONS, corrupt
 from mnistlib.digits import load_digits
 from mnistlib.evaluate import embed, predict_logits
@@ -34,7 +35,7 @@ def network():
 
 @pytest.fixture(scope="module")
 def rows(network, digits):
-    return rob.robustness_rows(network, *digits, seed=5)
+    return rob.robustness_rows(network, *digits, Distortion(12, 0.12, 0.12, 0.1), seed=5)
 
 
 def test_rows_are_the_networks_own_errors(network, digits, rows):
@@ -51,6 +52,13 @@ def test_rows_are_the_networks_own_errors(network, digits, rows):
         assert row[rob.REFRAMED] == pytest.approx(anew / 60)
     assert len({row["error"] for row in rows}) > 5
     assert {row["corruption"] for row in rows if row["in training"]} == {"shear", "scale", "rotate", "translate"}
+
+
+def test_only_what_training_did_was_in_the_training(network, digits):
+    images, labels = digits
+    for trained, learnt in ((Distortion(), set()), (Distortion(rotate=8, shift=0.1), {"rotate", "translate"})):
+        rows = rob.robustness_rows(network, images[:2], labels[:2], trained, 5)
+        assert {row["corruption"] for row in rows if row["in training"]} == learnt
 
 
 def test_metrics_are_means_over_the_corruptions_and_each_ones_own():
@@ -72,7 +80,7 @@ def test_metrics_are_means_over_the_corruptions_and_each_ones_own():
 def test_no_pictures_give_no_rows_no_metrics_and_still_a_figure(network, digits):
     images, labels = digits
     none = rob.choose(len(labels), 0, 0)
-    rows = rob.robustness_rows(network, images[none], labels[none], 0)
+    rows = rob.robustness_rows(network, images[none], labels[none], Distortion(), 0)
     assert rows == []
     assert rob.robustness_metrics(rows) == {}
     assert len(plot_corruptions(rob.spoil_each_way(images[0], 0), rows).axes) == 15
