@@ -113,15 +113,19 @@ def decode(path: Path) -> np.ndarray:
 def to_grey(picture: Image.Image) -> np.ndarray:
     """Luminance, uint8 H×W, scaled down to a working size."""
     if picture.mode in ("I", "F") or picture.mode.startswith("I;16"):
-        values = np.asarray(picture, np.float32)
-        top = 65535.0 if values.max() > 255 else 255.0
-        picture = Image.fromarray(np.clip(values * (255 / top), 0, 255).astype(np.uint8))
+        values = np.nan_to_num(np.asarray(picture, np.float32))
+        picture = Image.fromarray(np.clip(values * (255 / full_scale(values)), 0, 255).astype(np.uint8))
     if "A" in picture.mode or "transparency" in picture.info:
         layer = picture.convert("RGBA")
         picture = Image.alpha_composite(Image.new("RGBA", layer.size, paper_for(layer)), layer)
     grey = picture.convert("L")
     grey.thumbnail((WORKING, WORKING), Image.Resampling.BOX)
     return np.asarray(grey)
+
+
+def full_scale(values: np.ndarray) -> float:
+    """What full brightness is: 1, as in floats, or the most that 8, 10, 12, 14 or 16 bits hold; none is exceeded."""
+    return float(next((top for top in (1, 255, 1023, 4095, 16383) if values.max() <= top), 65535))
 
 
 def paper_for(layer: Image.Image) -> str:

@@ -49,6 +49,10 @@ def variants(digit: np.ndarray) -> dict[str, Image.Image]:
     white_ink = Image.new("RGBA", bright.size, (255, 255, 255, 0))
     white_ink.putalpha(bright)
     deep = Image.fromarray(np.asarray(dark).astype(np.uint16) * 257)
+    twelve_bits = Image.fromarray(np.asarray(dark).astype(np.uint16) * 16)
+    floats = Image.fromarray(np.asarray(dark) / np.float32(255))
+    blind = np.asarray(dark) / np.float32(255)
+    blind[:5, :5] = np.nan
     grey_paper = Image.fromarray((40 + np.asarray(dark) * 0.7).astype(np.uint8))
     return {
         "light_on_dark.png": bright,
@@ -60,6 +64,9 @@ def variants(digit: np.ndarray) -> dict[str, Image.Image]:
         "palette.png": dark.convert("P"),
         "black_and_white.png": dark.convert("1"),
         "sixteen_bit.png": deep,
+        "twelve_bits.png": twelve_bits,
+        "zero_to_one.tiff": floats,
+        "not_a_number.tiff": Image.fromarray(blind),
     }
 
 
