@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 FILES = (
@@ -91,3 +92,8 @@ DATASETS = {
     ),
     "digits": Dataset("digits", "scikit-learn's digits", DIGITS, mean=(0.05, 0.25), std=(0.15, 0.40)),
 }
+
+
+def of_digits(classes: Sequence[str]) -> bool:
+    """Whether the classes are the ten digits, in their order."""
+    return tuple(classes) == DIGITS

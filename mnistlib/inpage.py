@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from mnistlib.catalogue import DATASETS
+from mnistlib.catalogue import DATASETS, of_digits
 from mnistlib.files import RunError, write_text
 from mnistlib.folded import FoldedNet
 from mnistlib.handwriting import Strokes
@@ -20,7 +20,6 @@ from mnistlib.model import DigitNet, Flatten
 from mnistlib.predict import Predictor
 from mnistlib.rundir import Run
 
-DIGITS = [str(digit) for digit in range(10)]
 MOST_BYTES = 950_000  # with its scripts the pad stays within 1 MB
 MOST_DRAWINGS, MOST_POINTS = 20, 5000  # of all drawings together
 LEVELS = 127  # of a weight in eight bits, either way from 0
@@ -63,7 +62,7 @@ def export_layers(predictor: Predictor, bits: int) -> list[dict[str, Any]]:
     Raises RunError for what the page cannot recognise with.
     """
     known = DATASETS.get(predictor.dataset)
-    if known is None or list(known.classes) != DIGITS:
+    if known is None or not of_digits(known.classes):
         raise RunError("it recognises no digits")
     network = predictor.network
     folded = FoldedNet(network) if isinstance(network, DigitNet) else network

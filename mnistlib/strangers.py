@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from mnistlib.catalogue import DATASETS
+from mnistlib.catalogue import DATASETS, of_digits
 from mnistlib.data import better_source_exists, obtain
 from mnistlib.ink import SIZE, frame, rasterise
 
@@ -22,7 +22,6 @@ LOOKALIKES = {"0": "Oo", "1": "Il", "2": "Zz", "5": "Ss", "6": "b", "9": "gq"}
 LETTERS = "".join(c for c in string.ascii_letters if c not in "".join(LOOKALIKES.values()))
 HEIGHT = 48
 FONTS = 40
-DIGITS = [str(digit) for digit in range(10)]
 
 
 def make_strangers(
@@ -32,7 +31,7 @@ def make_strangers(
 
     The same for the same seed, the same fonts and the same datasets on the machine.
     """
-    if not count or list(classes) != DIGITS:
+    if not count or not of_digits(classes):
         return {}
     kinds: dict[str, Callable[[int, np.random.Generator], np.ndarray]] = {
         "letters": partial(letters, alphabet=LETTERS),
@@ -140,7 +139,7 @@ def opened(path: str) -> ImageFont.FreeTypeFont:
 
 def is_stranger_here(dataset: str) -> bool:
     """Whether an MNIST-shaped dataset of other things than digits lies on this machine."""
-    return list(DATASETS[dataset].classes) != DIGITS and better_source_exists(dataset)
+    return not of_digits(DATASETS[dataset].classes) and better_source_exists(dataset)
 
 
 def sample(count: int, noise: np.random.Generator, dataset: str) -> np.ndarray:

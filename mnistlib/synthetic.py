@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from mnistlib.catalogue import of_digits
 from mnistlib.ink import Stroke, rasterise
 from mnistlib.variants import VARIANTS
 
@@ -18,7 +19,7 @@ def synthesise(count: int, classes: Sequence[str], seed: int) -> tuple[np.ndarra
     Returns images uint8 N×28×28 and labels uint8 N, the same for the same seed; none when `classes` are no digits.
     """
     noise = np.random.default_rng(seed)
-    count = count if list(classes) == [str(digit) for digit in VARIANTS] else 0
+    count = count if of_digits(classes) else 0
     labels = noise.permutation(np.arange(count) % len(VARIANTS)).astype(np.uint8)
     images = np.zeros((count, 28, 28), np.uint8)
     for i, label in enumerate(labels):

@@ -7,6 +7,7 @@ from sklearn import metrics
 
 from mnistlib import strangers
 from mnistlib.calibrate import calibrate, likeness
+from mnistlib.catalogue import DIGITS
 from mnistlib.data import obtain
 from mnistlib.detection import auroc, false_positive_rate, stranger_metrics, stranger_rows
 from mnistlib.evaluate import predict_logits
@@ -17,7 +18,7 @@ from mnistlib.model import Architecture, build
 from mnistlib.plots.evaluation import plot_strangers
 from mnistlib.predict import Prediction, Predictor
 from mnistlib.split import Split
-from mnistlib.strangers import DIGITS, LETTERS, LOOKALIKES, make_strangers
+from mnistlib.strangers import LETTERS, LOOKALIKES, make_strangers
 from mnistlib.train import Recipe, fit
 
 KINDS = ["letters", "lookalikes", "scribbles", "overlaid", "blobs", "noise", "blank"]
