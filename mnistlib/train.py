@@ -91,8 +91,11 @@ def fit_epoch(
     started = time.perf_counter()
     loss, accuracy = run_epoch(trainer, learn, train, batches, on_step)
     if not np.isfinite(loss):
-        rate = trainer.recipe.learning_rate
-        raise RunError(f"the loss became {loss} in epoch {epoch}: lower train.learning_rate ({rate})")
+        r = trainer.recipe
+        rates = f"train.learning_rate ({r.learning_rate})"
+        if r.optimiser == "muon":
+            rates = f"train.muon_rate ({r.muon_rate}), which moves the kernels, or {rates}"
+        raise RunError(f"the loss became {loss} in epoch {epoch}: lower {rates}")
     val_loss, val_accuracy = score(trainer.average, val)
     rate = float(trainer.schedules[0].get_last_lr()[0])
     return Epoch(epoch, loss, accuracy, val_loss, val_accuracy, rate, time.perf_counter() - started)
@@ -108,7 +111,8 @@ def run_epoch(
     size, steps = trainer.recipe.batch_size, trainer.recipe.epochs * batches
     order = torch.randperm(len(train), generator=trainer.order).to(train.labels.device)
     trainer.network.train()
-    losses, right = (torch.zeros((), dtype=torch.float64, device=train.labels.device) for _ in range(2))
+    exact = torch.float32 if train.labels.device.type == "mps" else torch.float64  # which Apple's GPUs do not have
+    losses, right = (torch.zeros((), dtype=exact, device=train.labels.device) for _ in range(2))
     for chosen in order.split(size)[:batches]:
         loss, correct = learn(chosen)
         trainer.advance()

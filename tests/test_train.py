@@ -81,8 +81,13 @@ def test_learning_rate_rises_to_its_peak_and_falls(digits):
 
 
 def test_a_loss_that_is_no_number_stops_the_run(digits):
-    with pytest.raises(RunError, match=r"train\.learning_rate"):
+    with pytest.raises(RunError, match=r"lower train\.learning_rate"):
         trained(digits, learning_rate=1e30)
+
+
+def test_it_names_the_rate_that_moves_the_kernels(digits):
+    with pytest.raises(RunError, match=r"train\.muon_rate \(1e\+30\).* or train\.learning_rate"):
+        trained(digits, optimiser="muon", muon_rate=1e30)
 
 
 def test_steps_are_reported_one_by_one(digits):
