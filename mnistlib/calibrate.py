@@ -82,7 +82,8 @@ def why_not(logits: np.ndarray, found: Calibration) -> np.ndarray:
 def fit_temperature(logits: np.ndarray, labels: np.ndarray, *bent: np.ndarray) -> float:
     """The temperature in 0.05…20 of least NLL (Guo et al. 2017), drawn towards 1 as if by two more examples.
 
-    Without that, a small part without a mistake would make every answer certain. `bent`: more logits for these labels.
+    Without that, a small part without a mistake would make every answer certain. `bent`: more logits for these
+    labels, with which the two are as many times in it as any picture.
     """
     from scipy.optimize import minimize_scalar
 

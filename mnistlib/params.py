@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import re
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import yaml
 from pydantic import BaseModel, ValidationError
@@ -181,9 +181,3 @@ def known_names(path: list[str]) -> list[str]:
 def notebook_parameters(params: Params, section: str, run: str) -> dict[str, Any]:
     """What a notebook is given: its flat section, the seed and the run."""
     return {"run": run, "seed": params.seed, **getattr(params, section).model_dump()}
-
-
-def choices(section: str, name: str) -> tuple[Any, ...]:
-    """The literal values that a parameter may take; empty when it is a number or free text."""
-    model: Any = Params.model_fields[section].annotation
-    return tuple(get_args(model.model_fields[name].annotation))
