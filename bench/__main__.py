@@ -1,7 +1,7 @@
 """`make bench`: what the project claims, measured again, as a table, in runs/bench/<date>/bench.json and as a page.
 
-QUICK=1 takes two minutes, without it eleven, FULL=1 three quarters of an hour (five seeds of every profile but record);
-with AVX2 alone twice as long.
+QUICK=1 takes two minutes, without it eleven, FULL=1 forty (five seeds of every profile but record); with AVX2 alone
+twice as long, FULL=1 two hours.
 The smoke pipeline always; all else with MNIST, from MNIST_DIR or runs/data/raw: profiles seed by seed beside the
 recipe that everybody starts from, cost against the size of the data, the default pipeline, how fast it answers,
 picture files among it; where PEN_STROKES names their file, UCI's pen drawings, recognised and taught; where there is

@@ -8,7 +8,6 @@ import sys
 
 from mnistlib.files import RunError, shown
 from mnistlib.lock import hold
-from mnistlib.overview import write_overview_page
 from mnistlib.rundir import Run
 
 
@@ -38,6 +37,8 @@ def main() -> int:
         print(error, file=sys.stderr)
         return 2
     shutil.rmtree(run.folder)
+    from mnistlib.overview import write_overview_page  # its templates are not waited for before the question
+
     write_overview_page()
     print("deleted")
     return 0

@@ -65,7 +65,7 @@ def obtain(
     kept = raw / dataset
     if source == "raw" or (source == "auto" and complete(kept)):
         return read_folder(dataset, "raw", kept)
-    if source == "local" or (source == "auto" and unasked(dataset, local_dir)):
+    if source == "local" or (source == "auto" and has_local(dataset, local_dir)):
         return read_folder(dataset, "local", checked_folder(local_folder(local_dir)))
     try:
         download(dataset, kept, mirrors)
@@ -79,7 +79,7 @@ def obtain(
 
 def better_source_exists(dataset: str, local_dir: str = "", raw: Path = RAW) -> bool:
     """Whether a run that had to use the fallback could have its dataset now, from this machine."""
-    return complete(raw / dataset) or unasked(dataset, local_dir)
+    return complete(raw / dataset) or has_local(dataset, local_dir)
 
 
 def local_folder(local_dir: str) -> Path | None:
@@ -88,8 +88,8 @@ def local_folder(local_dir: str) -> Path | None:
     return Path(os.path.normpath(ROOT / Path(text).expanduser())) if text else None
 
 
-def unasked(dataset: str, local_dir: str) -> bool:
-    """Whether `auto` looks into the local folder: into the one that MNIST_DIR names for MNIST alone."""
+def has_local(dataset: str, local_dir: str) -> bool:
+    """Whether a folder was named for the dataset: by `data.local_dir` for any, by MNIST_DIR for MNIST alone."""
     return bool(local_dir) or (dataset == "mnist" and local_folder("") is not None)
 
 

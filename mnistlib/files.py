@@ -59,13 +59,18 @@ def sweep(leftovers: Iterable[Path]) -> None:
     Of folders it does not: those go that nobody has written into for an hour.
     """
     for path in leftovers:
-        if path.is_dir():
-            if time.time() - path.stat().st_mtime > HOUR:
-                shutil.rmtree(path, ignore_errors=True)
-            continue
-        with suppress(OSError), path.open("r+b") as file:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            path.unlink()
+        with suppress(OSError):  # another make may sweep at the same time
+            if not path.is_dir():
+                take_unlocked(path)
+            elif time.time() - path.stat().st_mtime > HOUR:
+                shutil.rmtree(path)
+
+
+def take_unlocked(path: Path) -> None:
+    """Delete a file. Raises OSError where somebody holds its lock."""
+    with path.open("r+b") as file:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        path.unlink()
 
 
 def write_bytes(path: Path, content: bytes) -> None:

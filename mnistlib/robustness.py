@@ -45,7 +45,7 @@ def robustness_rows(
         rows.append(
             {
                 "corruption": name,
-                "in training": bool(getattr(trained, LEARNT_BY.get(name, ""), 0.0)),
+                "in training": name in LEARNT_BY and getattr(trained, LEARNT_BY[name]) > 0,
                 AS_IT_IS: error(network, spoilt, labels),
                 RESTORED: error(network, restored, labels),
                 REFRAMED: error(network, reframe(restored), labels),

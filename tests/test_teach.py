@@ -103,3 +103,7 @@ def test_without_a_model_it_says_what_to_run(project):
     said = project.make("teach", "RUN=nothing")
     assert said.code == 2
     assert "make all RUN=nothing" in said.text
+    project.run("nothing").mkdir()
+    said = project.make("teach", "RUN=nothing")
+    assert said.code == 2
+    assert "03_train" in said.text
