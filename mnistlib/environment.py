@@ -1,7 +1,8 @@
 """Find or build the Python environment. Standard library alone: it runs before anything is installed.
 
 `python environment.py find` prints the interpreter to use, building `.venv` if need be;
-`python environment.py lock` prints requirements.lock for the environment that runs it.
+`python environment.py lock` writes requirements.lock from the environment that runs it: of the oldest Python anew,
+of a newer one the lines besides that only its Python needs.
 """
 
 from __future__ import annotations
@@ -20,17 +21,18 @@ PROJECT = Path(__file__).resolve().parent.parent
 VENV = PROJECT / ".venv"
 LOCK = PROJECT / "requirements.lock"
 STAMP = VENV / "built-from"
+OLDEST = (3, 11)
+PIN = re.compile(r'([a-z0-9-]+)==([^ ]+)(?: ; python_version == "([0-9.]+)")?')
 ACCELERATOR = re.compile(r"^(nvidia-|cuda-|triton|pytorch-triton)")
 NOT_LOCKED = {"pip", "setuptools", "wheel", "mnistlib"}
 
 
 def main() -> None:
     """`find` or `lock`."""
-    if sys.version_info < (3, 11):  # noqa: UP036 - this runs under whatever python3 is
-        sys.exit(f"Python 3.11 or newer is needed; {sys.executable} is {sys.version.split()[0]}")
+    if sys.version_info < OLDEST:
+        sys.exit(f"Python {OLDEST[0]}.{OLDEST[1]} or newer is needed; {sys.executable} is {sys.version.split()[0]}")
     if sys.argv[1:] == ["lock"]:
-        print("# Made by: python mnistlib/environment.py lock > requirements.lock")
-        print("\n".join(locked()))
+        LOCK.write_text("\n".join(locked(LOCK.read_text(encoding="utf-8"))) + "\n", encoding="utf-8")
     else:
         print(find())
 
@@ -67,9 +69,9 @@ def removed() -> list[str]:
 
 
 def pins() -> dict[str, str]:
-    """What requirements.lock names: versions by canonical name."""
-    lines = LOCK.read_text(encoding="utf-8").splitlines()
-    return dict(line.split("==") for line in lines if "==" in line and not line.startswith("#"))
+    """What requirements.lock names for this Python: versions by canonical name."""
+    found = [pin.groups() for line in LOCK.read_text(encoding="utf-8").splitlines() if (pin := PIN.fullmatch(line))]
+    return {name: version for name, version, python in found if python in (None, this_python())}
 
 
 def wanted() -> str:
@@ -84,8 +86,8 @@ def build(python: Path) -> None:
     try:
         subprocess.run([sys.executable, "-m", "venv", "--clear", str(VENV)], check=True, stdout=sys.stderr)
     except subprocess.CalledProcessError:
-        version = f"{sys.version_info.major}.{sys.version_info.minor}"
-        sys.exit(f"Python's venv module does not work here. On Debian or Ubuntu: apt install python{version}-venv")
+        package = f"python{this_python()}-venv"
+        sys.exit(f"Python's venv module does not work here. On Debian or Ubuntu: apt install {package}")
     install(python, "-r", str(LOCK))
     query = "import sysconfig; print(sysconfig.get_path('purelib'))"
     site = subprocess.run([str(python), "-c", query], check=True, capture_output=True, text=True).stdout.strip()
@@ -121,10 +123,25 @@ def met(requirement: Any) -> bool:
         return False
 
 
-def locked() -> list[str]:
-    """`name==version` of everything installed but tools and torch's accelerator packages, sorted."""
-    names = {canonical(d.metadata["Name"]): d.version.split("+")[0] for d in metadata.distributions()}
-    return [f"{n}=={v}" for n, v in sorted(names.items()) if n not in NOT_LOCKED and not ACCELERATOR.match(n)]
+def locked(before: str) -> list[str]:
+    """The lock's lines: `name==version` of everything installed but tools and torch's accelerator packages, sorted.
+
+    Under a newer Python than the oldest the lines of `before` stay, and what they lack is added for that Python alone.
+    """
+    here = f' ; python_version == "{this_python()}"'
+    kept = [line for line in before.splitlines() if PIN.fullmatch(line) and not line.endswith(here)]
+    if sys.version_info[:2] == OLDEST:
+        kept, here = [], ""
+    known = {line.partition("==")[0] for line in kept if ";" not in line}
+    there = {canonical(d.metadata["Name"]): d.version.split("+")[0] for d in metadata.distributions()}
+    wanting = [name for name in there if name not in known | NOT_LOCKED and not ACCELERATOR.match(name)]
+    lines = kept + [f"{name}=={there[name]}{here}" for name in wanting]
+    made = "# Made by: python mnistlib/environment.py lock, under the oldest Python, then under each newer one"
+    return [made, *sorted(lines, key=lambda line: line.partition("==")[0])]
+
+
+def this_python() -> str:
+    return f"{sys.version_info.major}.{sys.version_info.minor}"
 
 
 def canonical(name: str) -> str:

@@ -8,6 +8,7 @@ import sys
 import threading
 import tomllib
 
+import numpy as np
 import pytest
 import yaml
 from packaging.markers import Marker
@@ -18,6 +19,7 @@ from mnistlib.files import ROOT
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 OLDEST = PROJECT["requires-python"].removeprefix(">=")
+THIS = f"{sys.version_info.major}.{sys.version_info.minor}"
 CONDA_NAMES = {
     "torch": "pytorch",
     "matplotlib": "matplotlib-base",
@@ -36,10 +38,13 @@ def requirements(*extras: str) -> list[Requirement]:
     return [Requirement(line) for line in [*PROJECT["dependencies"], *lines]]
 
 
-def locked() -> dict[str, Version]:
-    lines = [line for line in (ROOT / "requirements.lock").read_text().splitlines() if not line.startswith("#")]
-    assert all(re.fullmatch(r"[a-z0-9-]+==[0-9A-Za-z.]+", line) for line in lines)
-    return {name: Version(version) for name, version in (line.split("==") for line in lines)}
+def locked(python: str = THIS) -> dict[str, Version]:
+    """What the lock pins for a Python, by name."""
+    pins = [Requirement(line) for line in (ROOT / "requirements.lock").read_text().splitlines() if line[0] != "#"]
+    assert all(re.fullmatch(r"==[0-9A-Za-z.]+", str(pin.specifier)) for pin in pins)
+    meant = [pin for pin in pins if pin.marker is None or pin.marker.evaluate({"python_version": python})]
+    assert len({pin.name for pin in meant}) == len(meant)
+    return {pin.name: Version(str(pin.specifier)[2:]) for pin in meant}
 
 
 def test_the_lock_meets_every_requirement():
@@ -47,17 +52,19 @@ def test_the_lock_meets_every_requirement():
         assert requirement.specifier.contains(locked()[requirement.name]), requirement
 
 
-def holds(marker: Marker, extras: list[str]) -> bool:
-    """Whether it holds for one of the extras, under the oldest Python: the lock is made for that."""
+def holds(marker: Marker, extras: list[str], python: str) -> bool:
+    """Whether it holds for one of the extras, under that Python."""
     return any(
-        marker.evaluate({"extra": e, "python_version": OLDEST, "python_full_version": f"{OLDEST}.0"}) for e in extras
+        marker.evaluate({"extra": e, "python_version": python, "python_full_version": f"{python}.0"}) for e in extras
     )
 
 
-def test_the_lock_is_complete_and_current():
+@pytest.mark.parametrize("python", ["3.11", "3.12", "3.13", "3.14"])
+def test_the_lock_is_complete_and_current(python):
+    """For the Pythons that the tests do not run under, as far as what is installed says what it would need there."""
     from importlib import metadata
 
-    waiting, seen, asked = requirements("browser"), set(), set()
+    waiting, seen, asked, unknown = requirements("browser"), set(), set(), False
     while waiting:
         requirement = waiting.pop()
         name = re.sub(r"[-_.]+", "-", requirement.name).lower()
@@ -65,11 +72,40 @@ def test_the_lock_is_complete_and_current():
             continue
         seen.add(name)
         asked.add(str(requirement))
-        assert name in locked(), f"{name} is not in requirements.lock"
-        needed = [Requirement(line) for line in metadata.requires(name) or []]
-        waiting += [r for r in needed if r.marker is None or holds(r.marker, ["", *requirement.extras])]
-    extra = set(locked()) - seen
-    assert not extra, f"not needed: {extra}"
+        assert name in locked(python), f"{name} is not in requirements.lock"
+        try:
+            needed = [Requirement(line) for line in metadata.requires(name) or []]
+        except metadata.PackageNotFoundError:
+            assert python != THIS, f"{name} is not installed"
+            unknown = True
+            continue
+        waiting += [r for r in needed if r.marker is None or holds(r.marker, ["", *requirement.extras], python)]
+    extra = set(locked(python)) - seen - set(() if python == OLDEST else locked(OLDEST))
+    assert unknown or not extra, f"not needed: {extra}"
+
+
+def test_the_lock_of_another_python_adds_to_the_oldests(environment_module, monkeypatch):
+    before = '# by hand\nalone==1 ; python_version == "3.99"\ngone==1\npytest==0\nshared==2 ; python_version == "9.9"'
+    monkeypatch.setattr(environment_module, "this_python", lambda: "9.9")
+    monkeypatch.setattr(environment_module, "OLDEST", (3, 0))
+    lines = environment_module.locked(before)
+    assert {'alone==1 ; python_version == "3.99"', "gone==1", "pytest==0"} <= set(lines)
+    assert not any(line.startswith("shared") for line in lines)
+    assert [line for line in lines if line.startswith("numpy==")] == [
+        f'numpy=={np.__version__} ; python_version == "9.9"'
+    ]
+    monkeypatch.setattr(environment_module, "OLDEST", sys.version_info[:2])
+    lines = environment_module.locked(before)
+    assert f"numpy=={np.__version__}" in lines
+    assert not any(";" in line or line.startswith(("alone", "gone")) for line in lines)
+
+
+def test_pins_are_those_of_the_running_python(environment_module, monkeypatch, tmp_path):
+    lock = tmp_path / "requirements.lock"
+    lock.write_text('# Made by hand\nboth==1\nother==2 ; python_version == "2.7"\nthis==3 ; python_version == "9.9"\n')
+    monkeypatch.setattr(environment_module, "LOCK", lock)
+    monkeypatch.setattr(environment_module, "this_python", lambda: "9.9")
+    assert environment_module.pins() == {"both": "1", "this": "3"}
 
 
 def test_floors_for_known_vulnerabilities():
