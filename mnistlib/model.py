@@ -26,9 +26,9 @@ class Architecture:
     `hidden`: width of the embedding; `mean`, `std`: of the training part's pixels, in 0…1, folded into the network.
     """
 
-    widths: tuple[int, ...] = (24, 48, 96)
+    widths: tuple[int, ...] = (16, 48, 96)
     hidden: int = 128
-    dropout: float = 0.3
+    dropout: float = 0.0
     classes: int = 10
     mean: float = 0.1307
     std: float = 0.3081

@@ -113,7 +113,7 @@ def test_checkpoints_change_no_bit_of_a_training(in_one_go, digits):
         ({"learning_rate": 0.02}, "learning_rate 0.01, now 0.02"),
         ({"epochs": 6}, "epochs 5, now 6"),
         ({"distortion": Distortion(6, 0.05, 0.05, 0.05)}, "rotate 5, now 6"),
-        ({"optimiser": "muon"}, "optimiser adamw, now muon"),
+        ({"optimiser": "adamw"}, "optimiser muon, now adamw"),
         ({"precision": "bf16"}, "precision fp32, now bf16"),
         ({"seed": 2}, "seed 1, now 2; other first weights"),
         ({"architecture": Architecture(widths=(4, 8, 16), hidden=17, dropout=0.3)}, "other network; other first"),

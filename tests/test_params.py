@@ -1,10 +1,14 @@
 """Parameters: what is taken, what is refused and how that is said."""
 
+from dataclasses import asdict
+
 import pytest
 import yaml
 
 from mnistlib import params
+from mnistlib.model import Architecture
 from mnistlib.params import ParamsError, check, load, load_file, parse_overrides, parse_yaml
+from mnistlib.trainer import Recipe
 
 
 def test_default_profile_is_complete_and_valid():
@@ -20,6 +24,15 @@ def test_our_yaml_agrees_with_a_standard_loader_on_the_default_profile():
 @pytest.mark.parametrize("profile", sorted(f.stem for f in params.PROFILES.glob("*.yaml")))
 def test_every_profile_is_valid(profile):
     assert load(profile).seed >= 0
+
+
+def test_what_is_built_by_hand_is_the_default_profiles():
+    known, train = {**asdict(Architecture()), **asdict(Recipe())}, load().train.model_dump()
+    shared = known.keys() & train.keys()
+    assert len(shared) == 14
+    assert {name: known[name] for name in shared} == {
+        name: tuple(value) if isinstance(value, list) else value for name, value in train.items() if name in shared
+    }
 
 
 def test_every_default_line_is_commented():
