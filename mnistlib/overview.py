@@ -1,4 +1,4 @@
-"""All runs on one page, `runs/index.html`: what became of each, how good it is, what it did otherwise."""
+"""All runs on one page, `runs/index.html`: what became of each, how good it is, what differs, and what was taught."""
 
 from __future__ import annotations
 
@@ -22,6 +22,10 @@ KEPT = (
     *("test_accuracy", "test_accuracy_low", "test_accuracy_high", "train_seconds", "model_parameters"),
     *("handwriting_right", "handwriting_count"),
 )
+TAUGHT = (
+    *("drawings_taught", "drawings_held_back", "held_back_right_before", "held_back_right_after"),
+    *("test_accuracy_before", "test_accuracy_after"),
+)
 
 
 def write_overview(run: Run) -> None:
@@ -35,7 +39,8 @@ def write_overview_page() -> None:
     lines = [read_line(path) for path in rundir.RUNS.glob("*/status/summary.json")]
     rows = sorted((line for line in lines if line), key=lambda line: str(line["finished"]), reverse=True)
     drawn = any("handwriting_count" in line["metrics"] for line in rows)
-    write_text(overview_page(), render("overview.html.j2", {"runs": rows, "drawn": drawn}))
+    taught = [line for path in sorted(rundir.RUNS.glob("*/reports/teach.json")) if (line := read_taught(path))]
+    write_text(overview_page(), render("overview.html.j2", {"runs": rows, "drawn": drawn, "taught": taught}))
 
 
 def read_line(path: Path) -> dict[str, Any]:
@@ -51,6 +56,16 @@ def read_line(path: Path) -> dict[str, Any]:
             "metrics": {name: float(kept["metrics"][name]) for name in KEPT if name in kept["metrics"]},
             "curve": thumbnail([float(error) for error in kept["curve"]]),
         }
+    except (RunError, KeyError, TypeError, ValueError):
+        return {}
+
+
+def read_taught(path: Path) -> dict[str, Any]:
+    """What a taught run won and what it cost; empty for what is none."""
+    try:
+        kept = read_json(path, hint="")
+        scores = {name: float(kept[name]) for name in TAUGHT}
+        return scores | {"name": Run(path.parent.parent.name).name, "taught_from": str(kept["taught_from"])}
     except (RunError, KeyError, TypeError, ValueError):
         return {}
 

@@ -20,6 +20,7 @@ from mnistlib.figures import keep_figure
 from mnistlib.files import RunError, link_or_copy, read_json, shown, write_json, write_text
 from mnistlib.handwriting import Drawing, load_handwriting
 from mnistlib.model import DigitNet, load_model, save_model
+from mnistlib.overview import write_overview_page
 from mnistlib.params import DEFAULT, load_file
 from mnistlib.plots.inference import plot_before_after
 from mnistlib.preprocess import load_part, load_statistics
@@ -62,6 +63,7 @@ def make_taught_run(base: Run, seed: int = 0) -> str:
     scores["teach_seconds"] = time.perf_counter() - began
     write_json(run.teach_json, scores)
     write_page(run, scores, held, answers(network, held), answers(taught, held))
+    write_overview_page()
     return tell(run, scores)
 
 

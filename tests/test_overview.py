@@ -8,7 +8,7 @@ import pytest
 from bench import lab
 from mnistlib import rundir
 from mnistlib.history import Epoch, save_history
-from mnistlib.overview import HEIGHT, WIDTH, summarise, thumbnail, write_overview
+from mnistlib.overview import HEIGHT, TAUGHT, WIDTH, summarise, thumbnail, write_overview
 from mnistlib.rundir import Run, overview_page
 from mnistlib.stages import MEASURES, STAGE
 from mnistlib.status import Status, write_status
@@ -40,6 +40,15 @@ def runs(tmp_path, monkeypatch):
     ):
         (tmp_path / folder / "status").mkdir(parents=True)
         (tmp_path / folder / "status" / "summary.json").write_text(text)
+    won = dict.fromkeys(TAUGHT, 0) | {"held_back_right_before": 3, "held_back_right_after": 8, "taught_from": EVIL}
+    for folder, text in (
+        ("good-taught", json.dumps(won | {"test_accuracy_before": 0.9912, "test_accuracy_after": 0.9876})),
+        ("half-taught", json.dumps(won)[:40]),
+        ("a b taught", json.dumps(won)),
+        ("numbers-taught", json.dumps(won | {"drawings_taught": "many"})),
+    ):
+        (tmp_path / folder / "reports").mkdir(parents=True)
+        (tmp_path / folder / "reports" / "teach.json").write_text(text)
     write_overview(Run("good"))
     return overview_page()
 
@@ -51,6 +60,20 @@ def test_runs_are_listed_and_other_folders_are_not(runs):
     assert "99.50 %" in text
     assert sorted(re.findall(r"\d of 9", text)) == ["6 of 9", "7 of 9"]
     assert text.count("data:image/svg+xml") == 2 + 1
+
+
+def test_taught_runs_are_listed_with_what_they_won_and_cost(runs):
+    text = runs.read_text()
+    assert re.findall(r'href="([^"]+)/reports/teach.html"', text) == ["good-taught"]
+    figures = re.findall(r'class="number">([^<]+)</td>', text.partition("<h2>Taught")[2])
+    assert figures == ["0", "3 → 8 of 0", "99.12 → 98.76 %"]
+    assert EVIL not in text
+
+
+def test_without_taught_runs_nothing_is_said_of_them(tmp_path, monkeypatch):
+    monkeypatch.setattr(rundir, "RUNS", tmp_path)
+    write_overview(Run("r"))
+    assert "aught" not in overview_page().read_text().partition("<body>")[2]
 
 
 def test_a_run_in_progress_says_how_far_it_is(tmp_path, monkeypatch):
@@ -69,15 +92,16 @@ def test_text_is_shown_and_never_run_and_headings_sort(runs):
     with lab.browser() as page:
         page.goto(runs.as_uri())
         assert page.title() == "all runs · digit classifier"
-        assert EVIL in page.text_content("tbody")
-        column = "tbody tr td:nth-child(3)"
+        assert EVIL in page.locator("tbody").first.text_content()
+        assert EVIL in page.locator("tbody").last.text_content()
+        column = page.locator("table").first.locator("tbody tr td:nth-child(3)")
         page.click("text=test accuracy")
-        assert [text[:7] for text in page.locator(column).all_text_contents()] == ["99.50 %", "98.50 %", "97.00 %"]
+        assert [text[:7] for text in column.all_text_contents()] == ["99.50 %", "98.50 %", "97.00 %"]
         page.click("text=test accuracy")
-        assert [text[:7] for text in page.locator(column).all_text_contents()] == ["97.00 %", "98.50 %", "99.50 %"]
+        assert [text[:7] for text in column.all_text_contents()] == ["97.00 %", "98.50 %", "99.50 %"]
         assert page.title() == "all runs · digit classifier"
         page.emulate_media(media="print")
-        assert page.locator("th", has_text="test accuracy").inner_text() != ""
+        assert page.locator("th", has_text="test accuracy").first.inner_text() != ""
 
 
 @pytest.mark.skipif(not lab.can_browse(), reason="needs a browser: apt-get install chromium")
@@ -89,7 +113,7 @@ def test_all_columns_are_seen_on_a_desktop_and_the_accuracy_on_a_phone(runs):
         for width, last in ((1280, "th:last-child"), (390, "th:nth-child(3)")):
             page.set_viewport_size({"width": width, "height": 844})
             page.goto(runs.as_uri())
-            box = page.locator(last).bounding_box()
+            box = page.locator(last).first.bounding_box()
             assert box["x"] + box["width"] <= width
 
 

@@ -82,6 +82,7 @@ def test_make_teach_makes_a_run_of_its_own_that_infers_and_nothing_else(made):
     scores = json.loads((made.run("smoke-taught") / "reports" / "teach.json").read_text())
     assert scores["drawings_held_back"] == 3
     page = (made.run("smoke-taught") / "reports" / "teach.html").read_text()
+    assert "smoke-taught/reports/teach.html" in (made.run("smoke-taught").parent / "index.html").read_text()
     assert "data:image/png" in page
     assert "http" not in page.replace("http-equiv", "")
     weights = (made.run("smoke-taught") / "models" / "pytorch_mnist_model.pth").read_bytes()
