@@ -10,12 +10,12 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 import torch
 
 from mnistlib.files import RunError
-from mnistlib.machine import cores
+from mnistlib.machine import cores, threads
 
 FEW = 16
 WITH_BF16 = ("ALL", "DEFAULT", "BF16", "FP16", "AMX", "AVX10")  # in the names of what oneDNN may be limited to
 if "OMP_NUM_THREADS" not in os.environ:  # torch counts the machine's cores; a container may be given fewer
-    torch.set_num_threads(min(torch.get_num_threads(), cores()))
+    torch.set_num_threads(min(torch.get_num_threads(), threads()))
 
 
 def pick_device(wanted: str = "auto") -> torch.device:

@@ -27,6 +27,7 @@ SETTINGS = (
     "OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_CBWR", "ONEDNN_MAX_CPU_ISA", "DNNL_MAX_CPU_ISA",
     "ONEDNN_DEFAULT_FPMATH_MODE", "ATEN_CPU_CAPABILITY", "CUBLAS_WORKSPACE_CONFIG", "CUDA_VISIBLE_DEVICES",
 )  # fmt: skip
+MOST_THREADS = 16
 FONT_FOLDERS = (
     "/usr/share/fonts", "/usr/local/share/fonts", "/Library/Fonts", "/System/Library/Fonts",
     "~/.fonts", "~/.local/share/fonts", "~/Library/Fonts",
@@ -105,6 +106,14 @@ def cores(quota: Path = Path("/sys/fs/cgroup/cpu.max")) -> int:
         return max(1, min(there, -(-int(most) // int(period))))
     except (OSError, ValueError):
         return there
+
+
+def threads(stages: int = 1) -> int:
+    """How many a stage computes with where OMP_NUM_THREADS does not say, when so many stages run at once.
+
+    `MOST_THREADS` at most: among more, a step of a few hundred pictures is too little to share.
+    """
+    return max(1, min(cores() // stages, MOST_THREADS))
 
 
 def memory() -> int:

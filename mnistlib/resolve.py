@@ -16,7 +16,7 @@ from mnistlib.artifacts import missing, traces
 from mnistlib.files import RunError, bytes_digest, read_json, sweep, write_text
 from mnistlib.lock import hold
 from mnistlib.log import chosen_level
-from mnistlib.machine import cores
+from mnistlib.machine import threads
 from mnistlib.rundir import HANDWRITING, Run, leftovers, make_writable, nearest, overview_page
 from mnistlib.schema import Params
 from mnistlib.stages import STAGES, Stage, runs_side_by_side
@@ -65,13 +65,13 @@ def check_is_there(name: str) -> None:
 
 
 def shared_threads() -> str:
-    """Threads for each of two stages that make runs at once: half the cores; empty where it runs one by one.
+    """Threads for each of two stages that make runs at once; empty where it runs one by one.
 
     Empty, too, where OMP_NUM_THREADS says what the person wants.
     """
     if not runs_side_by_side() or "OMP_NUM_THREADS" in os.environ:
         return ""
-    return str(max(1, cores() // 2))
+    return str(threads(stages=2))
 
 
 def infer_alone(run: Run, resolved: Params, goal: str) -> None:

@@ -8,6 +8,7 @@ import sys
 import pytest
 import torch
 
+from mnistlib import machine
 from mnistlib.device import pick_device, pick_precision
 from mnistlib.files import ROOT, RunError
 from mnistlib.machine import cores
@@ -16,11 +17,10 @@ CPU = torch.device("cpu")
 THREADS = "import mnistlib.device, torch; print(torch.get_num_threads())"
 
 
-def threads(*before: str) -> int:
+def threads(*command: str, **settings: str) -> int:
     """Threads of a process that is started like that."""
     inherited = {name: value for name, value in os.environ.items() if name != "OMP_NUM_THREADS"}
-    command = [*before, sys.executable, "-c", THREADS]
-    return int(subprocess.check_output(command, cwd=ROOT, env=inherited))
+    return int(subprocess.check_output(command, cwd=ROOT, env=inherited | settings))
 
 
 def test_a_device_that_is_not_there_is_refused():
@@ -57,7 +57,20 @@ def test_a_processor_with_bf16_trains_in_it_where_onednn_may(monkeypatch, limit,
 
 @pytest.mark.skipif(not shutil.which("taskset"), reason="needs taskset")
 def test_a_process_that_may_use_one_core_takes_one_thread():
-    assert threads("taskset", "-c", str(min(os.sched_getaffinity(0)))) == 1
+    one = str(min(os.sched_getaffinity(0)))
+    assert threads("taskset", "-c", one, sys.executable, "-c", THREADS) == 1
+
+
+@pytest.mark.parametrize(("asked", "taken"), [({}, 16), ({"OMP_NUM_THREADS": "64"}, 64)])
+def test_many_cores_are_not_all_taken_unless_asked_for(asked, taken):
+    many = "import mnistlib.machine, torch; mnistlib.machine.cores = lambda: 64; torch.set_num_threads(64)"
+    assert threads(sys.executable, "-c", f"{many}; {THREADS}", **asked) == taken
+
+
+@pytest.mark.parametrize(("there", "alone", "beside"), [(1, 1, 1), (3, 3, 1), (8, 8, 4), (64, 16, 16)])
+def test_stages_side_by_side_share_the_cores(monkeypatch, there, alone, beside):
+    monkeypatch.setattr(machine, "cores", lambda: there)
+    assert (machine.threads(), machine.threads(stages=2)) == (alone, beside)
 
 
 def test_a_container_may_use_what_its_quota_gives(tmp_path):
