@@ -62,6 +62,12 @@ def calibrate(logits: np.ndarray, labels: np.ndarray, accepted_error: float, *be
     return Calibration(temperature, threshold, least, float(accepted.mean()), error)
 
 
+def described(found: Calibration) -> dict[str, float]:
+    """What was found, by names; the errors among the accepted not by that of the parameter that limits them."""
+    told = asdict(found)
+    return told | {"errors_among_the_accepted": told.pop("accepted_error")}
+
+
 def likeness(logits: np.ndarray) -> np.ndarray:
     """How much speaks for any class at all: the largest logit above the mean of all, float64 N, 0 or more.
 
@@ -137,7 +143,7 @@ def ece(bins: list[Bin]) -> float:
 def ece_by_chance(bins: list[Bin]) -> float:
     """The ECE to be expected of perfect calibration, for a sample never hits its mean (Bröcker & Smith 2007).
 
-    The mean size of a normal deviation in each bin: a little too much for bins of a few answers.
+    The mean size of a normal deviation in each bin: rough for bins of a few answers.
     """
     return float(np.sqrt(2 / np.pi)) * sum(b.count * b.chance for b in bins) / sum(b.count for b in bins)
 

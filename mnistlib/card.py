@@ -49,7 +49,7 @@ def details(f: Facts) -> Section:
     rows = {
         "what it is": f"a convolutional network: three convolutions of {join(shape['widths'])} channels, an embedding "
         f"of {shape['hidden']} numbers, {f.model['parameters']:,} parameters",
-        "given": f"28 × 28 grey pixels, uint8, bright on dark, framed as in {f.title}",
+        "given": f"28 × 28 grey pixels, uint8, bright on dark, framed as in {f.framed}",
         "answers": f"{len(f.classes)} logits; divided by a temperature, probabilities; or that it does not know",
         "trained": learnt or "not recorded",
         "seed": as_text(f.params.get("seed", "not recorded")),
@@ -64,8 +64,8 @@ def details(f: Facts) -> Section:
 def intended(f: Facts) -> Section:
     """Intended use, and what is out of its scope."""
     use = (
-        f"Recognising single {f.origin.things}, framed as in {f.title}, where mistakes cost little; learning, teaching "
-        "and trying out how such a network is built, measured and doubted."
+        f"Recognising single {f.origin.things}, framed as in {f.framed}, where mistakes cost little; learning, "
+        "teaching and trying out how such a network is built, measured and doubted."
     )
     return Section("Intended use", (use, "Out-of-scope uses:"), f.origin.unfit)
 
@@ -124,7 +124,9 @@ def training_data(f: Facts) -> Section:
     bent = f.params.get("train", {})
     limits = [bent.get(name) for name in ("rotate", "shear", "scale", "shift")]
     if None not in limits and any(limits):
-        how = f"turned by up to {bent['rotate']:g}°, sheared by {bent['shear']:g}, scaled by {bent['scale']:g}"
+        how = (
+            f"by up to these: turned by {bent['rotate']:g}°, sheared by {bent['shear']:g}, scaled by {bent['scale']:g}"
+        )
         spared = 100 * bent.get("undistorted", 0)
         which = "each picture in every epoch" + (f", but for {spared:g} % of them" if spared else "")
         rows.append((which, f"{how}, shifted by {bent['shift']:g} of half its width"))

@@ -1,7 +1,8 @@
 """Pictures of nothing in particular to learn from: to whatever is no digit every digit shall seem as likely.
 
 Outlier exposure (Hendrycks, Mazeika & Dietterich 2019). All are drawn here from strokes and squares; what `strangers`
-measures with, the fonts and the other kinds, is made in other ways and never learnt from.
+measures with, the fonts and the other kinds, is made in other ways and never learnt from, but that the finest speckles
+are much like its noise, and the emptiest are blank.
 """
 
 from __future__ import annotations

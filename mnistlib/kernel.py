@@ -23,6 +23,7 @@ from mnistlib.log import Lines
 PORTS = {"shell_port": 1, "iopub_port": 2, "stdin_port": 3, "control_port": 4, "hb_port": 5}
 PR_SET_PDEATHSIG = 1
 PREFIX = "mnistlib-"
+INTERRUPTED = "KeyboardInterrupt caught in kernel"
 
 
 class EarlyKernel:
@@ -65,11 +66,14 @@ class EarlyKernel:
         self.listener.start()
 
     def listen(self) -> None:
-        """Log what the process itself says, which no cell has printed: its last words above all."""
+        """Log what the process itself says, which no cell has printed: its last words above all.
+
+        That it was interrupted is no news: jupyter_client does so before every shutdown, and nobody else can.
+        """
         assert self.process.stdout
-        sink = Lines(logging.INFO)
+        news, no_news = Lines(logging.INFO), Lines(logging.DEBUG)
         for line in self.process.stdout:
-            sink.write(line)
+            (no_news if INTERRUPTED in line else news).write(line)
 
     def manager_class(self) -> type[Any]:
         """A kernel manager that takes this process over instead of starting one."""

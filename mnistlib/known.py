@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from mnistlib.catalogue import DATASETS
+from mnistlib.catalogue import DATASETS, of_digits
 from mnistlib.evaluate import accuracy_interval, confusion
 from mnistlib.files import RunError, read_json, shown
 from mnistlib.origins import ORIGINS, Origin
@@ -35,6 +35,11 @@ class Facts:
     params: dict[str, Any]
     calibration: dict[str, Any]
 
+    @property
+    def framed(self) -> str:
+        """Whose frames its pictures have: all digits here are framed as MNIST's makers did it."""
+        return DATASETS["mnist"].title if of_digits(self.classes) else self.title
+
 
 def gather(run: Run) -> Facts:
     """The facts of a run that has been trained. Raises RunError when it has not, or its data is none that is known."""
@@ -57,8 +62,10 @@ def gather(run: Run) -> Facts:
 def lead(f: Facts) -> str:
     """The run in two sentences, for someone who was not there."""
     m, count = f.metrics, f.model["training"].get("pictures", f.metrics.get("train_count", 0))
+    own = m.get("synthetic_ink_count", 0) + m.get("strangers_count", 0)
+    beside = f", and {own:,} of this project's own making," if own else ""
     told = (
-        f"A network of {f.model['parameters']:,} parameters that has learnt from {count:,} pictures to tell "
+        f"A network of {f.model['parameters']:,} parameters that has learnt from {count:,} pictures{beside} to tell "
         f"{len(f.classes)} kinds of {f.origin.things} apart: {', '.join(f.classes)}."
     )
     if "test_errors" not in m:

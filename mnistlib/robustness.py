@@ -22,7 +22,7 @@ LEARNT_BY = {"shear": "shear", "scale": "scale", "rotate": "rotate", "translate"
 def choose(available: int, count: int, seed: int) -> np.ndarray:
     """Sorted indices of `count` pictures, or of all when there are fewer.
 
-    By chance, for the first half of MNIST's test part is the easier one.
+    By chance, for the halves of MNIST's test part are not equally hard.
     """
     return np.sort(np.random.default_rng(seed).permutation(available)[:count])
 

@@ -50,11 +50,11 @@ STORY = (
     Chapter(
         "trust",
         "How far to trust it",
-        "An answer comes with a confidence, and below a threshold it counts as not known.",
+        "An answer counts as not known where the picture is like no class, or its confidence lies below a threshold.",
         (
             (
                 "risk_coverage",
-                "Error among the answered by the share answered; the red line is what pad and pages use.",
+                "Error among the answered by the share answered, the surest first; red: what pad and pages accept.",
             ),
             ("reliability", "Accuracy against confidence: on the dashed line, the confidence means what it says."),
         ),
@@ -77,7 +77,7 @@ STORY = (
         "The pictures as they come, what training makes of them, and how the errors fell from epoch to epoch.",
         (
             ("samples", "Pictures of the dataset, by class."),
-            ("distortions", "Training pictures above what distortion makes of them."),
+            ("distortions", "Training pictures, and below them what training saw of them."),
             ("learning_curves", "Loss and errors by epoch, on training and on validation."),
         ),
     ),

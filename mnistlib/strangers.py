@@ -1,7 +1,8 @@
 """Pictures that are no digits, to measure with: noise, scribbles, letters of the machine's fonts, digits overlaid.
 
 Each kind is a function of how many and of chance → uint8 N×28×28; what is ink is framed as MNIST. None of them is
-learnt from: what `exposure` makes for that is made in other ways.
+learnt from: what `exposure` makes for that is made in other ways. Only noise and blank pictures come close to speckles
+of its making: how well they are refused says little of what was never seen.
 """
 
 from __future__ import annotations

@@ -7,6 +7,7 @@ from mnistlib import calibrate as cal
 from mnistlib import rundir
 from mnistlib.evaluate import softmax
 from mnistlib.files import RunError
+from mnistlib.plots.evaluation import plot_risk_coverage
 from mnistlib.rundir import Run
 
 
@@ -122,6 +123,22 @@ def test_the_share_accepted_of_the_test_part_needs_both_thresholds():
     logits, labels = world(1.0)
     for found in (cal.Calibration(1.0, 1.1, 0.0, 1.0, 0.0), cal.Calibration(1.0, 0.0, 1e9, 1.0, 0.0)):
         assert cal.confidence_metrics(logits, labels, found, 15)["test_coverage"] == 0
+
+
+def test_what_is_accepted_stands_where_it_is_and_not_upon_the_curve():
+    coverage, risk = np.arange(1, 201) / 200, np.zeros(200)
+    (axes,) = plot_risk_coverage(coverage, risk, accepted=0.8, wrong=4).axes
+    curve, point = axes.get_lines()
+    assert len(curve.get_xdata()) == 200
+    assert (*point.get_xdata(), *point.get_ydata()) == pytest.approx((80, 100 * 4 / 160))
+    assert plot_risk_coverage(coverage, risk, 0.0, 0).axes[0].get_lines()[1].get_ydata() == [0]
+
+
+def test_what_was_found_is_not_called_what_was_asked_for():
+    told = cal.described(cal.Calibration(0.5, 0.9, 2.0, 0.98, 0.001))
+    assert told["errors_among_the_accepted"] == 0.001
+    assert "accepted_error" not in told
+    assert len(told) == 5
 
 
 def test_risk_coverage_by_hand():

@@ -115,12 +115,26 @@ def test_the_card_says_how_pictures_were_distorted_and_which_were_not():
     run, bent = trained(), "train: {rotate: 12.0, shear: 0.1, scale: 0.1, shift: 0.2, undistorted: 0.25}"
     run.params().write_text(f"seed: 5\n{bent}\n")
     assert "each picture in every epoch, but for 25 % of them" in words(run)
-    assert "turned by up to 12°" in words(run)
+    assert "by up to these: turned by 12°" in words(run)
     run.params().write_text(f"seed: 5\n{bent.replace('0.25', '0.0')}\n")
     assert "each picture in every epoch" in words(run)
     assert "but for" not in words(run)
     run.params().write_text("seed: 5\ntrain: {rotate: 0.0, shear: 0.0, scale: 0.0, shift: 0.0, undistorted: 0.25}\n")
     assert "in every epoch" not in words(run)
+
+
+def test_what_was_learnt_from_besides_is_not_passed_over():
+    assert "from 777 pictures, and 12 of this project's own making, to tell" in words(
+        trained(synthetic_ink_count=7, strangers_count=5)
+    )
+    assert "from 777 pictures to tell" in words(trained(synthetic_ink_count=0, strangers_count=0))
+
+
+@pytest.mark.parametrize(
+    ("dataset", "frames"), [("digits", "MNIST"), ("mnist", "MNIST"), ("fashion_mnist", "Fashion-MNIST")]
+)
+def test_pictures_are_framed_as_they_are(dataset, frames):
+    assert words(trained(dataset)).count(f"framed as in {frames}") == words(trained(dataset)).count("framed as in") == 2
 
 
 def test_a_run_not_trained_has_a_page_without_a_card():

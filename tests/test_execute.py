@@ -1,6 +1,7 @@
 """One stage at a time, with notebooks that end in every way a notebook can."""
 
 import json
+import logging
 import os
 import signal
 import subprocess
@@ -153,6 +154,19 @@ def test_folders_of_killed_runners_are_swept_away_and_those_of_living_ones_are_n
     first.close()
     second.close()
     assert not list(tmp_path.iterdir())
+
+
+def test_what_a_kernel_says_itself_is_kept_and_its_farewell_is_no_news(monkeypatch, tmp_path, caplog):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    kernel = EarlyKernel()
+    kernel.close()
+    said = "print('[IPKernelApp] ERROR | KeyboardInterrupt caught in kernel.'); print('no memory left')"
+    kernel.process = subprocess.Popen([sys.executable, "-c", said], stdout=subprocess.PIPE, text=True)
+    with caplog.at_level(logging.DEBUG, "mnistlib"):
+        kernel.listen()
+    assert [(r.levelname, r.getMessage().split()[-1]) for r in caplog.records] == [
+        *(("DEBUG", "kernel."), ("INFO", "left"))
+    ]
 
 
 def gone(process: int) -> bool:

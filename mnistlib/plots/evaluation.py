@@ -62,12 +62,16 @@ def plot_reliability(bins: list[Bin]) -> Figure:
     return figure
 
 
-def plot_risk_coverage(coverage: np.ndarray, risk: np.ndarray, chosen: float) -> Figure:
-    """Error among the answered by the share that is answered; `chosen` is the calibrated coverage."""
+def plot_risk_coverage(coverage: np.ndarray, risk: np.ndarray, accepted: float, wrong: int) -> Figure:
+    """Error among the answered by the share that is answered, the surest first.
+
+    Beside it what both thresholds accept: the share `accepted` of the answers, `wrong` of them wrong.
+    """
     figure = new_figure(5.5, 2.8)
     axes = figure.subplots()
     axes.plot(100 * coverage, 100 * risk, color=BLUE)
-    axes.axvline(100 * chosen, color=RED, linestyle="--", linewidth=1, label="the threshold that is used")
+    error = wrong / max(1, round(accepted * len(coverage)))
+    axes.plot(100 * accepted, 100 * error, "o", color=RED, label="accepted by likeness and confidence")
     axes.set_xlabel("coverage: answered, %")
     axes.set_ylabel("error among the answered, %")
     axes.legend(frameon=False)

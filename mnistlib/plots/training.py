@@ -17,7 +17,7 @@ def plot_curves(history: Sequence[Epoch], seams: Sequence[int] = ()) -> Figure:
     figure = new_figure(8, 2.8)
     left, right = figure.subplots(1, 2)
     epochs = [e.epoch for e in history]
-    left.plot(epochs, [e.train_loss for e in history], "o-", color=GREY, label="train, distorted")
+    left.plot(epochs, [e.train_loss for e in history], "o-", color=GREY, label="train")
     left.plot(epochs, [e.val_loss for e in history], "o-", color=BLUE, label="validation")
     left.set_ylabel("loss, nats")
     right.plot(epochs, [100 * (1 - e.train_accuracy) for e in history], "o-", color=GREY)
