@@ -13,6 +13,7 @@ import pytest
 import yaml
 from packaging.markers import Marker
 from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
 from packaging.version import Version
 
 from mnistlib.files import ROOT
@@ -82,6 +83,20 @@ def test_the_lock_is_complete_and_current(python):
         waiting += [r for r in needed if r.marker is None or holds(r.marker, ["", *requirement.extras], python)]
     extra = set(locked(python)) - seen - set(() if python == OLDEST else locked(OLDEST))
     assert unknown or not extra, f"not needed: {extra}"
+
+
+def test_what_is_locked_installs_under_the_oldest_patch_of_the_oldest_python():
+    """Debian 12's is 3.11.2; as far as what is installed says which Pythons it takes."""
+    from importlib import metadata
+
+    there = {d.metadata["Name"].lower().replace("_", "-"): d for d in metadata.distributions()}
+    asked = {
+        name: SpecifierSet(there[name].metadata.get("Requires-Python") or "")
+        for name, version in locked(OLDEST).items()
+        if name in there and Version(there[name].version.partition("+")[0]) == version
+    }
+    assert len(asked) > 50
+    assert {name: str(versions) for name, versions in asked.items() if not versions.contains(f"{OLDEST}.0")} == {}
 
 
 def test_the_lock_of_another_python_adds_to_the_oldests(environment_module, monkeypatch):
