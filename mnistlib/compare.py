@@ -23,7 +23,7 @@ from mnistlib.plots.comparison import plot_confusion_change, plot_curves_of_both
 from mnistlib.preprocess import load_part, load_statistics
 from mnistlib.report import render
 from mnistlib.rundir import Run, existing
-from mnistlib.status import merged_metrics
+from mnistlib.status import merged_metrics, stands
 from mnistlib.tables import Table
 
 SHOWN = 40
@@ -103,6 +103,8 @@ def load_side(run: Run, count: int) -> Side:
     path = run.test_predictions
     if run.teach_json.is_file():
         raise RunError(f"{run.name} was taught and is compared with what it was before in {shown(run.page('teach'))}")
+    if not stands(run, "04_evaluate"):
+        raise RunError(f"what runs/{run.name} was tested with has changed since: make evaluate RUN={run.name}")
     try:
         with np.load(path, allow_pickle=False) as kept:
             logits = kept["logits"]

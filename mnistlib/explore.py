@@ -18,6 +18,7 @@ from mnistlib.evaluate import confusion, softmax
 from mnistlib.files import RunError
 from mnistlib.preprocess import load_part, load_statistics
 from mnistlib.rundir import Run
+from mnistlib.status import stands
 
 MOST = {"in_a_cell": 24, "just_refused": 12, "wrong": 24}
 COLUMNS = 64
@@ -26,13 +27,15 @@ UNLIKE = 0
 
 
 def explore_data(run: Run) -> dict[str, Any]:
-    """Data for `explore.js`; empty for a run that has not come so far, or whose files do not belong together.
+    """Data for `explore.js`; empty where 04 and 05 do not stand, or their files do not belong together.
 
     `pictures`: surest first, each [index in the test part, label, prediction, confidence, level]; `level`: how many of
     `thresholds` its confidence reaches, `UNLIKE` where it is refused for being like no class. `steps`: how many are
     accepted at each threshold, and how many of those are wrong. `points`: [x, y, place in `pictures`], 0…1000.
     `most`: how many are shown of each kind. `sheet`: the pictures in rows of `columns`, a PNG in base64, dark on light.
     """
+    if not (stands(run, "04_evaluate") and stands(run, "05_features")):
+        return {}
     try:
         images, labels = load_part(run, "test")
         logits, points, shown = read_arrays(run, len(labels))

@@ -15,7 +15,7 @@ from mnistlib.files import RunError, read_json, shown
 from mnistlib.origins import ORIGINS, Origin
 from mnistlib.params import load_file
 from mnistlib.rundir import Run
-from mnistlib.status import merged_metrics
+from mnistlib.status import merged_metrics, stands
 from mnistlib.tables import percent
 
 SPOILT, PASSED = "corrupted_error_", "stranger_accepted_"
@@ -50,7 +50,7 @@ def gather(run: Run) -> Facts:
             f"{shown(run.raw_json)} names the dataset {raw.get('dataset')!r}: known are {', '.join(ORIGINS)}"
         )
     try:
-        calibration = read_json(run.calibration_json, hint="")
+        calibration = read_json(run.calibration_json, hint="") if stands(run, "04_evaluate") else {}
     except RunError:
         calibration = {}
     known = DATASETS[raw["dataset"]]
@@ -114,7 +114,9 @@ def stranger_rows(m: Mapping[str, Any]) -> list[tuple[str, str]]:
 
 
 def class_rows(run: Run, classes: Sequence[str]) -> list[tuple[str, ...]]:
-    """Pictures, errors and share recognised of each class, with its interval; none where nothing can be read."""
+    """Pictures, errors and share recognised of each class, with its interval; none where none stand or can be read."""
+    if not stands(run, "04_evaluate"):
+        return []
     try:
         with np.load(run.test_predictions, allow_pickle=False) as kept:
             matrix = confusion(kept["labels"], kept["logits"].argmax(1), len(classes))

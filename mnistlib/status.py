@@ -76,6 +76,14 @@ def present_status(run: Run, stage: str) -> Status:
     return replace(kept, verdict=STALE) if kept.verdict == OK and is_outdated(run, stage) else kept
 
 
+def stands(run: Run, stage: str) -> bool:
+    """Whether what a stage left may still be told: not where it has failed since, or what it read has changed.
+
+    Of a stage that was run by hand nothing is known, and what it left is believed.
+    """
+    return present_status(run, stage).verdict in (OK, NOT_RUN)
+
+
 def is_outdated(run: Run, stage: str) -> bool:
     """Whether make would run an executed stage again: by its own rule, parameters and stamps against the notebook.
 
@@ -117,9 +125,9 @@ def hand_on(run: Run, stage: str) -> None:
 
 
 def merged_metrics(run: Run) -> dict[str, Any]:
-    """The metrics of all stages that ran, in one flat mapping, later stages last; without those that are damaged."""
+    """The metrics of all stages that stand, in one flat mapping, later stages last; without those that are damaged."""
     merged: dict[str, Any] = {}
-    for stage in STAGE:
+    for stage in (stage for stage in STAGE if stands(run, stage)):
         with suppress(RunError):
             merged.update(run.read_metrics(stage))
     return merged

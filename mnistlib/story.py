@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from mnistlib.rundir import Run
+from mnistlib.stages import FIGURES
+from mnistlib.status import stands
 
 
 @dataclass(frozen=True)
@@ -95,10 +97,12 @@ SMALL = {"confusion_matrix", "tsne_plot", "pca_plot", "risk_coverage", "reliabil
 
 
 def tell_story(run: Run) -> list[dict[str, Any]]:
-    """The chapters with those figures that are there, as data to be put into the page; none without a figure."""
+    """The chapters with those figures that are there and stand, as data to be put into the page; none without one."""
     told = []
+    standing = {name for stage, names in FIGURES.items() if stands(run, stage) for name in names}
     for chapter in STORY:
-        figures = [figure_data(run, name, text) for name, text in chapter.figures if run.figure(name).is_file()]
+        there = [(name, text) for name, text in chapter.figures if name in standing and run.figure(name).is_file()]
+        figures = [figure_data(run, name, text) for name, text in there]
         if figures:
             told.append({"id": chapter.id, "title": chapter.title, "text": chapter.text, "figures": figures})
     return told

@@ -116,6 +116,17 @@ def test_what_cannot_be_compared_says_why(pair):
     assert not (made.folder / "runs" / "compare").exists()
 
 
+def test_the_answers_of_an_older_model_are_not_compared(pair):
+    made, _ = pair
+    done = made.make("train", "RUN=other", "SET=train.epochs=1 train.hidden=16")
+    assert done.code == 0
+    assert "test accuracy" not in done.text
+    assert "has not been measured yet" in (made.run("other") / "models" / "README.md").read_text()
+    done = made.make("compare", "A=smoke", "B=other")
+    assert done.code == 2
+    assert "has changed since: make evaluate RUN=other" in done.text
+
+
 def test_damaged_predictions_are_named(pair):
     made, _ = pair
     (made.run("other") / "reports" / "test_predictions.npz").write_bytes(b"PK broken")

@@ -9,8 +9,9 @@ import pytest
 from mnistlib import rundir
 from mnistlib.index import write_index
 from mnistlib.rundir import Run, overview_page
-from mnistlib.stages import STAGES
-from mnistlib.status import Status, present_status, read_status, write_status
+from mnistlib.stages import FIGURES, MEASURES, STAGES
+from mnistlib.status import Status, merged_metrics, present_status, read_status, write_status
+from mnistlib.story import tell_story
 
 NAMES = [stage.name for stage in STAGES]
 
@@ -55,6 +56,23 @@ def test_what_reads_from_something_newer_is_stale_and_what_follows_from_it(run, 
 def test_a_notebook_that_was_taken_away_leaves_its_stage_stale(run):
     run.notebook("05_features").unlink()
     assert stale(run) == ["05_features"]
+
+
+def test_figures_of_a_model_that_is_no_longer_there_are_not_told(run):
+    for name in NAMES:
+        run.metrics(name).parent.mkdir(exist_ok=True)
+        run.metrics(name).write_text(json.dumps({name: 1} | dict.fromkeys(MEASURES.get(name, ()), 1)))
+        for figure in FIGURES[name]:
+            run.figure(figure).parent.mkdir(parents=True, exist_ok=True)
+            run.figure(figure).write_bytes(b"")
+    assert set(NAMES) <= merged_metrics(run).keys()
+    assert len(tell_story(run)) == 6
+    os.utime(run.handed_on("03_train"), (100, 100))
+    assert set(NAMES) & merged_metrics(run).keys() == set(NAMES[:3])
+    assert "test_accuracy" not in merged_metrics(run)
+    assert [chapter["id"] for chapter in tell_story(run)] == ["data"]
+    run.status("03_train").unlink()  # by hand: nothing is known of it
+    assert "val_accuracy" in merged_metrics(run)
 
 
 def test_after_a_failure_the_answers_of_an_older_model_are_stale(run):
