@@ -23,7 +23,7 @@ from mnistlib.plots.comparison import plot_confusion_change, plot_curves_of_both
 from mnistlib.preprocess import load_part, load_statistics
 from mnistlib.report import render
 from mnistlib.rundir import Run, existing
-from mnistlib.status import merged_metrics, stands
+from mnistlib.status import is_taught, merged_metrics, stands
 from mnistlib.tables import Table
 
 SHOWN = 40
@@ -101,7 +101,7 @@ def check_same_pictures(first: Run, second: Run) -> None:
 def load_side(run: Run, count: int) -> Side:
     """One run's answers to `count` test pictures. Raises RunError when it is not whole."""
     path = run.test_predictions
-    if run.teach_json.is_file():
+    if is_taught(run):
         raise RunError(f"{run.name} was taught and is compared with what it was before in {shown(run.page('teach'))}")
     if not stands(run, "04_evaluate"):
         raise RunError(f"what runs/{run.name} was tested with has changed since: make evaluate RUN={run.name}")

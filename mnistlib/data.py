@@ -82,6 +82,12 @@ def better_source_exists(dataset: str, local_dir: str = "", raw: Path = RAW) -> 
     return complete(raw / dataset) or has_local(dataset, local_dir)
 
 
+def lies_here(dataset: str, local_dir: str = "", raw: Path = RAW) -> bool:
+    """Whether all its files lie on this machine, in one of the folders that are looked into."""
+    named = local_folder(local_dir) if has_local(dataset, local_dir) else None
+    return complete(raw / dataset) or (named is not None and complete(named))
+
+
 def local_folder(local_dir: str) -> Path | None:
     """`data.local_dir`, else MNIST_DIR, relative to the project's root; None when neither is set."""
     text = local_dir or os.environ.get("MNIST_DIR", "")
@@ -184,10 +190,15 @@ def save_raw(run: Run, raw: Raw) -> None:
 
 
 def load_raw(run: Run) -> Raw:
-    """The run's dataset, read again from where 01_data found it. Raises RunError when it has changed."""
+    """The run's dataset, read again from where 01_data found it. Raises RunError when it is gone or has changed."""
     kept = read_json(run.raw_json, hint="run 01_data first")
     if kept["source"] == "digits":
         raw = embedded(kept["fallback"])
+    elif not complete(Path(kept["folder"])):
+        raise RunError(
+            f"{kept['folder']}, where 01_data found {DATASETS[kept['dataset']].title}, no longer holds it: put it "
+            "back, or name its new folder in MNIST_DIR (data.local_dir for another dataset), and run make again"
+        )
     else:
         raw = read_folder(kept["dataset"], kept["source"], Path(kept["folder"]))
     if raw.files != kept["files"]:

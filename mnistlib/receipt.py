@@ -15,7 +15,7 @@ from mnistlib.files import RunError, bytes_digest, file_digest, read_json, shown
 from mnistlib.params import load_file
 from mnistlib.rundir import HANDWRITING, Run
 from mnistlib.stages import STAGE
-from mnistlib.status import OK, present_status, read_status
+from mnistlib.status import OK, is_taught, present_status, read_status
 
 FORMAT = 1
 ASIDE = re.compile(r"(.*_)?(seconds|bytes)|train_device")
@@ -175,7 +175,7 @@ def lasting(value: Any) -> Any:
 def load_receipt(run: Run) -> Receipt:
     """The run's receipt. Raises RunError when it is missing, damaged or of another version, with what to do."""
     again = f"make all RUN={run.name} writes it anew from what lies there"
-    if run.teach_json.is_file() and not run.receipt.is_file():
+    if is_taught(run) and not run.receipt.is_file():
         raise RunError(
             f"runs/{run.name} was made by make teach, which leaves no receipt: verify the run it learnt from"
         )

@@ -20,7 +20,7 @@ from mnistlib.machine import threads
 from mnistlib.rundir import HANDWRITING, Run, leftovers, make_writable, nearest, overview_page
 from mnistlib.schema import Params
 from mnistlib.stages import STAGES, Stage, runs_side_by_side
-from mnistlib.status import read_status
+from mnistlib.status import is_taught, read_status
 
 
 def main() -> None:
@@ -39,7 +39,7 @@ def main() -> None:
         make_writable(run)
         hold(run)
         sweep(leftovers(run))
-        if run.teach_json.is_file():
+        if is_taught(run):
             infer_alone(run, resolved, goal)
         resolve(run, resolved)
     except RunError as error:
@@ -78,6 +78,8 @@ def infer_alone(run: Run, resolved: Params, goal: str) -> None:
     """Become the runner of 06 in a run that `make teach` made, whose model no stage may train anew. Raises RunError."""
     if goal != "infer":
         raise RunError(f"runs/{run.name} was made by make teach and can do 'make infer' alone; give RUN another name")
+    if resolved.infer.input:
+        named_pictures(resolved.infer.input)
     write_if_changed(run, "params", resolved.model_dump())
     os.execv(sys.executable, [sys.executable, "-m", "mnistlib.execute", "06_infer", "--run", run.name])  # noqa: S606
 
@@ -96,7 +98,7 @@ def choose(profile: str, run_name: str, overrides: str, given_input: str) -> tup
         resolved = params.check(params.overlay(whole, params.parse_overrides(overrides)), f"RUN={run_name}")
     else:
         resolved = params.load(profile or params.DEFAULT, overrides)
-    run = Run(run_name or Path(profile or params.DEFAULT).name.removesuffix(".yaml"))
+    run = Run(run_name or Path(profile or params.DEFAULT).name.removesuffix(".yaml").removesuffix(".yml"))
     said = "input" in params.parse_overrides(overrides).get("infer", {}) or (resolved.infer.input and not again)
     chosen = given_input or (resolved.infer.input if said else kept_input(run))
     infer = resolved.infer.model_copy(update={"input": chosen})
@@ -113,13 +115,17 @@ def kept_input(run: Run) -> str:
 
 
 def resolve(run: Run, resolved: Params) -> None:
-    """Write the run's parameter files where they differ; make those of stale stages newer."""
+    """Write the run's parameter files where they differ; make those of stale stages newer.
+
+    Raises RunError for what cannot be read or named; nothing is written then.
+    """
+    fingerprints = {stage.name: fingerprint(run, stage, resolved) for stage in STAGES}  # before anything is written
     write_if_changed(run, "params", resolved.model_dump())
     wanted = (run.all_metrics, run.headline, run.receipt, overview_page())
     if not all(path.is_file() for path in wanted) or lacks_card(run):
         run.index.unlink(missing_ok=True)
     for stage in STAGES:
-        changed = write_if_changed(run, stage.name, fingerprint(run, stage, resolved))
+        changed = write_if_changed(run, stage.name, fingerprints[stage.name])
         if not changed and is_stale(run, stage, resolved):
             run.notebook(stage.name).unlink(missing_ok=True)
 
@@ -164,13 +170,26 @@ def is_stale(run: Run, stage: Stage, resolved: Params) -> bool:
         return True
     if read_status(run, stage.name).traces != traces(run, stage.name):
         return True
-    if stage.section != "data":
-        return False
-    if not read_json(run.raw_json, hint="delete it and run make again").get("fallback"):
-        return False
-    from mnistlib.data import better_source_exists
+    return stage.section == "data" and has_better_data(run, resolved)
 
-    return better_source_exists(resolved.data.dataset, resolved.data.local_dir)
+
+def has_better_data(run: Run, resolved: Params) -> bool:
+    """Whether 01 would find the dataset where it lies now: the run made do without, or its files have moved since."""
+    kept = read_json(run.raw_json, hint="delete it and run make again")
+    if not kept.get("fallback") and is_where_it_was(kept):
+        return False
+    from mnistlib.data import better_source_exists, lies_here  # only who needs it waits for numpy
+
+    found = better_source_exists if kept.get("fallback") else lies_here
+    return found(resolved.data.dataset, resolved.data.local_dir)
+
+
+def is_where_it_was(kept: dict[str, Any]) -> bool:
+    """Whether the files that `raw.json` names lie there still, as large as they were; embedded ones do."""
+    if kept.get("source") == "digits":
+        return True
+    paths = [(Path(str(kept.get("folder"))) / str(row.get("file")), row.get("bytes")) for row in kept.get("files", [])]
+    return bool(paths) and all(path.is_file() and path.stat().st_size == size for path, size in paths)
 
 
 def write_if_changed(run: Run, name: str, content: dict[str, Any]) -> bool:

@@ -10,11 +10,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mnistlib import idx
+from mnistlib import idx, rundir
 from mnistlib.catalogue import DATASETS, FILES
-from mnistlib.data import better_source_exists, obtain
+from mnistlib.data import better_source_exists, lies_here, load_raw, obtain
 from mnistlib.download import UnreachableError, download, mirrors
-from mnistlib.files import RunError
+from mnistlib.files import RunError, write_json
+from mnistlib.rundir import Run
 
 DEAD = "http://127.0.0.1:9/"
 
@@ -113,6 +114,26 @@ def test_without_any_source_it_is_the_fallback_and_says_so(tmp_path):
     assert len(raw.train_images) + len(raw.test_images) == 1797
     with pytest.raises(UnreachableError, match=r"127\.0\.0\.1:9"):
         obtain("mnist", source="download", raw=tmp_path, mirrors=[DEAD])
+
+
+def test_files_that_have_gone_are_named_with_what_to_do(tmp_path, mnist_dir, monkeypatch):
+    monkeypatch.setattr(rundir, "RUNS", tmp_path)
+    away = tmp_path / "away"
+    write_json(Run("r").raw_json, {"dataset": "mnist", "source": "local", "folder": str(away), "files": []})
+    with pytest.raises(RunError, match=r"away, where 01_data found MNIST, no longer holds it.*MNIST_DIR"):
+        load_raw(Run("r"))
+
+
+def test_a_dataset_lies_here_when_all_of_it_does(tmp_path, monkeypatch):
+    monkeypatch.delenv("MNIST_DIR", raising=False)
+    for place in (tmp_path / "named", tmp_path / "raw" / "mnist"):
+        assert not lies_here("mnist", str(tmp_path / "named"), tmp_path / "raw")
+        place.mkdir(parents=True)
+        for name in FILES:
+            assert not lies_here("mnist", str(tmp_path / "named"), tmp_path / "raw")
+            (place / name).write_bytes(b"")
+        assert lies_here("mnist", str(tmp_path / "named"), tmp_path / "raw")
+        shutil.rmtree(place)
 
 
 def test_digits_asked_for_are_no_fallback(tmp_path):

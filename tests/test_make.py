@@ -10,9 +10,11 @@ import sys
 import pytest
 from PIL import Image
 
-from mnistlib import rundir
-from mnistlib.files import ROOT
-from mnistlib.resolve import choose
+from mnistlib import params, rundir
+from mnistlib.catalogue import FILES
+from mnistlib.files import ROOT, write_json
+from mnistlib.resolve import choose, has_better_data
+from mnistlib.rundir import Run
 
 ODD = [
     "a b",
@@ -74,6 +76,43 @@ def test_pictures_may_be_named_in_a_profile(tmp_path, monkeypatch):
     profile.write_text("infer: {input: scans}\n")
     assert choose(str(profile), "", "", "")[1].infer.input == "scans"
     assert choose(str(profile), "", 'infer.input=""', "")[1].infer.input == ""
+
+
+def test_what_is_refused_for_its_pictures_leaves_no_other_setting_behind(made):
+    before = {path: path.read_bytes() for path in (made.run("smoke") / "params").iterdir()}
+    done = made.make("all", "RUN=smoke", "SET=infer.input=/nowhere train.hidden=3")
+    assert done.code == 2
+    assert {path: path.read_bytes() for path in (made.run("smoke") / "params").iterdir()} == before
+
+
+@pytest.mark.parametrize(
+    ("here", "named", "expected"),
+    [
+        (("a", "b", "c", "d"), (), False),
+        (("a", "b", "c", "d"), FILES, False),
+        (("a", "b", "c"), FILES, True),
+        (("a", "b", "c"), FILES[:3], False),
+        ((), FILES, True),
+        ((), (), False),
+    ],
+)
+def test_a_dataset_that_has_moved_is_looked_for_where_it_is_and_one_that_is_gone_leaves_the_run_be(
+    tmp_path, monkeypatch, here, named, expected
+):
+    monkeypatch.setattr(rundir, "RUNS", tmp_path)
+    monkeypatch.delenv("MNIST_DIR", raising=False)
+    old, new = tmp_path / "old", tmp_path / "new"
+    for folder, names in ((old, here), (new, named)):
+        folder.mkdir()
+        for name in names:
+            (folder / name).write_bytes(b"1234")
+    files = [{"file": name, "bytes": 4} for name in ("a", "b", "c", "d")]
+    write_json(Run("r").raw_json, {"dataset": "kmnist", "source": "local", "folder": str(old), "files": files})
+    resolved = params.load("default", f"data.dataset=kmnist data.local_dir={new}")
+    assert has_better_data(Run("r"), resolved) is expected
+    if here == ("a", "b", "c", "d") and named:
+        (old / "a").write_bytes(b"12345")
+        assert has_better_data(Run("r"), resolved)
 
 
 def test_pictures_for_a_run_that_is_not_there_train_nothing(made):

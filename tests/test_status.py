@@ -10,7 +10,7 @@ from mnistlib import rundir
 from mnistlib.index import write_index
 from mnistlib.rundir import Run, overview_page
 from mnistlib.stages import FIGURES, MEASURES, STAGES
-from mnistlib.status import Status, merged_metrics, present_status, read_status, write_status
+from mnistlib.status import Status, is_taught, merged_metrics, present_status, read_status, write_status
 from mnistlib.story import tell_story
 
 NAMES = [stage.name for stage in STAGES]
@@ -56,6 +56,19 @@ def test_what_reads_from_something_newer_is_stale_and_what_follows_from_it(run, 
 def test_a_notebook_that_was_taken_away_leaves_its_stage_stale(run):
     run.notebook("05_features").unlink()
     assert stale(run) == ["05_features"]
+
+
+def test_a_taught_run_is_known_by_its_model_or_by_its_report(run):
+    assert not is_taught(run)
+    for path, content in (
+        (run.model_json, '{"training": []}'),
+        (run.model_json, '{"training": {"taught_from": "a"}}'),
+        (run.teach_json, "{}"),
+    ):
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(content)
+        assert is_taught(run) == ("[]" not in content)
+        path.unlink()
 
 
 def test_figures_of_a_model_that_is_no_longer_there_are_not_told(run):

@@ -1,6 +1,7 @@
 """Teaching: drawings are learnt, the rest is not forgotten, and the command makes a run of its own."""
 
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -97,6 +98,10 @@ def test_make_teach_makes_a_run_of_its_own_that_infers_and_nothing_else(made):
     compared = made.make("compare", "A=smoke", "B=smoke-taught")
     assert compared.code == 2
     assert "runs/smoke-taught/reports/teach.html" in compared.text
+    shutil.rmtree(made.run("smoke-taught") / "reports")
+    assert made.make("all", "RUN=smoke-taught").code == 2
+    assert made.make("infer", "RUN=smoke-taught").stages == ["06_infer"]
+    assert (made.run("smoke-taught") / "models" / "pytorch_mnist_model.pth").read_bytes() == weights
 
 
 def test_without_a_model_it_says_what_to_run(project):
