@@ -23,18 +23,19 @@ from mnistlib.log import Lines
 PORTS = {"shell_port": 1, "iopub_port": 2, "stdin_port": 3, "control_port": 4, "hb_port": 5}
 PR_SET_PDEATHSIG = 1
 PREFIX = "mnistlib-"
+LONGEST = 104  # bytes of a socket's path: macOS's limit, a little less than Linux's
 INTERRUPTED = "KeyboardInterrupt caught in kernel"
 
 
 class EarlyKernel:
     """An IPython kernel in a process of its own, started at once; `manager_class` hands it to papermill.
 
-    Its sockets lie in a folder of its own under the system's temporary one, for socket paths must be short.
+    Its sockets lie in a folder of its own under the system's temporary one, or /tmp, for socket paths must be short.
     """
 
     def __init__(self) -> None:
         sweep_folders()
-        self.folder = Path(tempfile.mkdtemp(prefix=PREFIX))
+        self.folder = Path(tempfile.mkdtemp(prefix=PREFIX, dir=socket_folder()))
         self.info: dict[str, Any] = {
             **PORTS,
             "ip": str(self.folder / "k"),
@@ -105,9 +106,16 @@ class EarlyKernel:
         self.lock.close()
 
 
+def socket_folder() -> Path:
+    """The system's temporary folder; /tmp where a kernel's sockets would have too long a path in it."""
+    temporary = Path(tempfile.gettempdir())
+    longest = temporary / f"{PREFIX}12345678" / "k-5"
+    return temporary if len(os.fsencode(longest)) < LONGEST else Path("/tmp")  # noqa: S108 - mkdtemp's own in it
+
+
 def sweep_folders() -> None:
     """Take away the folders of runners that were killed: no lock is left on them."""
-    for connection in Path(tempfile.gettempdir()).glob(f"{PREFIX}*/connection.json"):
+    for connection in socket_folder().glob(f"{PREFIX}*/connection.json"):
         with suppress(OSError), connection.open("r+") as file:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             if file.read():  # else its runner is just about to lock it

@@ -156,6 +156,13 @@ def test_folders_of_killed_runners_are_swept_away_and_those_of_living_ones_are_n
     assert not list(tmp_path.iterdir())
 
 
+def test_a_temporary_folder_of_any_depth_will_do(project, tmp_path):
+    deep = tmp_path / ("d" * 60) / ("e" * 60)
+    deep.mkdir(parents=True)
+    done = project.make("data", "PARAMS=smoke", TMPDIR=str(deep))
+    assert (done.code, done.stages) == (0, ["01_data"]), done.text
+
+
 def test_what_a_kernel_says_itself_is_kept_and_its_farewell_is_no_news(monkeypatch, tmp_path, caplog):
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     kernel = EarlyKernel()
