@@ -15,17 +15,18 @@ PACKAGE = "mnistlib"
 
 
 def read_cells(notebook: Path) -> list[dict[str, Any]]:
-    """The notebook's cells. Raises RunError when the file is no notebook."""
+    """The notebook's cells, each with its `place` in words. Raises RunError when the file is no notebook."""
     try:
         cells: list[dict[str, Any]] = json.loads(notebook.read_text(encoding="utf-8"))["cells"]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise RunError(f"{shown(notebook)} is no readable notebook: {error}") from error
-    return [{**cell, "source": "".join(cell["source"])} for cell in cells]
+    where = f"{shown(notebook)}, cell"
+    return [{**c, "source": "".join(c["source"]), "place": f"{where} {i}"} for i, c in enumerate(cells, 1)]
 
 
-def code_of(notebook: Path) -> list[str]:
-    """The sources of the code cells."""
-    return [cell["source"] for cell in read_cells(notebook) if cell["cell_type"] == "code"]
+def code_of(notebook: Path) -> dict[str, str]:
+    """The sources of the code cells, by their places."""
+    return {cell["place"]: cell["source"] for cell in read_cells(notebook) if cell["cell_type"] == "code"}
 
 
 def notebook_digest(notebook: Path) -> str:
@@ -35,19 +36,23 @@ def notebook_digest(notebook: Path) -> str:
 
 
 def parameters_cell(notebook: Path) -> ast.Module:
-    """The syntax tree of the cell tagged `parameters`. Raises RunError when there is not just one."""
+    """The syntax tree of the cell tagged `parameters`. Raises RunError when there is not just one, or no Python."""
     tagged = [c for c in read_cells(notebook) if "parameters" in c.get("metadata", {}).get("tags", [])]
     if len(tagged) != 1:
         raise RunError(f"{shown(notebook)} has {len(tagged)} cells tagged 'parameters'; it must have one")
-    return ast.parse(tagged[0]["source"])
+    return cell_tree(tagged[0]["source"], tagged[0]["place"])
 
 
 def parameter_values(notebook: Path) -> dict[str, Any]:
-    """Names and literal values in the parameters cell."""
+    """Names and literal values in the parameters cell. Raises RunError that names what is no literal."""
     values: dict[str, Any] = {}
     for node in parameters_cell(notebook).body:
         if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name) and node.value:
-            values[node.target.id] = ast.literal_eval(node.value)
+            try:
+                values[node.target.id] = ast.literal_eval(node.value)
+            except (ValueError, TypeError) as error:
+                found = f"parameter {node.target.id} is {ast.unparse(node.value)!r}"
+                raise RunError(f"{shown(notebook)}: {found}; a plain literal is expected, such as 12") from error
     return values
 
 
@@ -57,8 +62,40 @@ def parameter_names(notebook: Path) -> set[str]:
 
 
 def code_digest(notebook: Path) -> str:
-    """Hash of every module of this package that the notebook's code imports, directly or not."""
-    return modules_digest(name for source in code_of(notebook) for name in imported(ast.parse(source)))
+    """Hash of every module of this package that the notebook's code imports, directly or not. Raises RunError."""
+    return modules_digest(n for place, source in code_of(notebook).items() for n in imported(cell_tree(source, place)))
+
+
+def cell_tree(source: str, place: str) -> ast.Module:
+    """The syntax tree of a cell, its magics as calls; empty for another language. Raises RunError that names the line.
+
+    What stands under a cell magic (`%%time`) counts where it is Python.
+    """
+    try:
+        return ast.parse(source)
+    except (SyntaxError, ValueError):
+        from IPython.core.inputtransformer2 import TransformerManager  # only a cell that is no plain Python waits
+
+    code = source.lstrip()
+    if code.startswith("%%"):
+        try:
+            return cell_tree(code.partition("\n")[2], place)
+        except RunError:
+            return ast.Module([], [])
+    lost = source[: len(source) - len(code)].count("\n")  # lines that IPython takes away
+    return parse("\n" * lost + TransformerManager().transform_cell(source), place)
+
+
+def parse(text: str, place: str) -> ast.Module:
+    """The syntax tree of a cell or module. Raises RunError that names place and line where it is no Python."""
+    try:
+        return ast.parse(text)
+    except SyntaxError as error:
+        line = f", line {error.lineno}" if error.lineno else ""
+        found = f", found {error.text.strip()!r}" if error.text else ""
+        raise RunError(f"{place}{line}: {error.msg}{found}; correct it and run make again") from error
+    except ValueError as error:
+        raise RunError(f"{place}: {error}; correct it and run make again") from error
 
 
 def modules_digest(names: Iterable[str]) -> str:
@@ -80,8 +117,12 @@ def modules_digest(names: Iterable[str]) -> str:
 
 @cache
 def module_digest(path: Path) -> tuple[str, set[str]]:
-    """Hash of a module's syntax tree, and what it imports of this package."""
-    tree = ast.parse(path.read_text(encoding="utf-8"))
+    """Hash of a module's syntax tree, and what it imports of this package. Raises RunError where it is no Python."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise RunError(f"{shown(path)}: {error}; correct it and run make again") from error
+    tree = parse(text, shown(path))
     return bytes_digest(ast.dump(tree).encode()), imported(tree)
 
 

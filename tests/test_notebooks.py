@@ -67,7 +67,7 @@ def test_cells_are_short_and_tags_are_known(stage):
 
 
 def test_it_tells_and_does_not_do(stage):
-    for code in source.code_of(stage.notebook):
+    for code in source.code_of(stage.notebook).values():
         kinds = {type(node) for node in ast.walk(ast.parse(code))}
         assert not kinds & {ast.FunctionDef, ast.ClassDef, ast.For, ast.While, ast.Try}, code
         assert not re.search(r"^\s*[!%]|chdir", code, re.MULTILINE), code

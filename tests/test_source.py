@@ -86,3 +86,60 @@ def test_a_broken_notebook_is_named(tmp_path):
     (tmp_path / "a.ipynb").write_text("{")
     with pytest.raises(RunError, match=r"a\.ipynb"):
         source.notebook_digest(tmp_path / "a.ipynb")
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "%matplotlib inline\nfrom mnistlib import a",
+        "!ls\nfrom mnistlib import a",
+        "files = !ls\nif files:\n    %time from mnistlib import a\nfrom mnistlib import a",
+        "%%time\n\n%matplotlib inline\nfrom mnistlib import a",
+        "from mnistlib import a\na?",
+    ],
+)
+def test_magics_are_valid_in_a_cell_and_the_imports_beside_them_count(tree, tmp_path, code):
+    assert digest(write_notebook(tmp_path / "n.ipynb", code)) == digest(
+        write_notebook(tmp_path / "m.ipynb", "from mnistlib import a")
+    )
+
+
+def test_a_cell_in_another_language_imports_nothing(tree, tmp_path):
+    shell, nothing = (write_notebook(tmp_path / f"{i}.ipynb", code) for i, code in enumerate(["%%bash\nls -l |", ""]))
+    assert digest(shell) == digest(nothing)
+
+
+@pytest.mark.parametrize(
+    ("code", "words"),
+    [
+        ("x = 1\nfor x in", "n.ipynb, cell 1, line 2: invalid syntax, found 'for x in'"),
+        ("\n\n%matplotlib inline\nx = (1", "n.ipynb, cell 1, line 4: '(' was never closed"),
+        ("x = '\0'", "n.ipynb, cell 1: source code string cannot contain null bytes"),
+        ("x = '\ud800'", "n.ipynb, cell 1: 'utf-8' codec"),
+        ("from mnistlib import lonely", "lonely.py, line 2: invalid syntax, found 'Y ='"),
+    ],
+)
+def test_a_slip_in_a_cell_or_module_is_named_with_its_line(tree, tmp_path, code, words):
+    (tree / "lonely.py").write_text("X = 1\nY =\n")
+    with pytest.raises(RunError, match="correct it and run make again") as caught:
+        digest(write_notebook(tmp_path / "n.ipynb", code))
+    assert words in str(caught.value)
+
+
+def test_a_module_that_is_no_text_is_named(tree, tmp_path):
+    (tree / "lonely.py").write_bytes(b"\xff")
+    with pytest.raises(RunError, match=r"lonely\.py: 'utf-8' codec"):
+        digest(write_notebook(tmp_path / "n.ipynb", "from mnistlib import lonely"))
+
+
+@pytest.mark.parametrize(
+    ("code", "words"),
+    [
+        ("x: int = 1\ny: int = 6 * 2", r"a\.ipynb: parameter y is '6 \* 2'; a plain literal is expected"),
+        ("x: dict = {[]: 1}", r"a\.ipynb: parameter x is"),
+        ("x: int =", r"a\.ipynb, cell 1, line 1: invalid syntax"),
+    ],
+)
+def test_a_parameter_that_is_no_literal_is_named(tmp_path, code, words):
+    with pytest.raises(RunError, match=words):
+        source.parameter_values(write_notebook(tmp_path / "a.ipynb", code, metadata={"tags": ["parameters"]}))
