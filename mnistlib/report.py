@@ -45,15 +45,24 @@ def main(arguments: list[str] | None = None) -> int:
 
 def write_page(run: Run, stage: str) -> None:
     """Render the stage's executed notebook, or the failed one, to `reports/<stage>.html`. Raises RunError."""
-    sys.modules.setdefault("rfc3987_syntax", None)  # type: ignore[arg-type]  # 1.3 s of import for a check not used
-    import nbformat
-
     executed, failed = run.notebook(stage), run.failed_notebook(stage)
-    notebook = nbformat.read(executed if executed.is_file() else failed, as_version=4)
+    notebook = read_notebook(executed if executed.is_file() else failed)
     notebook.cells = [cell for cell in notebook.cells if BANNER not in cell.metadata.get("tags", [])]
     resources = {"page": page_context(run, stage), "metadata": {"name": stage}}
     html, _ = exporter().from_notebook_node(notebook, resources=resources)
     write_text(run.page(stage), LINK.sub(r'href="\1.html"', html))
+
+
+def read_notebook(path: Path) -> Any:
+    """What was executed, as nbformat's node. Raises RunError where the file is damaged."""
+    sys.modules.setdefault("rfc3987_syntax", None)  # type: ignore[arg-type]  # 1.3 s of import for a check not used
+    import nbformat
+
+    try:
+        return nbformat.read(path, as_version=4)
+    except Exception as error:  # damage shows in many ways
+        text = f"{shown(path)} is no readable notebook ({error})"
+        raise RunError(f"{text}: delete it, and make runs the stage again") from error
 
 
 def exporter() -> Any:

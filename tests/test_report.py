@@ -1,0 +1,18 @@
+"""A page is made of the notebook that was executed, or it is said why not."""
+
+import pytest
+
+from mnistlib import report, rundir
+from mnistlib.rundir import Run
+
+
+@pytest.mark.parametrize("content", [b"", b'{"cells": [{"cell_ty', b"null", b"{}", b'{"nbformat": 9}', b"\xff"])
+def test_a_damaged_executed_notebook_is_named_with_what_to_do(tmp_path, monkeypatch, capsys, content):
+    monkeypatch.setattr(rundir, "RUNS", tmp_path)
+    run = Run("r")
+    run.notebook("03_train").parent.mkdir(parents=True)
+    run.notebook("03_train").write_bytes(content)
+    assert report.main(["page", "03_train", "--run", "r"]) == 1
+    said = capsys.readouterr().err
+    assert "03_train.ipynb is no readable notebook" in said
+    assert "delete it, and make runs the stage again" in said
