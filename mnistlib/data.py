@@ -89,9 +89,13 @@ def lies_here(dataset: str, local_dir: str = "", raw: Path = RAW) -> bool:
 
 
 def local_folder(local_dir: str) -> Path | None:
-    """`data.local_dir`, else MNIST_DIR, relative to the project's root; None when neither is set."""
+    """`data.local_dir`, else MNIST_DIR, relative to the project's root; None when neither is set. Raises RunError."""
     text = local_dir or os.environ.get("MNIST_DIR", "")
-    return Path(os.path.normpath(ROOT / Path(text).expanduser())) if text else None
+    try:
+        return Path(os.path.normpath(ROOT / Path(text).expanduser())) if text else None
+    except RuntimeError as error:
+        what = f"MNIST_DIR (or data.local_dir) is {text!r}: the home folder that ~ stands for is not known"
+        raise RunError(f"{what}; give the folder's whole path") from error
 
 
 def has_local(dataset: str, local_dir: str) -> bool:

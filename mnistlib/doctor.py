@@ -140,12 +140,12 @@ def look_at_data() -> Iterator[Said]:
     except ImportError as error:
         yield NOTE, f"not looked at: {error}; the packages come first"
         return
-    kept, given = RAW / "mnist", data.local_folder("")
+    kept = RAW / "mnist"
     try:
         if data.complete(kept):
             data.read_folder("mnist", "raw", kept)
             yield OK, f"MNIST from {shown(kept)}, its checksums hold"
-        elif given is not None:
+        elif (given := data.local_folder("")) is not None:
             data.read_folder("mnist", "local", data.checked_folder(given))
             yield OK, f"MNIST from MNIST_DIR, {given}, its checksums hold"
         else:

@@ -43,6 +43,11 @@ def find_pictures(text: str) -> list[Path]:
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
         raise RunError(f"INPUT {text!r} cannot be read: {reason}. Name a picture or a folder of pictures.") from error
+    except RuntimeError as error:
+        reason = "the home folder that ~ stands for is not known"
+        raise RunError(
+            f"INPUT {text!r} cannot be read: {reason}. Name the file or folder by its whole path."
+        ) from error
     if not found:
         raise RunError(f"INPUT {text!r} holds no pictures ({', '.join(sorted(SUFFIXES))})")
     return found

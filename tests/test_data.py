@@ -180,6 +180,14 @@ def test_a_missing_folder_says_what_should_be_there(tmp_path):
         obtain("mnist", local_dir=str(tmp_path / "nowhere"), raw=tmp_path)
 
 
+def test_a_home_folder_that_nobody_has_is_said_in_words(tmp_path, monkeypatch):
+    with pytest.raises(RunError, match="'~nosuchuser/x': the home folder that ~ stands for is not known"):
+        obtain("mnist", local_dir="~nosuchuser/x", raw=tmp_path)
+    monkeypatch.setenv("MNIST_DIR", "~nosuchuser/y")
+    with pytest.raises(RunError, match=r"MNIST_DIR.*'~nosuchuser/y'.*give the folder's whole path"):
+        better_source_exists("mnist", raw=tmp_path)
+
+
 def test_checksums_are_torchvisions():
     from mnistlib.download import declare_missing_operators
 

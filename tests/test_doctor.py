@@ -79,6 +79,14 @@ def test_files_that_are_not_mnist_are_wrong_and_named(project, tmp_path):
     assert "Traceback" not in done.text
 
 
+def test_a_home_folder_that_nobody_has_is_wrong_and_named(project):
+    done = project.make("doctor", MNIST_DIR="~nosuchuser/x")
+    assert done.code != 0
+    ((verdict, text),) = lines(done.text)["data"]
+    assert verdict == "wrong"
+    assert "'~nosuchuser/x'" in text
+
+
 @pytest.fixture(scope="module")
 def empty(tmp_path_factory) -> Path:
     """An environment with nothing in it, as whoever is without the packages has."""

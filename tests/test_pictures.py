@@ -273,6 +273,12 @@ def test_input_may_name_several_or_nothing(tmp_path, digit):
         find_pictures(str(tmp_path / "none"))
 
 
+@pytest.mark.parametrize("text", ["~nosuchuser/7.png", "~nosuchuser/7.png 8.png", "'~nosuchuser/a b.png'"])
+def test_a_home_folder_that_nobody_has_is_said_in_words(text):
+    with pytest.raises(RunError, match="cannot be read: the home folder that ~ stands for is not known"):
+        find_pictures(text)
+
+
 def test_a_run_may_be_named_by_its_folder(predictor, digit, tmp_path):
     shutil.copytree(Run("r").folder, tmp_path / "elsewhere" / "moved")
     moved = load_predictor(tmp_path / "elsewhere" / "moved")
