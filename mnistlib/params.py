@@ -30,8 +30,17 @@ class Loader(yaml.SafeLoader):
             raise yaml.YAMLError(f"line {self.peek_event().start_mark.line + 1}: aliases (*name) are not taken here")
         return super().compose_node(parent, index)
 
+    def construct_object(self, node: Any, deep: bool = False) -> Any:
+        try:
+            return super().construct_object(node, deep)
+        except (KeyError, AttributeError, TypeError, IndexError) as error:  # what a wrong !!tag ends in
+            found = f"{node.value!r:.80}" if isinstance(node, yaml.ScalarNode) else f"a {node.id}"
+            problem = f"{found} is no {node.tag.rpartition(':')[2]}"
+            raise yaml.constructor.ConstructorError(None, None, problem, node.start_mark) from error
+
     def construct_mapping(self, node: Any, deep: bool = False) -> Any:
-        names = [self.construct_object(key, deep=True) for key, _ in node.value]
+        pairs = node.value if isinstance(node, yaml.MappingNode) else ()
+        names = [self.construct_object(key, deep=True) for key, _ in pairs]
         twice = sorted({str(name) for name in names if names.count(name) > 1})
         if twice:
             raise yaml.YAMLError(f"line {node.start_mark.line + 1}: {', '.join(twice)} stands there twice")

@@ -100,6 +100,24 @@ def test_what_does_not_fit_the_schema_is_named(override, words):
     assert words in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("!!bool x", "'x' is no bool"),
+        ("!!timestamp x", "'x' is no timestamp"),
+        ("!!float ''", "'' is no float"),
+        ("!!int [a]", "a sequence is no int"),
+        ("!!map [a]", "expected a mapping node"),
+        ("!!set x", "expected a mapping node"),
+        ("{a: [!!bool x]}", "'x' is no bool"),
+        ("{!!bool x: 1}", "'x' is no bool"),
+    ],
+)
+def test_a_value_that_does_not_fit_its_tag_is_refused(text, words):
+    with pytest.raises(ParamsError, match=f"SET seed: line 1: not valid YAML: {words}"):
+        parse_overrides(f"seed={text}")
+
+
 def test_every_fault_gets_its_line():
     with pytest.raises(ParamsError) as caught:
         load(overrides="train.epochs=0 train.batch_size=x")
@@ -115,6 +133,7 @@ def test_every_fault_gets_its_line():
         (b"a: &x 1\nb: *x\n", "aliases"),
         (b"\xff\xfe\x00", "UTF-8"),
         (b"x: !!python/object/apply:os.system ['true']\n", "not valid YAML"),
+        (b"train:\n  epochs: !!bool x\n", "line 2: not valid YAML: 'x' is no bool"),
         (b"#" * 2_000_000, "larger than"),
     ],
 )
