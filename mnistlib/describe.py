@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 from dataclasses import asdict
 from typing import Any
@@ -79,10 +80,11 @@ def headline_facts(run: Run) -> list[tuple[str, str]]:
 
 
 def code_version() -> str:
-    """The git commit and whether files differ from it; empty outside a repository."""
+    """The git commit and whether files differ from it; empty outside a repository of the project's own."""
+    above = {**os.environ, "GIT_CEILING_DIRECTORIES": str(ROOT.parent)}  # a repository up there is somebody else's
     try:
         git = ["git", "-C", str(ROOT), "describe", "--always", "--dirty", "--exclude=*"]
-        return subprocess.run(git, capture_output=True, text=True, timeout=10).stdout.strip()
+        return subprocess.run(git, capture_output=True, text=True, timeout=10, env=above).stdout.strip()
     except (OSError, subprocess.TimeoutExpired):
         return ""
 
