@@ -200,6 +200,12 @@ def test_stages_can_be_made_one_by_one(project):
 
 
 @pytest.mark.slow
+def test_a_single_picture_can_be_learnt_from(project):
+    done = project.make("train", "PARAMS=smoke", "SET=preprocess.train_limit=1")
+    assert done.code == 0, done.text
+
+
+@pytest.mark.slow
 def test_two_jobs_give_the_same_results(smoke, project):
     assert project.make("-j2", "all", "PARAMS=smoke").code == 0
     assert project.lasting_metrics() == smoke.lasting_metrics()
