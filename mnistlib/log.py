@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import logging
 import os
 import re
@@ -37,13 +38,19 @@ class Told(logging.Formatter):
 
 
 def log_to(file: Path, stage: str, terminal: logging.Handler) -> None:
-    """Send everything to `file`, appended, with time, stage and level, and to a terminal that takes its choice."""
+    """Send everything to `file`, appended, with time, stage and level, and to a terminal that takes its choice.
+
+    What the terminal's encoding lacks it shows as `?`.
+    """
     logger.setLevel(logging.DEBUG)
     logger.propagate = False
     close_log()
     file.parent.mkdir(parents=True, exist_ok=True)
     kept = logging.FileHandler(file, encoding="utf-8", errors="backslashreplace")
     kept.setFormatter(Told(f"%(asctime)s {stage} %(levelname)s %(message)s"))
+    stream = getattr(terminal, "stream", None)
+    if isinstance(stream, io.TextIOWrapper):
+        stream.reconfigure(errors="replace")
     logger.addHandler(kept)
     logger.addHandler(terminal)
 

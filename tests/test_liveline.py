@@ -105,6 +105,15 @@ def test_a_pipe_gets_the_lines_of_the_chosen_level(tmp_path, monkeypatch):
     }
 
 
+def test_a_stream_that_lacks_letters_gets_the_rest(tmp_path, capsys):
+    pipe = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
+    log_to(tmp_path / "run.log", "01_data", terminal("01_data", 60, 0, pipe))
+    logger.info("── 01_data → runs/r")
+    assert pipe.buffer.getvalue() == b"?? 01_data ? runs/r\n"
+    assert capsys.readouterr().err == ""
+    assert "── 01_data → runs/r" in (tmp_path / "run.log").read_text(encoding="utf-8")
+
+
 def test_who_asks_for_a_level_has_its_lines_above_the_live_one(screen, tmp_path, monkeypatch):
     monkeypatch.setenv("LOG", "info")
     tell(screen, tmp_path)
