@@ -82,7 +82,7 @@ export:
 ## verify: make RUN again from its receipt, beside it, and say what agrees
 .PHONY: verify
 verify:
-	@+$(FIND); MAKE_COMMAND=$(firstword $(MAKE)) exec "$$python" -m mnistlib.verify
+	@$(FIND); MAKE_COMMAND=$(firstword $(MAKE)) exec "$$python" -m mnistlib.verify
 
 ## lab: open the notebooks in JupyterLab
 .PHONY: lab

@@ -179,10 +179,13 @@ def existing(name: str) -> Run:
 
 
 def make_writable(run: Run) -> None:
-    """Make the run's folder. Raises RunError, before anything is touched, where nothing can be written."""
+    """Make the run's folder. Raises RunError, before anything is touched, where something in it cannot be written."""
     try:
         run.folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise RunError(f"cannot write {shown(run.folder)}: {error.strerror}. Is runs/ writable?") from error
-    if not os.access(run.folder, os.W_OK):
-        raise RunError(f"cannot write in {shown(run.folder)}: the folder or its file system is read-only")
+    folders = [run.folder, *run.folder.glob("*/"), *run.folder.glob("*/*/")]
+    for path in (*folders, run.log, run.folder / ".lock"):
+        if path.exists() and not os.access(path, os.W_OK):
+            kind = "folder" if path.is_dir() else "file"
+            raise RunError(f"cannot write {shown(path)}: the {kind} or its file system is read-only, or not yours")

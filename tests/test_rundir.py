@@ -1,5 +1,8 @@
 """The run's tree."""
 
+import os
+from pathlib import Path
+
 import pytest
 
 from mnistlib import rundir
@@ -29,6 +32,22 @@ def test_a_folder_that_no_run_could_be_is_passed_over(tmp_path, monkeypatch):
     assert [run.name for run in rundir.existing_runs()] == ["mine"]
     with pytest.raises(RunError, match="did you mean mine"):
         rundir.existing("mien")
+
+
+@pytest.mark.parametrize("name", ["run.log", ".lock", "status", "reports/figures"])
+def test_a_part_that_cannot_be_written_is_named_before_anything_is_touched(tmp_path, monkeypatch, name):
+    monkeypatch.setattr(rundir, "RUNS", tmp_path)
+    monkeypatch.setattr(os, "access", lambda path, mode: bool(Path(path).stat().st_mode & 0o200))  # root may always
+    run = Run("r")
+    for part in ("status", "reports/figures"):
+        (run.folder / part).mkdir(parents=True)
+    for part in ("run.log", ".lock"):
+        (run.folder / part).touch()
+    rundir.make_writable(run)
+    (run.folder / name).chmod(0o555)
+    with pytest.raises(RunError, match=f"cannot write .*{name}: the (file|folder) or its file system is read-only"):
+        rundir.make_writable(run)
+    (run.folder / name).chmod(0o755)
 
 
 def test_stages_read_only_from_earlier_ones():
