@@ -9,9 +9,10 @@ import numpy as np
 
 from mnistlib.evaluate import nll, softmax
 from mnistlib.files import RunError, read_json, shown, write_json
+from mnistlib.modelfile import calibrated_anew, weights_digest
 from mnistlib.rundir import Run
 
-FORMAT = 2
+FORMAT = 3
 KEPT = 0.975
 NOT_LIKE_A_DIGIT = "not like a digit"
 NOT_SURE_ENOUGH = "not sure enough"
@@ -180,13 +181,16 @@ def confidence_metrics(logits: np.ndarray, labels: np.ndarray, found: Calibratio
 
 
 def save_calibration(run: Run, found: Calibration) -> None:
-    """Write `models/calibration.json`, which pictures, pad and reports share."""
-    write_json(run.calibration_json, {"format": FORMAT, **asdict(found)})
+    """Write `models/calibration.json`, which pictures, pad and reports share; needs model.json. Raises RunError."""
+    write_json(run.calibration_json, {"format": FORMAT, "model": weights_digest(run), **asdict(found)})
 
 
 def load_calibration(run: Run) -> Calibration:
-    """The run's calibration. Raises RunError when it is missing or from another version."""
-    kept = read_json(run.calibration_json, hint="run 04_evaluate first")
+    """The run's calibration. Raises RunError when it is missing, from another version or made for other weights."""
+    kept, where = read_json(run.calibration_json, hint="run 04_evaluate first"), shown(run.calibration_json)
+    model = kept.pop("model", None)
     if kept.pop("format", None) != FORMAT or set(kept) != set(Calibration.__annotations__):
-        raise RunError(f"{shown(run.calibration_json)} is from another version: run 04_evaluate again")
+        raise RunError(f"{where} is from another version: {calibrated_anew(run)}")
+    if model != weights_digest(run):
+        raise RunError(f"{where} was made for other weights than {shown(run.weights)}: {calibrated_anew(run)}")
     return Calibration(**kept)

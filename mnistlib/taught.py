@@ -101,13 +101,13 @@ def keep_taught_run(base: Run, run: Run, taught: DigitNet, val: Any, scores: dic
     described = read_json(base.model_json, hint="re-run 03_train")["training"]
     allowed, copies = (setting(base, "evaluate", name) for name in ("accepted_error", "bent"))
     bent = predict_bent(taught, val.images, load_distortion(base), int(copies), seed)
-    save_calibration(run, calibrate(predict_logits(taught, val.images), val.labels, allowed, *bent))
     for folder in (base.params().parent, base.processed):
         for path in folder.glob("*"):
             target = run.folder / path.relative_to(base.folder)
             target.parent.mkdir(parents=True, exist_ok=True)
             link_or_copy(path, target)
     save_model(run, taught, described | {name: scores[name] for name in ("taught_from", "drawings_taught")})
+    save_calibration(run, calibrate(predict_logits(taught, val.images), val.labels, allowed, *bent))
 
 
 def setting(base: Run, section: str, name: str) -> float:

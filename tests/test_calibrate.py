@@ -6,7 +6,7 @@ import pytest
 from mnistlib import calibrate as cal
 from mnistlib import rundir
 from mnistlib.evaluate import softmax
-from mnistlib.files import RunError
+from mnistlib.files import RunError, write_json
 from mnistlib.plots.evaluation import plot_risk_coverage
 from mnistlib.rundir import Run
 
@@ -156,11 +156,38 @@ def test_error_among_the_surest_by_hand():
     assert told["test_error_at_98_coverage"] == pytest.approx(2 / 98)
 
 
-def test_it_is_kept_and_another_version_is_refused(tmp_path, monkeypatch):
+FOUND = cal.Calibration(1.2, 0.8, 5.0, 0.95, 0.001)
+
+
+@pytest.fixture
+def run(tmp_path, monkeypatch):
     monkeypatch.setattr(rundir, "RUNS", tmp_path)
-    run, found = Run("r"), cal.Calibration(1.2, 0.8, 5.0, 0.95, 0.001)
-    cal.save_calibration(run, found)
-    assert cal.load_calibration(run) == found
+    write_json(Run("r").model_json, {"weights_sha256": "abc"})
+    return Run("r")
+
+
+def test_it_is_kept_and_another_version_is_refused(run):
+    cal.save_calibration(run, FOUND)
+    assert cal.load_calibration(run) == FOUND
     run.calibration_json.write_text('{"format": 0}')
-    with pytest.raises(RunError, match="04_evaluate again"):
+    with pytest.raises(RunError, match="another version: make evaluate RUN=r"):
         cal.load_calibration(run)
+
+
+@pytest.mark.parametrize(("taught", "again"), [(False, "make evaluate RUN=r"), (True, "teach it anew with make teach")])
+def test_that_of_other_weights_is_refused(run, taught, again):
+    cal.save_calibration(run, FOUND)
+    write_json(run.model_json, {"weights_sha256": "xyz"})
+    if taught:
+        write_json(run.teach_json, {})
+    with pytest.raises(RunError, match=f"other weights than .*/r/models/pytorch_mnist_model.pth: {again}"):
+        cal.load_calibration(run)
+
+
+@pytest.mark.parametrize("described", [None, {}, {"weights_sha256": 7}])
+def test_without_a_whole_model_there_is_nothing_to_calibrate(run, described):
+    run.model_json.unlink()
+    if described is not None:
+        write_json(run.model_json, described)
+    with pytest.raises(RunError, match="03_train"):
+        cal.save_calibration(run, FOUND)
