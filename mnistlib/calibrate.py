@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
+from pydantic import Field, FiniteFloat, TypeAdapter, ValidationError
 
 from mnistlib.evaluate import nll, softmax
 from mnistlib.files import RunError, read_json, shown, write_json
-from mnistlib.modelfile import calibrated_anew, weights_digest
+from mnistlib.modelfile import calibrated_anew, read_description
 from mnistlib.rundir import Run
 
 FORMAT = 3
@@ -26,11 +27,11 @@ class Calibration:
     for what is no digit. `coverage`: share of validation answers so accepted; `accepted_error`: of errors among them.
     """
 
-    temperature: float
-    threshold: float
-    least_likeness: float
-    coverage: float
-    accepted_error: float
+    temperature: Annotated[FiniteFloat, Field(gt=0)]
+    threshold: FiniteFloat
+    least_likeness: FiniteFloat
+    coverage: FiniteFloat
+    accepted_error: FiniteFloat
 
 
 @dataclass(frozen=True)
@@ -182,15 +183,18 @@ def confidence_metrics(logits: np.ndarray, labels: np.ndarray, found: Calibratio
 
 def save_calibration(run: Run, found: Calibration) -> None:
     """Write `models/calibration.json`, which pictures, pad and reports share; needs model.json. Raises RunError."""
-    write_json(run.calibration_json, {"format": FORMAT, "model": weights_digest(run), **asdict(found)})
+    write_json(
+        run.calibration_json, {"format": FORMAT, "model": read_description(run)["weights_sha256"], **asdict(found)}
+    )
 
 
 def load_calibration(run: Run) -> Calibration:
-    """The run's calibration. Raises RunError when it is missing, from another version or made for other weights."""
+    """The run's calibration. Raises RunError when it is missing, damaged, from another version or for other weights."""
     kept, where = read_json(run.calibration_json, hint="run 04_evaluate first"), shown(run.calibration_json)
-    model = kept.pop("model", None)
-    if kept.pop("format", None) != FORMAT or set(kept) != set(Calibration.__annotations__):
-        raise RunError(f"{where} is from another version: {calibrated_anew(run)}")
-    if model != weights_digest(run):
+    version, model = kept.pop("format", None), kept.pop("model", None)
+    if version == FORMAT and model != read_description(run)["weights_sha256"]:
         raise RunError(f"{where} was made for other weights than {shown(run.weights)}: {calibrated_anew(run)}")
-    return Calibration(**kept)
+    try:
+        return TypeAdapter(Calibration).validate_python(kept if version == FORMAT else None)
+    except ValidationError as error:
+        raise RunError(f"{where} is damaged or from another version: {calibrated_anew(run)}") from error

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import io
-import pickle
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import torch
+from pydantic import TypeAdapter
 from torch import Tensor, nn
 
-from mnistlib.files import RunError, bytes_digest, read_json, shown, write_bytes, write_json
+from mnistlib.files import RunError, bytes_digest, shown, write_bytes, write_json
+from mnistlib.modelfile import FORMAT, read_description, read_weights
 from mnistlib.rundir import Run
 
-FORMAT = 3
 SIDE = 28
 
 
@@ -48,6 +48,9 @@ class Architecture:
                 f"pixels a side, from {SIDE}: take smaller kernels or pool less"
             )
         return sides
+
+
+ARCHITECTURE = TypeAdapter(Architecture)
 
 
 class DigitNet(nn.Module):
@@ -170,27 +173,21 @@ def load_model(run: Run) -> DigitNet:
 
     Raises RunError when weights or description are missing, damaged or do not belong together.
     """
-    described = read_json(run.model_json, hint="re-run 03_train")
-    if described.get("format") != FORMAT:
-        raise RunError(
-            f"{shown(run.model_json)} has format {described.get('format')!r}, expected {FORMAT}: re-run 03_train"
-        )
-    if not run.weights.is_file():
-        raise RunError(f"{shown(run.weights)} is missing: re-run 03_train")
-    weights = run.weights.read_bytes()
-    found, expected = bytes_digest(weights), described["weights_sha256"]
-    if found != expected:
-        text = f"{shown(run.weights)} is damaged: SHA-256 {found}, model.json says {expected}"
-        raise RunError(f"{text}: delete it to re-run 03_train")
-    parts: dict[str, Any] = described["architecture"]
-    lists: dict[str, Any] = {name: tuple(value) for name, value in parts.items() if isinstance(value, list)}
-    network = build(Architecture(**parts | lists), seed=0)
+    described = read_description(run)
+    network = described_network(run, described["architecture"])
     try:
-        network.load_state_dict(torch.load(io.BytesIO(weights), map_location="cpu", weights_only=True))
-    except pickle.UnpicklingError as error:
-        raise RunError(
-            f"{shown(run.weights)} holds more than weights and was not loaded: delete it to re-run 03_train"
-        ) from error
+        network.load_state_dict(read_weights(run, described["weights_sha256"]))
     except (RuntimeError, TypeError, AttributeError) as error:
         raise RunError(f"{shown(run.weights)} was made by another version of the network: re-run 03_train") from error
     return network.eval()
+
+
+def described_network(run: Run, parts: dict[str, Any]) -> DigitNet:
+    """The network that `model.json` describes, its weights still random. Raises RunError when it describes none."""
+    try:
+        return build(ARCHITECTURE.validate_python(vars(Architecture(**parts))), seed=0)
+    except RunError:
+        raise
+    except Exception as error:  # whatever torch makes of numbers that are no network's
+        where = f"{shown(run.model_json)} is damaged or of another version at architecture"
+        raise RunError(f"{where}: re-run 03_train") from error

@@ -1,17 +1,54 @@
-"""What `models/model.json` says of the weights beside it."""
+"""A model's two files as they are read: `models/model.json`, and the weights that it describes."""
 
 from __future__ import annotations
 
-from mnistlib.files import RunError, read_json, shown
+import io
+import pickle
+from typing import Any
+
+from mnistlib.files import RunError, bytes_digest, read_json, shown
 from mnistlib.rundir import Run
 
+FORMAT = 3
+DESCRIBED = {"weights_sha256": str, "architecture": dict, "training": dict}
 
-def weights_digest(run: Run) -> str:
-    """The SHA-256 of the run's weights. Raises RunError when `model.json` is missing or names none."""
-    named = read_json(run.model_json, hint="re-run 03_train").get("weights_sha256")
-    if not isinstance(named, str):
-        raise RunError(f"{shown(run.model_json)} is damaged: without weights_sha256: re-run 03_train")
-    return named
+
+def read_description(run: Run) -> dict[str, Any]:
+    """What `model.json` says. Raises RunError when it is missing, damaged or of another format."""
+    described = read_json(run.model_json, hint="re-run 03_train")
+    if described.get("format") != FORMAT:
+        raise RunError(
+            f"{shown(run.model_json)} has format {described.get('format')!r}, expected {FORMAT}: re-run 03_train"
+        )
+    wrong = [name for name, kind in DESCRIBED.items() if not isinstance(described.get(name), kind)]
+    if wrong:
+        raise RunError(f"{shown(run.model_json)} is damaged at {', '.join(wrong)}: re-run 03_train")
+    return described
+
+
+def read_weights(run: Run, expected: str) -> Any:
+    """The weights by the names of their layers, read without running any code of the file's.
+
+    Raises RunError when the file is missing, has not the SHA-256 that is expected, or holds something else.
+    """
+    import torch  # who reads the description alone does not wait for it
+
+    if not run.weights.is_file():
+        raise RunError(f"{shown(run.weights)} is missing: re-run 03_train")
+    weights = run.weights.read_bytes()
+    found = bytes_digest(weights)
+    if found != expected:
+        text = f"{shown(run.weights)} is damaged: SHA-256 {found}, model.json says {expected}"
+        raise RunError(f"{text}: delete it to re-run 03_train")
+    try:
+        return torch.load(io.BytesIO(weights), map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        raise RunError(
+            f"{shown(run.weights)} holds more than weights and was not loaded: delete it to re-run 03_train"
+        ) from error
+    except Exception as error:  # whatever torch makes of a file that is none of ours
+        text = f"{shown(run.weights)} holds no weights ({type(error).__name__})"
+        raise RunError(f"{text}: delete it to re-run 03_train") from error
 
 
 def calibrated_anew(run: Run) -> str:

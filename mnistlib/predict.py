@@ -117,8 +117,9 @@ def usable_run(wanted: str) -> str:
 
 
 def trained_on(run: Run) -> str:
-    """The dataset that a run's model was trained on."""
-    return str(read_json(run.model_json, hint="run 03_train again").get("training", {}).get("dataset"))
+    """The dataset that a run's model was trained on, "None" where that is not known. Raises RunError."""
+    training = read_json(run.model_json, hint="run 03_train again").get("training")
+    return str(training.get("dataset") if isinstance(training, dict) else None)
 
 
 def prediction_rows(paths: Sequence[Path], predictions: Sequence[Prediction]) -> list[dict[str, object]]:

@@ -1,5 +1,7 @@
 """Calibration against worlds of known temperature and sums done by hand."""
 
+import json
+
 import numpy as np
 import pytest
 
@@ -156,13 +158,14 @@ def test_error_among_the_surest_by_hand():
     assert told["test_error_at_98_coverage"] == pytest.approx(2 / 98)
 
 
+DESCRIBED = {"format": 3, "weights_sha256": "abc", "architecture": {}, "training": {}}
 FOUND = cal.Calibration(1.2, 0.8, 5.0, 0.95, 0.001)
 
 
 @pytest.fixture
 def run(tmp_path, monkeypatch):
     monkeypatch.setattr(rundir, "RUNS", tmp_path)
-    write_json(Run("r").model_json, {"weights_sha256": "abc"})
+    write_json(Run("r").model_json, DESCRIBED)
     return Run("r")
 
 
@@ -177,14 +180,23 @@ def test_it_is_kept_and_another_version_is_refused(run):
 @pytest.mark.parametrize(("taught", "again"), [(False, "make evaluate RUN=r"), (True, "teach it anew with make teach")])
 def test_that_of_other_weights_is_refused(run, taught, again):
     cal.save_calibration(run, FOUND)
-    write_json(run.model_json, {"weights_sha256": "xyz"})
+    write_json(run.model_json, DESCRIBED | {"weights_sha256": "xyz"})
     if taught:
         write_json(run.teach_json, {})
     with pytest.raises(RunError, match=f"other weights than .*/r/models/pytorch_mnist_model.pth: {again}"):
         cal.load_calibration(run)
 
 
-@pytest.mark.parametrize("described", [None, {}, {"weights_sha256": 7}])
+@pytest.mark.parametrize("temperature", ["x", None, 0, -1, float("nan"), float("inf")])
+def test_a_damaged_one_is_named(run, temperature):
+    cal.save_calibration(run, FOUND)
+    kept = json.loads(run.calibration_json.read_text()) | {"temperature": temperature}
+    run.calibration_json.write_text(json.dumps(kept))
+    with pytest.raises(RunError, match=r"calibration\.json is damaged or from another version: make evaluate RUN=r"):
+        cal.load_calibration(run)
+
+
+@pytest.mark.parametrize("described", [None, {}, DESCRIBED | {"weights_sha256": 7}])
 def test_without_a_whole_model_there_is_nothing_to_calibrate(run, described):
     run.model_json.unlink()
     if described is not None:

@@ -135,6 +135,33 @@ def test_another_format_says_which_stage_to_run(run):
         load_model(run)
 
 
+@pytest.mark.parametrize(
+    "damage",
+    [
+        *({"weights_sha256": None}, {"weights_sha256": 7}, {"training": []}, {"architecture": None}),
+        *({"architecture": odd} for odd in ({"depth": 3}, {"widths": "x"}, {"widths": []}, {"mean": None})),
+        *({"architecture": {name: 10**30}} for name in ("hidden", "classes")),
+    ],
+)
+def test_a_damaged_description_is_named(run, damage):
+    save_model(run, build(SMALL, 0), {})
+    described = json.loads(run.model_json.read_text()) | damage
+    run.model_json.write_text(json.dumps({name: value for name, value in described.items() if value is not None}))
+    with pytest.raises(RunError, match=r"model\.json is damaged .*: re-run 03_train"):
+        load_model(run)
+
+
+@pytest.mark.parametrize("damage", [lambda good: b"", lambda good: b"some text", lambda good: good[:900]])
+def test_what_holds_no_weights_is_named_though_the_description_fits(run, damage):
+    save_model(run, build(SMALL, 0), {})
+    bad = damage(run.weights.read_bytes())
+    run.weights.write_bytes(bad)
+    described = json.loads(run.model_json.read_text())
+    run.model_json.write_text(json.dumps({**described, "weights_sha256": bytes_digest(bad)}))
+    with pytest.raises(RunError, match=r"holds no weights .*: delete it to re-run 03_train"):
+        load_model(run)
+
+
 def test_weights_are_plain_float32_tensors(run):
     save_model(run, build(SMALL, 0), {})
     state = torch.load(run.weights, weights_only=True)

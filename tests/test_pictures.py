@@ -293,6 +293,8 @@ def test_without_a_model_of_its_own_a_run_takes_the_newest_on_mnist(predictor, t
     assert usable_run("lab") == "r"
     shutil.rmtree(Run("r").folder)
     assert usable_run("lab") == "later"
+    later.write_text('{"training": []}')
+    assert usable_run("lab") == "later"
     shutil.rmtree(Run("later").folder)
     with pytest.raises(RunError, match="make all"):
         usable_run("lab")
