@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import itertools
 import os
+import shutil
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -56,14 +58,14 @@ def make_taught_run(base: Run, seed: int = 0) -> str:
     network, parts = load_model(base), {name: load_part(base, name) for name in ("val", "test")}
     lessons, held = hold_back(drawings)
     taught = teach(network, versions_of(lessons, lesson.versions, seed), rehearse(base, seed), lesson, seed)
-    run = next_run(base)
     scores = {"drawings_taught": len(lessons), "drawings_held_back": len(held), "taught_from": base.name}
     scores |= compare(network, taught, held, parts["test"])
-    keep_taught_run(base, run, taught, parts["val"], scores, seed)
-    scores["teach_seconds"] = time.perf_counter() - began
-    write_json(run.teach_json, scores)
-    write_page(run, scores, held, answers(network, held), answers(taught, held))
-    write_overview_page()
+    with new_run(base) as run:
+        keep_taught_run(base, run, taught, parts["val"], scores, seed)
+        scores["teach_seconds"] = time.perf_counter() - began
+        write_json(run.teach_json, scores)
+        write_page(run, scores, held, answers(network, held), answers(taught, held))
+        write_overview_page()
     return tell(run, scores)
 
 
@@ -74,10 +76,30 @@ def rehearse(base: Run, seed: int) -> Split:
     return Split.of(torch.device("cpu"), part, strange)
 
 
-def next_run(base: Run) -> Run:
-    """The first of BASE-taught, BASE-taught-2, … that is not there: nothing is taught over."""
+@contextmanager
+def new_run(base: Run) -> Iterator[Run]:
+    """The first of BASE-taught, BASE-taught-2, … that is not there, claimed by its folder, which a failure takes away.
+
+    Raises RunError when it cannot be made.
+    """
     names = (f"{base.name}-taught{f'-{n}' if n > 1 else ''}" for n in itertools.count(1))
-    return next(run for run in map(Run, names) if not run.folder.exists())
+    run = next(run for run in map(Run, names) if claim(run))
+    try:
+        yield run
+    except BaseException:
+        shutil.rmtree(run.folder, ignore_errors=True)
+        raise
+
+
+def claim(run: Run) -> bool:
+    """Whether the run's folder was made just now, by nobody else. Raises RunError when it cannot be made."""
+    try:
+        run.folder.mkdir()
+    except FileExistsError:
+        return False
+    except OSError as error:
+        raise RunError(f"cannot write {shown(run.folder)}: {error.strerror}. Is runs/ writable?") from error
+    return True
 
 
 def answers(network: DigitNet, drawings: Sequence[Drawing]) -> np.ndarray:
