@@ -99,6 +99,8 @@ def read_drawing(path: Path) -> Drawing:
         said = [drawing.digit] if drawing.label is None else [drawing.digit, drawing.label]
         if not all(type(digit) is int and digit in range(10) for digit in said):
             raise ValueError("digit and label are whole numbers from 0 to 9")
+        if not isinstance(drawing.drawn_at, str):
+            raise ValueError("drawn_at is text")
     except (TypeError, ValueError) as error:
         raise RunError(f"{shown(path)} is no drawing ({error}): move the file away to go on without it") from error
     return drawing
@@ -106,7 +108,7 @@ def read_drawing(path: Path) -> Drawing:
 
 def kept_drawings(run: Run) -> list[Drawing]:
     """What was drawn in a run, oldest first. Raises RunError."""
-    return in_order(read_drawing(path) for path in run.drawings.glob("[!.]*/drawing.json"))
+    return in_order(read_drawing(path) for path in run.drawings.glob("[!.]*/drawing.json") if path.is_file())
 
 
 def drawings_to_show(run: Run, predictor: Predictor) -> list[tuple[Strokes, Prediction]]:
@@ -118,7 +120,8 @@ def drawings_to_show(run: Run, predictor: Predictor) -> list[tuple[Strokes, Pred
 
 def load_handwriting(folder: Path = HANDWRITING) -> list[Drawing]:
     """The regression set: every drawing that a person gave the right digit of, oldest first. Raises RunError."""
-    return in_order(d for d in map(read_drawing, folder.glob("*.json")) if d.label is not None)
+    kept = (read_drawing(path) for path in folder.glob("*.json") if path.is_file())
+    return in_order(drawing for drawing in kept if drawing.label is not None)
 
 
 def in_order(drawings: Any) -> list[Drawing]:

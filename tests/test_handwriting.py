@@ -113,6 +113,7 @@ ODD = '{"strokes": [[[0, 1]]], "digit": %s, "label": %s, "probabilities": [], "a
         *("{}", "[]", "no json", '{"strokes": [[[0, "x"]]], "digit": 1}'),
         *(ODD % (digit, "1") for digit in ("99", "true", "null", "1.0")),
         *(ODD % ("1", label) for label in ("99", "false", '""', '"<b>7"')),
+        *(ODD % ("1", f'7, "drawn_at": {moment}') for moment in ("7", "null", "[]")),
     ],
 )
 def test_a_damaged_drawing_is_named(run, text):
@@ -120,3 +121,11 @@ def test_a_damaged_drawing_is_named(run, text):
     (handwriting.HANDWRITING / "bad.json").write_text(text)
     with pytest.raises(RunError, match="bad"):
         load_handwriting(handwriting.HANDWRITING)
+
+
+def test_a_folder_is_no_drawing_and_passed_over(run):
+    folder, _ = keep_drawing(run, drawing())
+    mine = keep_label(folder, 7)
+    (handwriting.HANDWRITING / "d.json").mkdir()
+    (run.drawings / "of another kind" / "drawing.json").mkdir(parents=True)
+    assert load_handwriting(handwriting.HANDWRITING) == handwriting.kept_drawings(run) == [mine]
