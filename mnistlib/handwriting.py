@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from mnistlib.catalogue import DATASETS, of_digits
 from mnistlib.files import RunError, bytes_digest, read_json, shown, write_bytes, write_json
 from mnistlib.ink import rasterise
 from mnistlib.predict import Prediction, Predictor
@@ -129,8 +130,11 @@ def in_order(drawings: Any) -> list[Drawing]:
 
 
 def rescore(predictor: Predictor, drawings: Sequence[Drawing]) -> list[dict[str, object]]:
-    """One row per drawing: what it is, what it was taken for when drawn, what it is taken for now, won or lost."""
-    if not drawings:
+    """One row per drawing: what it is, what it was taken for when drawn, what it is taken for now, won or lost.
+
+    None when the predictor recognises no digits.
+    """
+    if not drawings or not tells_digits(predictor.dataset):
         return []
     answers = predictor.images(np.stack([d.image for d in drawings]))
     return [
@@ -144,6 +148,11 @@ def rescore(predictor: Predictor, drawings: Sequence[Drawing]) -> list[dict[str,
         }
         for d, p in zip(drawings, answers, strict=True)
     ]
+
+
+def tells_digits(dataset: str) -> bool:
+    """Whether a model that was trained on this dataset tells the ten digits apart."""
+    return dataset in DATASETS and of_digits(DATASETS[dataset].classes)
 
 
 def change(then: bool, now: bool) -> str:

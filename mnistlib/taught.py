@@ -20,11 +20,12 @@ from mnistlib.evaluate import accuracy, predict_logits
 from mnistlib.exposure import expose
 from mnistlib.figures import keep_figure
 from mnistlib.files import RunError, link_or_copy, read_json, shown, write_json, write_text
-from mnistlib.handwriting import Drawing, load_handwriting
+from mnistlib.handwriting import Drawing, load_handwriting, tells_digits
 from mnistlib.model import DigitNet, load_model, save_model
 from mnistlib.overview import write_overview_page
 from mnistlib.params import DEFAULT, load_file
 from mnistlib.plots.inference import plot_before_after
+from mnistlib.predict import trained_on
 from mnistlib.preprocess import load_part, load_statistics
 from mnistlib.report import render
 from mnistlib.rundir import Run, existing
@@ -49,13 +50,9 @@ def main() -> int:
 def make_taught_run(base: Run, seed: int = 0) -> str:
     """Teach, calibrate, score and keep: returns what is said in the terminal. Raises RunError; nothing is kept then."""
     began, lesson = time.perf_counter(), Lesson()
-    drawings = load_handwriting()
-    if len(drawings) < FEWEST:
-        raise RunError(
-            f"{len(drawings)} drawings with their right digit are too few to learn from, {FEWEST} are the least and "
-            "five of each digit are good: draw in notebook 06 (make lab) and click the right digit of each"
-        )
-    network, parts = load_model(base), {name: load_part(base, name) for name in ("val", "test")}
+    network, drawings = load_model(base), load_handwriting()
+    check_teachable(base, drawings)
+    parts = {name: load_part(base, name) for name in ("val", "test")}
     lessons, held = hold_back(drawings)
     taught = teach(network, versions_of(lessons, lesson.versions, seed), rehearse(base, seed), lesson, seed)
     scores = {"drawings_taught": len(lessons), "drawings_held_back": len(held), "taught_from": base.name}
@@ -67,6 +64,21 @@ def make_taught_run(base: Run, seed: int = 0) -> str:
         write_page(run, scores, held, answers(network, held), answers(taught, held))
         write_overview_page()
     return tell(run, scores)
+
+
+def check_teachable(base: Run, drawings: Sequence[Drawing]) -> None:
+    """Raises RunError when the model tells no digits apart, or the drawings are too few."""
+    dataset = trained_on(base)
+    if not tells_digits(dataset):
+        raise RunError(
+            f"the model of {shown(base.folder)} was trained on {dataset}, which has no digits, and your drawings are "
+            "digits: make teach RUN=… with a run whose model tells digits apart"
+        )
+    if len(drawings) < FEWEST:
+        raise RunError(
+            f"{len(drawings)} drawings with their right digit are too few to learn from, {FEWEST} are the least and "
+            "five of each digit are good: draw in notebook 06 (make lab) and click the right digit of each"
+        )
 
 
 def rehearse(base: Run, seed: int) -> Split:

@@ -80,8 +80,8 @@ def test_a_full_disk_is_said_and_nothing_half_written_is_left(run, tmp_path):
 class Said:
     """A predictor that gives the answers it is told: rescoring is about what becomes of them."""
 
-    def __init__(self, *digits: int) -> None:
-        self.digits = digits
+    def __init__(self, *digits: int, dataset: str = "mnist") -> None:
+        self.digits, self.dataset = digits, dataset
 
     def images(self, images):
         return [Prediction(d, np.eye(10)[d], True, image) for d, image in zip(self.digits, images, strict=True)]
@@ -102,6 +102,11 @@ def test_won_lost_and_still_wrong_by_hand():
 def test_without_drawings_there_is_nothing_to_say(run):
     assert rescore(Said(), load_handwriting(handwriting.HANDWRITING)) == []
     assert handwriting_metrics([]) == {}
+
+
+@pytest.mark.parametrize(("dataset", "count"), [("digits", 1), ("kmnist", 0), ("fashion_mnist", 0), ("None", 0)])
+def test_a_model_of_other_things_is_not_asked_about_digits(dataset, count):
+    assert len(rescore(Said(1, dataset=dataset), [drawing(0, 1, 1)])) == count
 
 
 ODD = '{"strokes": [[[0, 1]]], "digit": %s, "label": %s, "probabilities": [], "accepted": true, "model": ""}'

@@ -3,9 +3,9 @@
 import pytest
 
 from mnistlib import rundir
-from mnistlib.files import RunError
+from mnistlib.files import RunError, write_json
 from mnistlib.rundir import Run
-from mnistlib.taught import new_run
+from mnistlib.taught import check_teachable, new_run
 
 
 @pytest.fixture
@@ -28,6 +28,12 @@ def test_of_what_fails_nothing_is_left(base, tmp_path, error):
         run.weights.write_bytes(b"half")
         raise error
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_model_of_other_things_is_taught_no_digits(base):
+    write_json(base.model_json, {"training": {"dataset": "fashion_mnist"}})
+    with pytest.raises(RunError, match="trained on fashion_mnist, which has no digits"):
+        check_teachable(base, [])
 
 
 def test_where_nothing_can_be_written_it_says_so(base, tmp_path, monkeypatch):
