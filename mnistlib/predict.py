@@ -68,18 +68,20 @@ class Predictor:
         return self.images(rasterise(drawing)[None])[0]
 
     def files(
-        self, paths: Iterable[Path], on_progress: Callable[[int, int], None] = lambda done, total: None
+        self, paths: Iterable[str | Path], on_progress: Callable[[int, int], None] = lambda done, total: None
     ) -> list[Prediction]:
         """Recognise picture files, in order; one that cannot be read is a prediction not accepted, with the reason.
 
-        A few hundred at a time; `on_progress(done, of_how_many)` after each lot.
+        A few hundred at a time; `on_progress(done, of_how_many)` after each lot. Raises TypeError for a path alone.
         """
-        paths = list(paths)
+        if isinstance(paths, str | Path):
+            raise TypeError(f"expected a list of paths, found {str(paths)!r} alone: write [path]")
+        files = [Path(path) for path in paths]
         predictions: list[Prediction] = []
-        for images, reasons in read_lots(paths, AT_ONCE):
+        for images, reasons in read_lots(files, AT_ONCE):
             answers = zip(self.images(images), reasons, strict=True)
             predictions += [unreadable(answer, why) if why else answer for answer, why in answers]
-            on_progress(len(predictions), len(paths))
+            on_progress(len(predictions), len(files))
         return predictions
 
 

@@ -235,6 +235,17 @@ def test_images_files_and_network_agree(predictor, tmp_path):
     assert all(np.array_equal(p.image, image) for p, image in zip(answers, images, strict=True))
 
 
+def test_files_are_named_by_text_as_by_path_and_in_a_list(predictor, digit, tmp_path):
+    path = tmp_path / "a.png"
+    Image.fromarray(digit).save(path)
+    by_text, by_path = predictor.files([str(path), path])
+    assert by_text.accepted
+    assert np.array_equal(by_text.probabilities, by_path.probabilities)
+    for alone in (path, str(path)):
+        with pytest.raises(TypeError, match=r"a list of paths, found .*a\.png.*: write \[path\]"):
+            predictor.files(alone)
+
+
 def test_below_the_threshold_nothing_is_accepted(predictor, digit):
     strict = Predictor(predictor.network, Calibration(1.0, 1.0, 0.0, 0.0, 0.0), "r", "", "mnist")
     answer = strict.images(digit[None])[0]
