@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,8 +11,9 @@ import numpy as np
 
 from mnistlib import idx
 from mnistlib.catalogue import DATASETS, FILES, Dataset
+from mnistlib.datafolders import checked_folder, complete, has_local, local_folder, locate
 from mnistlib.download import UnreachableError, download
-from mnistlib.files import ROOT, RunError, bytes_digest, file_digest, read_json, shown, write_json
+from mnistlib.files import RunError, bytes_digest, file_digest, read_json, shown, write_json
 from mnistlib.rundir import RAW, Run
 
 FALLBACK = (
@@ -58,8 +58,10 @@ def obtain(
 ) -> Raw:
     """The dataset from the first source that has it: raw folder, local folder, download, embedded digits.
 
-    A file that is present but wrong is never used or replaced: RunError names it.
+    A file that is present but wrong is never used or replaced: RunError names it, as it does an unknown dataset.
     """
+    if dataset not in DATASETS:
+        raise RunError(f"data.dataset is {dataset!r}: known are {', '.join(DATASETS)}")
     if dataset == "digits" or source == "digits":
         return embedded(fallback=dataset != "digits")
     kept = raw / dataset
@@ -75,55 +77,6 @@ def obtain(
         check_present(dataset, kept)
         return embedded(fallback=True)
     return read_folder(dataset, "download", kept)
-
-
-def better_source_exists(dataset: str, local_dir: str = "", raw: Path = RAW) -> bool:
-    """Whether a run that had to use the fallback could have its dataset now, from this machine."""
-    return complete(raw / dataset) or has_local(dataset, local_dir)
-
-
-def lies_here(dataset: str, local_dir: str = "", raw: Path = RAW) -> bool:
-    """Whether all its files lie on this machine, in one of the folders that are looked into."""
-    named = local_folder(local_dir) if has_local(dataset, local_dir) else None
-    return complete(raw / dataset) or (named is not None and complete(named))
-
-
-def local_folder(local_dir: str) -> Path | None:
-    """`data.local_dir`, else MNIST_DIR, relative to the project's root; None when neither is set. Raises RunError."""
-    text = local_dir or os.environ.get("MNIST_DIR", "")
-    try:
-        return Path(os.path.normpath(ROOT / Path(text).expanduser())) if text else None
-    except RuntimeError as error:
-        what = f"MNIST_DIR (or data.local_dir) is {text!r}: the home folder that ~ stands for is not known"
-        raise RunError(f"{what}; give the folder's whole path") from error
-
-
-def has_local(dataset: str, local_dir: str) -> bool:
-    """Whether a folder was named for the dataset: by `data.local_dir` for any, by MNIST_DIR for MNIST alone."""
-    return bool(local_dir) or (dataset == "mnist" and local_folder("") is not None)
-
-
-def checked_folder(folder: Path | None) -> Path:
-    """A folder that can be listed. Raises RunError that says what MNIST_DIR should hold."""
-    if folder is None:
-        raise RunError("data.source is 'local', but neither data.local_dir nor MNIST_DIR names a folder")
-    try:
-        os.listdir(folder)
-    except OSError as error:
-        text = f"MNIST_DIR (or data.local_dir) is {shown(folder)}, which cannot be read: {error.strerror}"
-        raise RunError(f"{text}. It should hold {', '.join(FILES)}, as .gz or unpacked.") from error
-    return folder
-
-
-def complete(folder: Path) -> bool:
-    """Whether all four files are there, right or wrong; what a broken-off download left is not enough."""
-    return all(locate(folder, name) for name in FILES)
-
-
-def locate(folder: Path, name: str) -> Path | None:
-    """An IDX file under one of its usual names, or None."""
-    spellings = (f"{name}.gz", name, name.replace("-idx", ".idx") + ".gz", name.replace("-idx", ".idx"))
-    return next((folder / s for s in spellings if (folder / s).exists()), None)
 
 
 def read_folder(dataset: str, source: str, folder: Path) -> Raw:

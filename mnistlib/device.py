@@ -33,7 +33,9 @@ def pick_device(wanted: str = "auto") -> torch.device:
 
 
 def pick_precision(wanted: str, device: torch.device) -> str:
-    """`bf16` where the processor really computes in it, else `fp32`; or what is asked for."""
+    """`bf16` where the processor really computes in it, else `fp32`; or what is asked for. Raises RunError."""
+    if wanted not in ("auto", "fp32", "bf16"):
+        raise RunError(f"train.precision is {wanted!r}: it can be auto, fp32 or bf16")
     if wanted != "auto":
         return wanted
     if device.type == "cuda":

@@ -136,17 +136,17 @@ def look_at_runs() -> Iterator[Said]:
 def look_at_data() -> Iterator[Said]:
     """Where `make all` would take MNIST from; files that are there are held against their checksums."""
     try:
-        from mnistlib import data
+        from mnistlib import data, datafolders
     except ImportError as error:
         yield NOTE, f"not looked at: {error}; the packages come first"
         return
     kept = RAW / "mnist"
     try:
-        if data.complete(kept):
+        if datafolders.complete(kept):
             data.read_folder("mnist", "raw", kept)
             yield OK, f"MNIST from {shown(kept)}, its checksums hold"
-        elif (given := data.local_folder("")) is not None:
-            data.read_folder("mnist", "local", data.checked_folder(given))
+        elif (given := datafolders.local_folder("")) is not None:
+            data.read_folder("mnist", "local", datafolders.checked_folder(given))
             yield OK, f"MNIST from MNIST_DIR, {given}, its checksums hold"
         else:
             yield (

@@ -36,7 +36,10 @@ class Architecture:
     pooling: tuple[str, ...] = ("stride", "max", "none")
 
     def sides(self) -> list[int]:
-        """The side of each convolution's map once made smaller. Raises RunError when one would vanish."""
+        """The side of each convolution's map once made smaller. Raises RunError when one would vanish, or for another
+        way of making it smaller."""
+        if not set(self.pooling) <= {"stride", "max", "none"}:
+            raise RunError(f"train.pooling is {list(self.pooling)}: each can be stride, max or none")
         sides, side = [], SIDE
         for kernel, pooling in zip(self.kernels, self.pooling, strict=True):
             side = (side - kernel) // (2 if pooling == "stride" else 1) + 1

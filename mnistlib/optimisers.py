@@ -9,6 +9,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from mnistlib.files import RunError
+
 ITERATIONS = 5
 COEFFICIENTS = (3.4445, -4.7750, 2.0315)
 WORTH_SQUARING = 64  # rows from which fewer products are faster
@@ -102,8 +104,10 @@ def make_optimisers(
     """The optimisers that share a network's parameters, each at its peak rate.
 
     `optimiser` is `adamw` (Loshchilov & Hutter 2019) or `muon`; the last layer, whose rows are classes and not
-    features, is AdamW's in either case.
+    features, is AdamW's in either case. Raises RunError for another.
     """
+    if optimiser not in ("adamw", "muon"):
+        raise RunError(f"train.optimiser is {optimiser!r}: it can be muon or adamw")
     matrices = [p for p in network.parameters() if p.ndim > 1] if optimiser == "muon" else []
     ours, head = matrices[:-1], matrices[-1:]
     theirs = parameter_groups(network, weight_decay)

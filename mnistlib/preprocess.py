@@ -30,10 +30,14 @@ class Part(NamedTuple):
 def split(raw: Raw, val_fraction: float, seed: int, train_limit: int = 0) -> dict[str, Part]:
     """Train, validation and test; validation is drawn from the training part, stratified by class.
 
-    `train_limit`: keep at most this many training examples, stratified too; 0 keeps all.
+    `train_limit`: keep at most this many training examples, stratified too; 0 keeps all. Raises RunError for a
+    `val_fraction` that would leave a part empty.
     """
     chosen = stratified_order(raw.train_labels, seed)
     val_count = round(len(chosen) * val_fraction)
+    if not 0 < val_count < len(chosen):
+        count = f"{val_count:,} of {len(chosen):,} pictures for validation"
+        raise RunError(f"preprocess.val_fraction is {val_fraction}: it gives {count}, and either part must have some")
     val, train = chosen[:val_count], chosen[val_count:]
     if train_limit:
         train = train[:train_limit]

@@ -13,6 +13,7 @@ from typing import Any
 
 from mnistlib import params, source
 from mnistlib.artifacts import missing, traces
+from mnistlib.datafolders import better_source_exists, is_where_it_was, lies_here
 from mnistlib.files import RunError, bytes_digest, read_json, sweep, write_text
 from mnistlib.lock import hold
 from mnistlib.log import chosen_level
@@ -178,18 +179,8 @@ def has_better_data(run: Run, resolved: Params) -> bool:
     kept = read_json(run.raw_json, hint="delete it and run make again")
     if not kept.get("fallback") and is_where_it_was(kept):
         return False
-    from mnistlib.data import better_source_exists, lies_here  # only who needs it waits for numpy
-
     found = better_source_exists if kept.get("fallback") else lies_here
     return found(resolved.data.dataset, resolved.data.local_dir)
-
-
-def is_where_it_was(kept: dict[str, Any]) -> bool:
-    """Whether the files that `raw.json` names lie there still, as large as they were; embedded ones do."""
-    if kept.get("source") == "digits":
-        return True
-    paths = [(Path(str(kept.get("folder"))) / str(row.get("file")), row.get("bytes")) for row in kept.get("files", [])]
-    return bool(paths) and all(path.is_file() and path.stat().st_size == size for path, size in paths)
 
 
 def write_if_changed(run: Run, name: str, content: dict[str, Any]) -> bool:

@@ -10,6 +10,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from mnistlib.files import RunError
+
 LEAST_STEPS = 20
 
 
@@ -59,8 +61,10 @@ def same_memory(array: np.ndarray) -> Tensor:
 def pictures_per_step(count: int, most: int) -> int:
     """The batch size for a training part of `count`: `most`, fewer where an epoch would have fewer than 20 steps.
 
-    On a small dataset a few large steps would end the training before it has begun.
+    On a small dataset a few large steps would end the training before it has begun. Raises RunError for less than 2.
     """
+    if most < 2:
+        raise RunError(f"train.batch_size is {most}: at least 2, for batch norm needs something to compare with")
     return max(2, min(most, count // LEAST_STEPS))
 
 

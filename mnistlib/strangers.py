@@ -16,7 +16,8 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from mnistlib.catalogue import DATASETS, of_digits
-from mnistlib.data import better_source_exists, obtain
+from mnistlib.data import obtain
+from mnistlib.datafolders import better_source_exists
 from mnistlib.ink import SIZE, frame, rasterise
 
 LOOKALIKES = {"0": "Oo", "1": "Il", "2": "Zz", "5": "Ss", "6": "b", "9": "gq"}

@@ -40,8 +40,10 @@ def fit(
     The rule for the weights: always the last ones. Validation is watched, never chosen by. `on_step(step, steps)` is
     called after each batch, `on_epoch` after each validation and, with `checkpoints`, once the epoch is kept there:
     where a training of the same everything was cut off, this one goes on, to the same bits. Raises RunError when the
-    loss stops being a number.
+    loss stops being a number, or there is no epoch to train.
     """
+    if recipe.epochs < 1:
+        raise RunError(f"train.epochs is {recipe.epochs}: at least 1")
     per_epoch = max(1, len(train) // recipe.batch_size)
     history: list[Epoch] = []
     kept = checkpoints.resume(identity(network, train, val, recipe, seed, precision)) if checkpoints else None

@@ -12,7 +12,8 @@ import pytest
 
 from mnistlib import idx, rundir
 from mnistlib.catalogue import DATASETS, FILES
-from mnistlib.data import better_source_exists, lies_here, load_raw, obtain
+from mnistlib.data import load_raw, obtain
+from mnistlib.datafolders import better_source_exists, lies_here
 from mnistlib.download import UnreachableError, download, mirrors
 from mnistlib.files import RunError, write_json
 from mnistlib.rundir import Run
@@ -213,3 +214,8 @@ def test_idx_with_a_wrong_header_is_refused(content):
 def test_idx_by_hand():
     content = bytes([0, 0, 8, 2, 0, 0, 0, 2, 0, 0, 0, 3, 1, 2, 3, 4, 5, 6])
     assert idx.parse(content, "file").tolist() == [[1, 2, 3], [4, 5, 6]]
+
+
+def test_a_dataset_that_is_none_is_refused():
+    with pytest.raises(RunError, match=r"data\.dataset is 'foo': known are mnist"):
+        obtain("foo")

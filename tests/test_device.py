@@ -78,3 +78,8 @@ def test_a_container_may_use_what_its_quota_gives(tmp_path):
     for text, expected in (("50000 100000", 1), ("max 100000", cores(tmp_path / "none")), ("odd", cores())):
         quota.write_text(text)
         assert cores(quota) == expected
+
+
+def test_a_precision_that_is_none_is_refused():
+    with pytest.raises(RunError, match=r"train\.precision is 'fp8'"):
+        pick_precision("fp8", CPU)

@@ -167,3 +167,8 @@ def test_weights_are_plain_float32_tensors(run):
     state = torch.load(run.weights, weights_only=True)
     assert all(isinstance(v, torch.Tensor) for v in state.values())
     assert state["head.1.weight"].numpy().dtype == np.float32
+
+
+def test_a_pooling_that_is_none_is_refused():
+    with pytest.raises(RunError, match=r"train\.pooling is \['max', 'mean', 'none'\]"):
+        build(Architecture((4, 8, 16), 32, pooling=("max", "mean", "none")), 0)

@@ -6,6 +6,7 @@ import sys
 import pytest
 import torch
 
+from mnistlib.files import RunError
 from mnistlib.model import Architecture, build
 from mnistlib.optimisers import AdamW, Muon, iterate, make_optimisers, orthogonalise, parameter_groups, polynomial
 
@@ -99,6 +100,7 @@ def test_adamw_is_torchs_own_to_the_bit():
 
 A_STEP = """
 import sys, torch
+from mnistlib.files import RunError
 from mnistlib.model import Architecture, build
 from mnistlib.trainer import Recipe, Trainer
 trainer = Trainer(build(Architecture(), 0), Recipe(optimiser="muon"), 2, 0)
@@ -112,3 +114,8 @@ print(trainer.step, "torch._dynamo" in sys.modules)
 def test_a_training_does_not_wait_for_a_compiler_that_it_does_not_use():
     done = subprocess.run([sys.executable, "-c", A_STEP], capture_output=True, text=True, check=True)
     assert done.stdout.split() == ["1", "False"]
+
+
+def test_an_optimiser_that_is_none_is_refused():
+    with pytest.raises(RunError, match=r"train\.optimiser is 'foo': it can be muon or adamw"):
+        make_optimisers(build(SMALL, 0), "foo", 0.01, 0.05, 0.1)

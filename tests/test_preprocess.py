@@ -79,3 +79,9 @@ def test_a_damaged_array_is_named_and_not_used(raw, run):
 
 def test_one_hot_by_hand():
     assert one_hot(np.array([2, 0]), 3).tolist() == [[0, 0, 1], [1, 0, 0]]
+
+
+@pytest.mark.parametrize("fraction", [0.0, 1.0, 2.0, -1.0])
+def test_a_validation_part_of_none_or_all_is_refused(fraction):
+    with pytest.raises(RunError, match=f"val_fraction is {fraction}"):
+        split(obtain("digits"), fraction, seed=0)

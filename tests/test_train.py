@@ -106,3 +106,14 @@ def test_bf16_trains_too(digits):
     recipe = Recipe(epochs=3, batch_size=50)
     _, history = fit(build(SMALL, 0), *digits, recipe, seed=0, precision="bf16")
     assert history[-1].val_accuracy > 0.9
+
+
+@pytest.mark.parametrize(("change", "words"), [({"epochs": 0}, "train.epochs is 0"), ({"optimiser": "x"}, "optimiser")])
+def test_a_recipe_that_is_none_is_refused(digits, change, words):
+    with pytest.raises(RunError, match=words):
+        trained(digits, **change)
+
+
+def test_a_step_has_two_pictures_at_least():
+    with pytest.raises(RunError, match=r"train\.batch_size is 0"):
+        pictures_per_step(1000, 0)
