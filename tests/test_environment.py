@@ -42,7 +42,7 @@ def requirements(*extras: str) -> list[Requirement]:
 def locked(python: str = THIS) -> dict[str, Version]:
     """What the lock pins for a Python, by name."""
     pins = [Requirement(line) for line in (ROOT / "requirements.lock").read_text().splitlines() if line[0] != "#"]
-    assert all(re.fullmatch(r"==[0-9A-Za-z.]+", str(pin.specifier)) for pin in pins)
+    assert all(re.fullmatch(r"[a-z0-9-]+==[0-9A-Za-z.]+", f"{pin.name}{pin.specifier}") for pin in pins)
     meant = [pin for pin in pins if pin.marker is None or pin.marker.evaluate({"python_version": python})]
     assert len({pin.name for pin in meant}) == len(meant)
     return {pin.name: Version(str(pin.specifier)[2:]) for pin in meant}
