@@ -45,7 +45,8 @@ def make_card(f: Facts) -> list[Section]:
 def details(f: Facts) -> Section:
     """Model details."""
     shape, m, trained = f.model["architecture"], f.metrics, read_status(f.run, "03_train")
-    learnt = f"{m['train_seconds']:.1f} s, {m['epochs']} epochs, {m['train_device']}" if "train_seconds" in m else ""
+    epochs = f"{m.get('epochs', 0)} epoch{'s' * (m.get('epochs') != 1)}"
+    learnt = f"{m['train_seconds']:.1f} s, {epochs}, {m['train_device']}" if "train_seconds" in m else ""
     rows = {
         "what it is": f"a convolutional network: three convolutions of {join(shape['widths'])} channels, an embedding "
         f"of {shape['hidden']} numbers, {f.model['parameters']:,} parameters",
@@ -73,11 +74,12 @@ def intended(f: Facts) -> Section:
 def factors(f: Facts) -> Section:
     """What may change how good it is, and whether that was measured."""
     m = f.metrics
+    classes = "measured below" if "test_accuracy" in m else "not measured in this run"
     spoilt = "measured below" if "corrupted_error_mean" in m else "not measured in this run"
     strange = "measured below" if any(k.startswith("stranger_") for k in m) else "not measured in this run"
     own = "measured below" if "handwriting_count" in m else "not measured in this run"
     points = [
-        "which class it is: measured below",
+        f"which class it is: {classes}",
         "who stands behind the picture: the data names nobody, so groups cannot be compared",
         f"whether the picture is spoilt by noise, blur, weather or lines: {spoilt}",
         f"whether it shows one of the {len(f.classes)} classes at all: {strange}",
@@ -138,7 +140,12 @@ def analyses(f: Facts) -> list[Section]:
     """What was measured: over all, on spoilt pictures, on what is none of the classes; then class by class."""
     rows = [*test_rows(f.metrics), *spoilt_rows(f.metrics), *stranger_rows(f.metrics)]
     if not rows:
-        return [Section("Quantitative analyses", ("Nothing has been measured yet: 04_evaluate has not run.",))]
+        return [
+            Section(
+                "Quantitative analyses",
+                ("Nothing has been measured of this model yet: 04_evaluate has not run with it.",),
+            )
+        ]
     text = ("Unitary results; intersections cannot be formed, for nothing is known of a picture but its class.",)
     found = [Section("Quantitative analyses", text, table=(("measured", "result"), *rows))]
     each = class_rows(f.run, f.classes)

@@ -40,6 +40,9 @@ def main() -> int:
     """Teach RUN's model (default: default) the corrected drawings; returns the exit code."""
     try:
         said = make_taught_run(existing(os.environ.get("RUN") or DEFAULT))
+    except KeyboardInterrupt:
+        print("\nnothing taught", file=sys.stderr)
+        return 130
     except RunError as error:
         print(error, file=sys.stderr)
         return 2

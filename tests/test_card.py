@@ -130,6 +130,13 @@ def test_what_was_learnt_from_besides_is_not_passed_over():
     assert "from 777 pictures to tell" in words(trained(synthetic_ink_count=0, strangers_count=0))
 
 
+def test_what_was_not_measured_is_not_said_to_be():
+    assert "which class it is: not measured in this run" in words(trained())
+    assert "04_evaluate has not run with it" in words(trained())
+    assert "1.2 s, 2 epochs, cpu" in words(trained())
+    assert "1.2 s, 1 epoch, cpu" in words(trained(epochs=1))
+
+
 @pytest.mark.parametrize(
     ("dataset", "frames"), [("digits", "MNIST"), ("mnist", "MNIST"), ("fashion_mnist", "Fashion-MNIST")]
 )

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 
+from mnistlib import taught as taught_runs
 from mnistlib.data import obtain
 from mnistlib.evaluate import accuracy, predict_logits
 from mnistlib.handwriting import Drawing
@@ -113,3 +114,12 @@ def test_without_a_model_it_says_what_to_run(project):
     said = project.make("teach", "RUN=nothing")
     assert said.code == 2
     assert "03_train" in said.text
+
+
+def test_who_stops_a_lesson_is_told_in_words(monkeypatch, capsys):
+    def stop(name: str) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(taught_runs, "existing", stop)
+    assert taught_runs.main() == 130
+    assert capsys.readouterr().err == "\nnothing taught\n"
