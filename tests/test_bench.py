@@ -1,6 +1,11 @@
-"""The benchmark's page, of a benchmark that was cut off as well."""
+"""The benchmark's page, of a benchmark that was cut off as well; and that each of its parts can start."""
+
+import importlib
+
+import pytest
 
 from bench.page import write_page
+from mnistlib.files import ROOT
 
 SEED = {"train_seconds": 3.0, "test_accuracy": 0.99}
 PROFILE = {
@@ -24,3 +29,8 @@ def test_cut_off_before_the_first_profile_there_is_still_a_page(tmp_path):
     for more in ({}, {"profiles": []}):
         write_page(tmp_path / "index.html", KEPT | more)
         assert "two cores" in (tmp_path / "index.html").read_text()
+
+
+@pytest.mark.parametrize("module", [*sorted(path.stem for path in (ROOT / "bench").glob("[!_]*.py")), "__main__"])
+def test_what_the_bench_asks_of_the_package_is_there(module):
+    importlib.import_module(f"bench.{module}")
