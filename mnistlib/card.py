@@ -12,7 +12,7 @@ from mnistlib.catalogue import DATASETS
 from mnistlib.known import Facts, class_rows, spoilt_rows, stranger_rows, test_rows
 from mnistlib.stages import MODEL_FILE
 from mnistlib.status import read_status
-from mnistlib.tables import as_text
+from mnistlib.tables import as_text, counted
 
 FEW = 1000
 
@@ -45,8 +45,9 @@ def make_card(f: Facts) -> list[Section]:
 def details(f: Facts) -> Section:
     """Model details."""
     shape, m, trained = f.model["architecture"], f.metrics, read_status(f.run, "03_train")
-    epochs = f"{m.get('epochs', 0)} epoch{'s' * (m.get('epochs') != 1)}"
-    learnt = f"{m['train_seconds']:.1f} s, {epochs}, {m['train_device']}" if "train_seconds" in m else ""
+    learnt = ""
+    if "train_seconds" in m:
+        learnt = f"{m['train_seconds']:.1f} s, {counted(m['epochs'], 'epoch')}, {m['train_device']}"
     rows = {
         "what it is": f"a convolutional network: three convolutions of {join(shape['widths'])} channels, an embedding "
         f"of {shape['hidden']} numbers, {f.model['parameters']:,} parameters",

@@ -97,3 +97,8 @@ DATASETS = {
 def of_digits(classes: Sequence[str]) -> bool:
     """Whether the classes are the ten digits, in their order."""
     return tuple(classes) == DIGITS
+
+
+def tells_digits(dataset: str) -> bool:
+    """Whether what learns this dataset tells the ten digits apart; not where it is none that is known."""
+    return dataset in DATASETS and of_digits(DATASETS[dataset].classes)

@@ -18,12 +18,13 @@ from mnistlib.evaluate import softmax
 from mnistlib.figures import Picture, picture_of
 from mnistlib.files import RunError, read_json, shown, write_text
 from mnistlib.history import load_history
+from mnistlib.modelfile import is_taught
 from mnistlib.params import load_file
 from mnistlib.plots.comparison import plot_confusion_change, plot_curves_of_both, plot_flips
 from mnistlib.preprocess import load_part, load_statistics
 from mnistlib.report import render
 from mnistlib.rundir import Run, existing
-from mnistlib.status import is_taught, merged_metrics, stands
+from mnistlib.status import merged_metrics, stands
 from mnistlib.tables import Table
 
 SHOWN = 40

@@ -11,7 +11,7 @@ from mnistlib.files import ROOT, RunError, read_json
 from mnistlib.params import DEFAULT, load_file, profile_path
 from mnistlib.rundir import Run
 from mnistlib.status import merged_metrics, present_status
-from mnistlib.tables import as_text, percent
+from mnistlib.tables import as_text, counted, percent
 
 
 def describe_run(run: Run) -> dict[str, Any]:
@@ -71,8 +71,7 @@ def headline_facts(run: Run) -> list[tuple[str, str]]:
         facts.append(("own drawings", f"{m['handwriting_right']:,} of {m['handwriting_count']:,} recognised"))
     if "val_accuracy" in m:
         facts.append(("validation accuracy", percent(m["val_accuracy"], 2)))
-        epochs = f"{m['epochs']} epoch{'s' * (m['epochs'] != 1)}"
-        facts.append(("training", f"{m['train_seconds']:.1f} s, {epochs}, {m['train_device']}"))
+        facts.append(("training", f"{m['train_seconds']:.1f} s, {counted(m['epochs'], 'epoch')}, {m['train_device']}"))
         facts.append(("network", f"{m['model_parameters']:,} parameters"))
     if "knn_accuracy" in m:
         facts.append(("k-NN among test embeddings", percent(m["knn_accuracy"], 2)))

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from mnistlib.catalogue import DATASETS, of_digits
+from mnistlib.catalogue import tells_digits
 from mnistlib.files import RunError, bytes_digest, read_json, shown, write_bytes, write_json
 from mnistlib.ink import rasterise
 from mnistlib.predict import Prediction, Predictor
@@ -148,11 +148,6 @@ def rescore(predictor: Predictor, drawings: Sequence[Drawing]) -> list[dict[str,
         }
         for d, p in zip(drawings, answers, strict=True)
     ]
-
-
-def tells_digits(dataset: str) -> bool:
-    """Whether a model that was trained on this dataset tells the ten digits apart."""
-    return dataset in DATASETS and of_digits(DATASETS[dataset].classes)
 
 
 def change(then: bool, now: bool) -> str:

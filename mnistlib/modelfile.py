@@ -51,8 +51,15 @@ def read_weights(run: Run, expected: str) -> Any:
         raise RunError(f"{text}: delete it to re-run 03_train") from error
 
 
+def is_taught(run: Run) -> bool:
+    """Whether `make teach` made the run: no stage may train its model anew."""
+    try:
+        training = read_json(run.model_json, hint="").get("training")
+    except RunError:
+        training = None
+    return run.teach_json.is_file() or (isinstance(training, dict) and "taught_from" in training)
+
+
 def calibrated_anew(run: Run) -> str:
     """What to do for a calibration of the weights that the run has now."""
-    return (
-        "teach it anew with make teach" if run.teach_json.is_file() else f"make evaluate RUN={run.name} finds it anew"
-    )
+    return "teach it anew with make teach" if is_taught(run) else f"make evaluate RUN={run.name} finds it anew"

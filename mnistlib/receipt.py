@@ -12,10 +12,11 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from mnistlib.artifacts import left
 from mnistlib.files import RunError, bytes_digest, file_digest, read_json, shown, write_json
+from mnistlib.modelfile import is_taught
 from mnistlib.params import load_file
 from mnistlib.rundir import HANDWRITING, Run
 from mnistlib.stages import STAGE
-from mnistlib.status import OK, is_taught, present_status, read_status
+from mnistlib.status import OK, present_status, read_status
 
 FORMAT = 1
 ASIDE = re.compile(r"(.*_)?(seconds|bytes)|train_device")

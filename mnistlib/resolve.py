@@ -18,10 +18,11 @@ from mnistlib.files import RunError, bytes_digest, read_json, sweep, write_text
 from mnistlib.lock import hold
 from mnistlib.log import chosen_level
 from mnistlib.machine import threads
+from mnistlib.modelfile import is_taught
 from mnistlib.rundir import HANDWRITING, Run, leftovers, make_writable, nearest, overview_page
 from mnistlib.schema import Params
 from mnistlib.stages import STAGES, Stage, runs_side_by_side
-from mnistlib.status import is_taught, read_status
+from mnistlib.status import read_status
 
 
 def main() -> None:

@@ -10,7 +10,7 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from mnistlib.files import RunError, bytes_digest, file_digest, read_json, write_json, write_text
+from mnistlib.files import RunError, bytes_digest, file_digest, write_json, write_text
 from mnistlib.rundir import Run
 from mnistlib.stages import STAGE
 
@@ -96,15 +96,6 @@ def is_outdated(run: Run, stage: str) -> bool:
     made = notebook.stat().st_mtime_ns
     newer = any(path.is_file() and path.stat().st_mtime_ns > made for path in read)
     return newer or any(present_status(run, name).verdict != OK for name in STAGE[stage].needs)
-
-
-def is_taught(run: Run) -> bool:
-    """Whether `make teach` made the run: no stage may train its model anew."""
-    try:
-        training = read_json(run.model_json, hint="").get("training")
-    except RunError:
-        training = None
-    return run.teach_json.is_file() or (isinstance(training, dict) and "taught_from" in training)
 
 
 def begin_status(run: Run, stage: str) -> None:

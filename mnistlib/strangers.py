@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from mnistlib.catalogue import DATASETS, of_digits
+from mnistlib.catalogue import DATASETS, of_digits, tells_digits
 from mnistlib.data import obtain
 from mnistlib.datafolders import better_source_exists
 from mnistlib.ink import SIZE, frame, rasterise
@@ -141,7 +141,7 @@ def opened(path: str) -> ImageFont.FreeTypeFont:
 
 def is_stranger_here(dataset: str) -> bool:
     """Whether an MNIST-shaped dataset of other things than digits lies on this machine."""
-    return not of_digits(DATASETS[dataset].classes) and better_source_exists(dataset)
+    return not tells_digits(dataset) and better_source_exists(dataset)
 
 
 def sample(count: int, noise: np.random.Generator, dataset: str) -> np.ndarray:

@@ -61,6 +61,11 @@ def percent(share: float, decimals: int) -> str:
     return f"{100 * share:.{decimals}f} %"
 
 
+def counted(count: int, thing: str) -> str:
+    """How many of a thing, as 1 epoch, 12 epochs."""
+    return f"{count:,} {thing}{'s' * (count != 1)}"
+
+
 def sure(confidence: float) -> str:
     """A confidence in 0…1 as 99.5 %, rounded, but never to certainty."""
     return percent(min(confidence, 0.999), 1)

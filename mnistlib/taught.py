@@ -16,11 +16,12 @@ import torch
 
 from mnistlib.bent import load_distortion, predict_bent
 from mnistlib.calibrate import calibrate, save_calibration
+from mnistlib.catalogue import tells_digits
 from mnistlib.evaluate import accuracy, predict_logits
 from mnistlib.exposure import expose
 from mnistlib.figures import keep_figure
 from mnistlib.files import RunError, link_or_copy, read_json, shown, write_json, write_text
-from mnistlib.handwriting import Drawing, load_handwriting, tells_digits
+from mnistlib.handwriting import Drawing, load_handwriting
 from mnistlib.model import DigitNet, load_model, save_model
 from mnistlib.overview import write_overview_page
 from mnistlib.params import DEFAULT, load_file

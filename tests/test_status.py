@@ -8,9 +8,10 @@ import pytest
 
 from mnistlib import rundir
 from mnistlib.index import write_index
+from mnistlib.modelfile import is_taught
 from mnistlib.rundir import Run, overview_page
 from mnistlib.stages import FIGURES, MEASURES, STAGES
-from mnistlib.status import Status, is_taught, merged_metrics, present_status, read_status, write_status
+from mnistlib.status import Status, merged_metrics, present_status, read_status, write_status
 from mnistlib.story import tell_story
 
 NAMES = [stage.name for stage in STAGES]

@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from mnistlib.tables import Table, as_text, sure
+from mnistlib.tables import Table, as_text, counted, sure
 
 
 @pytest.mark.parametrize(
@@ -35,3 +35,7 @@ def test_a_table_of_seconds_has_as_many_decimals_in_every_cell():
     table = Table([{"stage": "one", "seconds": 0.47}, {"stage": "two", "seconds": 12.0}], decimals=2)
     assert repr(table).splitlines()[1:] == ["one    0.47", "two    12.00"]
     assert '<td class="number">12.00</td>' in table._repr_html_()
+
+
+def test_one_is_one_and_none_and_many_are_not():
+    assert [counted(n, "epoch") for n in (0, 1, 2, 1200)] == ["0 epochs", "1 epoch", "2 epochs", "1,200 epochs"]

@@ -18,6 +18,7 @@ from mnistlib.predict import Prediction, Predictor
 from mnistlib.rundir import Run
 from mnistlib.sketchpad.look import PAPER, PEN, SIDE, STYLE, WIDTH, show_answer, status
 from mnistlib.sketchpad.parts import arrange, make_parts, tell_browser_again
+from mnistlib.tables import counted
 from mnistlib.watched import is_headless
 
 EVERY = 0.08
@@ -104,7 +105,7 @@ class SketchPad(widgets.VBox):  # type: ignore[misc]
         if self.drawing:
             self.drawing = False
             self.recognise()
-            self.say(f"{len(self.strokes)} stroke{'s' * (len(self.strokes) > 1)}")
+            self.say(counted(len(self.strokes), "stroke"))
 
     def click(self, act: Callable[[], None]) -> None:
         """A button: the keys go on reaching the paper."""
