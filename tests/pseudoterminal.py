@@ -24,7 +24,10 @@ class Terminal:
         self.file, self.columns, self.raw = os.fdopen(slave, "w", encoding="utf-8"), columns, ""
 
     def run(self, *command: str, cwd: Path, env: dict[str, str], until: str = "", typed: str = "") -> int:
-        """Run a command here as a shell would; type when the screen says `until`. Returns its exit code."""
+        """Run a command here as a shell would; type when the screen says `until` and stands still. Returns its exit code.
+
+        Still, for at a ^C a terminal throws away what is on its way to the screen, were it only the end of a line.
+        """
         inside = (
             "import fcntl, os, sys, termios as t; fcntl.ioctl(0, t.TIOCSCTTY, 0); os.execvp(sys.argv[1], sys.argv[1:])"
         )
@@ -33,8 +36,8 @@ class Terminal:
             cwd=cwd, env=env, stdin=self.file, stdout=self.file, stderr=self.file, start_new_session=True,
         )  # fmt: skip
         self.file.close()
-        while chunk := self.read():
-            if until and until in self.raw + chunk:
+        while self.read():
+            if until and until in self.raw and not select.select([self.master], [], [], 0.2)[0]:
                 until = ""
                 os.write(self.master, typed.encode())
         return process.wait(60)

@@ -128,11 +128,10 @@ function begun(drawn, count) {
 // A drawing again, point by point, in about two seconds; all at once for those who want no motion.
 function replay(number) {
   const drawn = drawings[number], whole = drawn.flat().length;
-  const still = matchMedia("(prefers-reduced-motion: reduce)").matches;
   let began = 0;
   const step = (now) => {
     began ||= now;
-    const count = still ? whole : Math.min(whole, 1 + Math.floor(((now - began) / DURATION) * whole));
+    const count = Math.min(whole, 1 + Math.floor(((now - began) / DURATION) * whole));
     strokes = begun(drawn, count);
     if (count === whole) replaying = 0;
     else replaying = requestAnimationFrame(step);
@@ -142,7 +141,10 @@ function replay(number) {
   start([], `drawing ${number + 1}`);
   replays[number].setAttribute("aria-pressed", "true");
   paper.scrollIntoView({ block: "nearest" });
-  replaying = requestAnimationFrame(step);
+  if (matchMedia("(prefers-reduced-motion: reduce)").matches) {
+    strokes = begun(drawn, whole);
+    sayAnswer();
+  } else replaying = requestAnimationFrame(step);
 }
 function stopReplay() {
   cancelAnimationFrame(replaying);
