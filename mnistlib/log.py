@@ -11,6 +11,7 @@ from pathlib import Path
 from mnistlib.files import RunError
 
 logger = logging.getLogger("mnistlib")
+papermill = logging.getLogger("papermill")  # what it says of a kernel the verdict says better: for run.log alone
 LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
 CONTROL = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)|[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 COLOUR = {logging.WARNING: "\x1b[33m", logging.ERROR: "\x1b[31m"}
@@ -43,7 +44,7 @@ def log_to(file: Path, stage: str, terminal: logging.Handler) -> None:
     What the terminal's encoding lacks it shows as `?`.
     """
     logger.setLevel(logging.DEBUG)
-    logger.propagate = False
+    logger.propagate = papermill.propagate = False
     close_log()
     file.parent.mkdir(parents=True, exist_ok=True)
     kept = logging.FileHandler(file, encoding="utf-8", errors="backslashreplace")
@@ -51,12 +52,14 @@ def log_to(file: Path, stage: str, terminal: logging.Handler) -> None:
     stream = getattr(terminal, "stream", None)
     if isinstance(stream, io.TextIOWrapper):
         stream.reconfigure(errors="replace")
+    papermill.addHandler(kept)
     logger.addHandler(kept)
     logger.addHandler(terminal)
 
 
 def close_log() -> None:
     """End the log: nothing of a live line is left."""
+    papermill.handlers.clear()
     for handler in list(logger.handlers):
         logger.removeHandler(handler)
         handler.close()

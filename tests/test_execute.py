@@ -100,9 +100,12 @@ def test_an_end_without_its_files_is_a_failure(stage):
 def test_a_dead_kernel_is_called_so(stage):
     last = "get_ipython().kernel.log.error('last words, of no cell')"
     process = stage(last, "import os, signal; os.kill(os.getpid(), signal.SIGKILL)")
-    process.communicate(timeout=120)
+    text, _ = process.communicate(timeout=120)
     assert process.returncode == 137
-    assert "last words, of no cell" in (stage.folder / "run.log").read_text()
+    log = (stage.folder / "run.log").read_text()
+    assert "last words, of no cell" in log
+    assert "waiting for execute reply" in log
+    assert "waiting for execute reply" not in text
     assert verdict(stage)["verdict"] == "died"
     assert "02_preprocess.ipynb" not in kept(stage)
 
