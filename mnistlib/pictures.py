@@ -129,8 +129,9 @@ def to_grey(picture: Image.Image) -> np.ndarray:
 
 
 def full_scale(values: np.ndarray) -> float:
-    """What full brightness is: 1, as in floats, or the most that 8, 10, 12, 14 or 16 bits hold; none is exceeded."""
-    return float(next((top for top in (1, 255, 1023, 4095, 16383) if values.max() <= top), 65535))
+    """What full brightness is: 1, as in floats, the most that 8, 10, 12, 14 or 16 bits hold, or the most there is."""
+    most = values.max()
+    return float(next((top for top in (1, 255, 1023, 4095, 16383, 65535) if most <= top), most))
 
 
 def paper_for(layer: Image.Image) -> str:

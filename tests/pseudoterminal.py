@@ -24,7 +24,7 @@ class Terminal:
         self.file, self.columns, self.raw = os.fdopen(slave, "w", encoding="utf-8"), columns, ""
 
     def run(self, *command: str, cwd: Path, env: dict[str, str], until: str = "", typed: str = "") -> int:
-        """Run a command here as a shell would; type when the screen says `until` and stands still. Returns its exit code.
+        """Run a command here as a shell would; type when the screen says `until` and is still. Returns its exit code.
 
         Still, for at a ^C a terminal throws away what is on its way to the screen, were it only the end of a line.
         """

@@ -54,6 +54,7 @@ def variants(digit: np.ndarray) -> dict[str, Image.Image]:
     blind = np.asarray(dark) / np.float32(255)
     blind[:5, :5] = np.nan
     grey_paper = Image.fromarray((40 + np.asarray(dark) * 0.7).astype(np.uint8))
+    wide = Image.fromarray(np.asarray(grey_paper).astype(np.int32) << 23)
     return {
         "light_on_dark.png": bright,
         "dark_on_light.png": dark,
@@ -67,6 +68,7 @@ def variants(digit: np.ndarray) -> dict[str, Image.Image]:
         "twelve_bits.png": twelve_bits,
         "zero_to_one.tiff": floats,
         "not_a_number.tiff": Image.fromarray(blind),
+        "thirty_two_bit.tiff": wide,
     }
 
 
