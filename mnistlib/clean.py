@@ -7,33 +7,32 @@ import shutil
 import sys
 from pathlib import Path
 
-from mnistlib.files import RunError, shown
+from mnistlib.files import RunError, in_words, shown
 from mnistlib.lock import hold
 from mnistlib.rundir import Run
 
 
+@in_words("not all of it is deleted: make clean again")
 def main() -> int:
     """Ask, then delete the run that the environment's RUN names; returns the exit code."""
     name = os.environ.get("RUN", "")
     if not name:
         print("which run? make clean RUN=name", file=sys.stderr)
         return 2
+    run = Run(name)
+    if not (run.folder.is_dir() or run.folder.is_symlink()):
+        print(f"there is no {shown(run.folder)}")
+        return 0
     try:
-        run = Run(name)
-        if not (run.folder.is_dir() or run.folder.is_symlink()):
-            print(f"there is no {shown(run.folder)}")
-            return 0
-        if not agreed(run):
-            print("nothing deleted")
-            return 1
-        if run.folder.is_dir():
-            hold(run)
+        agreed_to = agreed(run)
     except KeyboardInterrupt:
         print("\nnothing deleted")
         return 130
-    except RunError as error:
-        print(error, file=sys.stderr)
-        return 2
+    if not agreed_to:
+        print("nothing deleted")
+        return 1
+    if run.folder.is_dir():
+        hold(run)
     return delete(run)
 
 

@@ -16,7 +16,7 @@ from mnistlib.calibrate import load_calibration
 from mnistlib.describe import flatten
 from mnistlib.evaluate import softmax
 from mnistlib.figures import Picture, picture_of
-from mnistlib.files import RunError, read_json, shown, write_text
+from mnistlib.files import RunError, in_words, read_json, shown, write_text
 from mnistlib.history import load_history
 from mnistlib.modelfile import is_taught
 from mnistlib.params import load_file
@@ -55,6 +55,7 @@ class Comparison:
     chance: float
 
 
+@in_words("nothing compared")
 def main() -> int:
     """Compare the runs that the environment's A and B name; returns the exit code."""
     first, second = os.environ.get("A", ""), os.environ.get("B", "")
@@ -64,13 +65,9 @@ def main() -> int:
     if first == second:
         print(f"A and B are both {first}: there is nothing to compare; name two runs", file=sys.stderr)
         return 2
-    try:
-        c = compare(existing(first), existing(second))
-        path = rundir.RUNS / "compare" / f"{first}-{second}.html"
-        write_text(path, render("compare.html.j2", page_of(c)))
-    except RunError as error:
-        print(error, file=sys.stderr)
-        return 2
+    c = compare(existing(first), existing(second))
+    path = rundir.RUNS / "compare" / f"{first}-{second}.html"
+    write_text(path, render("compare.html.j2", page_of(c)))
     print(f"{Table(metric_rows(c, KEY))}\n\n{verdict(c)}\n\nreport  {shown(path)}")
     return 0
 

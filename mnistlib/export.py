@@ -19,7 +19,7 @@ import numpy as np
 import torch
 
 from mnistlib.calibrate import load_calibration
-from mnistlib.files import RunError, shown, write_bytes
+from mnistlib.files import RunError, in_words, shown, write_bytes
 from mnistlib.folded import FoldedNet
 from mnistlib.machine import pip_install
 from mnistlib.model import SIDE, load_model
@@ -31,17 +31,13 @@ COMPARED = 1000
 TOLERANCE = 1e-4
 
 
+@in_words("nothing exported")
 def main() -> int:
     """Export the run that the environment's RUN names, or the newest; returns the exit code."""
-    try:
-        run = existing(os.environ["RUN"]) if os.environ.get("RUN") else next(iter(existing_runs()), None)
-        if run is None:
-            raise RunError("no run holds a model yet: make all, then make export")
-        told = export_onnx(run)
-    except RunError as error:
-        print(error, file=sys.stderr)
-        return 2
-    print(told)
+    run = existing(os.environ["RUN"]) if os.environ.get("RUN") else next(iter(existing_runs()), None)
+    if run is None:
+        raise RunError("no run holds a model yet: make all, then make export")
+    print(export_onnx(run))
     return 0
 
 

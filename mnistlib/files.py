@@ -7,10 +7,12 @@ import hashlib
 import json
 import os
 import shutil
+import sys
 import tempfile
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
+from functools import wraps
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +26,26 @@ class RunError(Exception):
     def _render_traceback_(self) -> list[str]:
         """What Jupyter shows: the words alone, without a trace through the library."""
         return [f"{type(self).__name__}: {self}"]
+
+
+def in_words(stopped: str) -> Callable[[Callable[[], int]], Callable[[], int]]:
+    """Make a command end without a traceback: a RunError in its words with 2, a Ctrl-C in `stopped` with 130."""
+
+    def decorate(main: Callable[[], int]) -> Callable[[], int]:
+        @wraps(main)
+        def command() -> int:
+            try:
+                return main()
+            except RunError as error:
+                print(error, file=sys.stderr)
+                return 2
+            except KeyboardInterrupt:
+                print(f"\n{stopped}", file=sys.stderr)
+                return 130
+
+        return command
+
+    return decorate
 
 
 @contextmanager

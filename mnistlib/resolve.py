@@ -14,7 +14,7 @@ from typing import Any
 from mnistlib import params, source
 from mnistlib.artifacts import missing, traces
 from mnistlib.datafolders import better_source_exists, is_where_it_was, lies_here
-from mnistlib.files import RunError, bytes_digest, read_json, sweep, write_text
+from mnistlib.files import RunError, bytes_digest, in_words, read_json, sweep, write_text
 from mnistlib.lock import hold
 from mnistlib.log import chosen_level
 from mnistlib.machine import threads
@@ -25,28 +25,25 @@ from mnistlib.stages import STAGES, Stage, runs_side_by_side
 from mnistlib.status import read_status
 
 
-def main() -> None:
+@in_words("nothing begun")
+def main() -> int:
     """Resolve, then become make. Exit code 2 when a setting is wrong; nothing is touched then."""
     setting = os.environ.get
-    try:
-        chosen_level()
-        if setting("TRACKING"):
-            from mnistlib.tracking import check_tracking  # only who tracks waits for it
+    chosen_level()
+    if setting("TRACKING"):
+        from mnistlib.tracking import check_tracking  # only who tracks waits for it
 
-            check_tracking(setting("TRACKING", ""))
-        goal = setting("GOAL", "all")
-        if goal == "infer" and setting("INPUT") and not setting("PARAMS"):
-            check_is_there(setting("RUN") or params.DEFAULT)
-        run, resolved = choose(setting("PARAMS", ""), setting("RUN", ""), setting("SET", ""), setting("INPUT", ""))
-        make_writable(run)
-        hold(run)
-        sweep(leftovers(run))
-        if is_taught(run):
-            infer_alone(run, resolved, goal)
-        resolve(run, resolved)
-    except RunError as error:
-        print(error, file=sys.stderr)
-        sys.exit(2)
+        check_tracking(setting("TRACKING", ""))
+    goal = setting("GOAL", "all")
+    if goal == "infer" and setting("INPUT") and not setting("PARAMS"):
+        check_is_there(setting("RUN") or params.DEFAULT)
+    run, resolved = choose(setting("PARAMS", ""), setting("RUN", ""), setting("SET", ""), setting("INPUT", ""))
+    make_writable(run)
+    hold(run)
+    sweep(leftovers(run))
+    if is_taught(run):
+        infer_alone(run, resolved, goal)
+    resolve(run, resolved)
     for name in ("PARAMS", "SET", "INPUT", "GOAL", "MAKEFILES"):
         os.environ.pop(name, None)
     make = setting("MAKE_COMMAND", "make")
@@ -195,4 +192,4 @@ def write_if_changed(run: Run, name: str, content: dict[str, Any]) -> bool:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -20,7 +20,7 @@ from mnistlib.catalogue import tells_digits
 from mnistlib.evaluate import accuracy, predict_logits
 from mnistlib.exposure import expose
 from mnistlib.figures import keep_figure
-from mnistlib.files import RunError, link_or_copy, read_json, shown, write_json, write_text
+from mnistlib.files import RunError, in_words, link_or_copy, read_json, shown, write_json, write_text
 from mnistlib.handwriting import Drawing, load_handwriting
 from mnistlib.model import DigitNet, load_model, save_model
 from mnistlib.overview import write_overview_page
@@ -37,17 +37,10 @@ from mnistlib.teach import Lesson, hold_back, teach, versions_of
 FEWEST = 10
 
 
+@in_words("nothing taught")
 def main() -> int:
     """Teach RUN's model (default: default) the corrected drawings; returns the exit code."""
-    try:
-        said = make_taught_run(existing(os.environ.get("RUN") or DEFAULT))
-    except KeyboardInterrupt:
-        print("\nnothing taught", file=sys.stderr)
-        return 130
-    except RunError as error:
-        print(error, file=sys.stderr)
-        return 2
-    print(said)
+    print(make_taught_run(existing(os.environ.get("RUN") or DEFAULT)))
     return 0
 
 

@@ -16,7 +16,7 @@ from pathlib import Path
 from mnistlib import params
 from mnistlib.agreement import DIFFERENT, IDENTICAL, WITHIN, Cause, Line, judge
 from mnistlib.describe import code_version, flatten
-from mnistlib.files import ROOT, RunError, file_digest, shown, write_text
+from mnistlib.files import ROOT, RunError, file_digest, in_words, shown, write_text
 from mnistlib.overview import write_overview_page
 from mnistlib.receipt import Receipt, load_receipt
 from mnistlib.resolve import named_pictures, write_if_changed
@@ -27,22 +27,18 @@ from mnistlib.tables import Table
 NOT_PASSED_ON = {"PARAMS", "SET", "INPUT", "RUN", "A", "B", "MAKEFLAGS", "MFLAGS", "MAKELEVEL", "MAKEFILES"}
 
 
+@in_words("nothing verified")
 def main() -> int:
     """Verify the run that the environment's RUN names; returns the exit code."""
     name = os.environ.get("RUN", "")
     if not name:
         print("which run? make verify RUN=name", file=sys.stderr)
         return 2
-    try:
-        run = Run(name)
-        kept = load_receipt(run)
-        kept = kept.model_copy(update={"parameters": parameters_again(kept)})
-        settings = environment(kept)
-        again = temporary_run(f"{name}-verify")
-        return verify(run, kept, again, settings)
-    except RunError as error:
-        print(error, file=sys.stderr)
-        return 2
+    run = Run(name)
+    kept = load_receipt(run)
+    kept = kept.model_copy(update={"parameters": parameters_again(kept)})
+    settings = environment(kept)
+    return verify(run, kept, temporary_run(f"{name}-verify"), settings)
 
 
 def verify(run: Run, kept: Receipt, again: Run, settings: dict[str, str]) -> int:
@@ -63,8 +59,6 @@ def verify(run: Run, kept: Receipt, again: Run, settings: dict[str, str]) -> int
         if keep:
             print(f"made again: {shown(again.folder)} (make clean RUN={again.name} deletes it)")
         return int(keep)
-    except KeyboardInterrupt:
-        return 130
     finally:
         if not keep:
             shutil.rmtree(again.folder, ignore_errors=True)

@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from mnistlib.files import ROOT, RunError, file_digest, read_json, sweep, whole, write_json, write_text
+from mnistlib.files import ROOT, RunError, file_digest, in_words, read_json, sweep, whole, write_json, write_text
 
 
 def test_a_write_that_fails_leaves_the_old_file_and_no_other(tmp_path):
@@ -93,3 +93,15 @@ def test_a_full_disk_leaves_nothing_half_written(tmp_path):
         pytest.skip(f"no private mounts here: {done.stderr.strip()}")
     assert "No space left" in done.stdout, done
     assert done.stdout.splitlines()[-1] == "old 1"
+
+
+@pytest.mark.parametrize(
+    ("raised", "code", "said"), [(RunError("no such run"), 2, "no such run\n"), (KeyboardInterrupt, 130, "\nundone\n")]
+)
+def test_a_command_ends_in_words(raised, code, said, capsys):
+    @in_words("undone")
+    def main():
+        raise raised
+
+    assert main() == code
+    assert capsys.readouterr().err == said
