@@ -125,7 +125,7 @@ def count_parameters(network: nn.Module) -> int:
 def layer_rows(network: DigitNet) -> list[dict[str, Any]]:
     """One row per layer that does something: its kind, the shape it gives for one image, its parameters."""
     rows: list[dict[str, Any]] = []
-    x = torch.zeros(1, 1, SIDE, SIDE)
+    x = torch.zeros(1, 1, SIDE, SIDE, device=next(network.parameters()).device)
     layers = (*network.convolutions, *network.embedding, *network.head)
     parts = [layer for layer in layers if getattr(layer, "p", 1)]  # without a dropout that drops nothing
     was_training = network.training

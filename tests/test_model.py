@@ -39,6 +39,10 @@ def test_shapes_and_parameters_by_hand():
     assert sum(row["parameters"] for row in layer_rows(network)) == count_parameters(network)
 
 
+def test_layers_are_told_of_a_network_on_another_device():
+    assert layer_rows(build(SMALL, 0).to("meta")) == layer_rows(build(SMALL, 0))
+
+
 def test_the_table_has_dropout_only_where_it_drops():
     with_it, without = (layer_rows(build(Architecture((4, 8, 16), 32, dropout=p), 0)) for p in (0.05, 0.0))
     assert [row["layer"] for row in with_it if "Dropout" in row["layer"]] == ["Dropout2d 0.05", "Dropout 0.05"]
