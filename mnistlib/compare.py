@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import sys
-import zipfile
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -16,7 +15,7 @@ from mnistlib.calibrate import load_calibration
 from mnistlib.describe import flatten
 from mnistlib.evaluate import softmax
 from mnistlib.figures import Picture, picture_of
-from mnistlib.files import RunError, in_words, read_json, shown, write_text
+from mnistlib.files import RunError, in_words, read_arrays, read_json, shown, write_text
 from mnistlib.history import load_history
 from mnistlib.modelfile import is_taught
 from mnistlib.params import load_file
@@ -103,13 +102,10 @@ def load_side(run: Run, count: int) -> Side:
         raise RunError(f"{run.name} was taught and is compared with what it was before in {shown(run.page('teach'))}")
     if not stands(run, "04_evaluate"):
         raise RunError(f"what runs/{run.name} was tested with has changed since: make evaluate RUN={run.name}")
-    try:
-        with np.load(path, allow_pickle=False) as kept:
-            logits = kept["logits"]
-        if logits.ndim != 2 or len(logits) != count:
-            raise ValueError(f"shape {logits.shape}")
-    except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
-        raise RunError(f"{shown(path)} is missing or damaged: make evaluate RUN={run.name}") from error
+    remedy = f"make evaluate RUN={run.name}"
+    (logits,) = read_arrays(path, ["logits"], remedy)
+    if logits.ndim != 2 or len(logits) != count:
+        raise RunError(f"{shown(path)} is damaged, of shape {logits.shape}: {remedy}")
     for stage in ("03_train", "04_evaluate"):
         run.read_metrics(stage)
     probabilities = softmax(logits, load_calibration(run).temperature)

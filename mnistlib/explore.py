@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import base64
 import io
-import zipfile
 from typing import Any
 
 import numpy as np
@@ -15,7 +14,7 @@ from PIL import Image
 
 from mnistlib.calibrate import likeness, load_calibration
 from mnistlib.evaluate import confusion, softmax
-from mnistlib.files import RunError
+from mnistlib.files import RunError, read_arrays
 from mnistlib.preprocess import load_part, load_statistics
 from mnistlib.rundir import Run
 from mnistlib.status import stands
@@ -38,9 +37,9 @@ def explore_data(run: Run) -> dict[str, Any]:
         return {}
     try:
         images, labels = load_part(run, "test")
-        logits, points, shown = read_arrays(run, len(labels))
+        logits, points, shown = answers_and_points(run, len(labels))
         found, classes = load_calibration(run), load_statistics(run)["classes"]
-    except (RunError, OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+    except (RunError, ValueError):
         return {}
     labels, predictions = np.asarray(labels, np.int64), logits.argmax(1)
     confidence, like = softmax(logits, found.temperature).max(1), likeness(logits) >= found.least_likeness
@@ -71,12 +70,10 @@ def explore_data(run: Run) -> dict[str, Any]:
     }
 
 
-def read_arrays(run: Run, count: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Logits of all `count` test pictures, t-SNE's points and their indices. Raises ValueError, KeyError, OSError."""
-    with np.load(run.test_predictions, allow_pickle=False) as kept:
-        logits = kept["logits"]
-    with np.load(run.tsne, allow_pickle=False) as kept:
-        points, indices = kept["points"], kept["indices"]
+def answers_and_points(run: Run, count: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Logits of all `count` test pictures, t-SNE's points and their indices. Raises RunError, ValueError."""
+    (logits,) = read_arrays(run.test_predictions, ["logits"], hint="")
+    points, indices = read_arrays(run.tsne, ["points", "indices"], hint="")
     if len(logits) != count or points.shape != (len(indices), 2) or indices.min() < 0 or indices.max() >= count:
         raise ValueError("made of different test parts")
     return logits, points, indices

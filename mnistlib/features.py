@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import zipfile
-
 import numpy as np
 
-from mnistlib.files import RunError, shown, whole
+from mnistlib.files import RunError, whole
 from mnistlib.rundir import Run
 
 
@@ -20,15 +18,6 @@ def save_embeddings(run: Run, embeddings: np.ndarray, labels: np.ndarray, predic
     }
     with whole(run.embeddings) as temporary, temporary.open("wb") as file:
         np.savez_compressed(file, **arrays)  # type: ignore[arg-type]
-
-
-def load_embeddings(run: Run) -> dict[str, np.ndarray]:
-    """The four arrays by name. Raises RunError when they are missing or damaged."""
-    try:
-        with np.load(run.embeddings, allow_pickle=False) as kept:
-            return {name: kept[name] for name in ("embeddings", "labels", "predictions", "indices")}
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
-        raise RunError(f"{shown(run.embeddings)} cannot be read ({error}): run 05_features again") from error
 
 
 def save_tsne(run: Run, points: np.ndarray, indices: np.ndarray) -> None:

@@ -10,11 +10,14 @@ import shutil
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from functools import wraps
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import numpy as np
 
 ROOT = Path(__file__).resolve().parent.parent
 HOUR = 3600.0
@@ -130,6 +133,17 @@ def read_json(path: Path, hint: str) -> dict[str, Any]:
     if not isinstance(content, dict):
         raise RunError(f"{shown(path)} holds no mapping: {hint}")
     return content
+
+
+def read_arrays(path: Path, names: Sequence[str], hint: str) -> list[np.ndarray]:
+    """Arrays of an `.npz` by their names. Raises RunError, ending in `hint`, when it is missing or damaged."""
+    import numpy as np  # who reads no arrays does not wait for it, and may lack it
+
+    try:
+        with np.load(path, allow_pickle=False) as kept:
+            return [kept[name] for name in names]
+    except Exception as error:  # one wrong byte shows as one of a dozen kinds, zlib's own among them
+        raise RunError(f"{shown(path)} is missing or damaged: {hint}") from error
 
 
 def bytes_digest(content: bytes) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -11,7 +10,7 @@ import numpy as np
 
 from mnistlib.catalogue import DATASETS, of_digits
 from mnistlib.evaluate import accuracy_interval, confusion
-from mnistlib.files import RunError, read_json, shown
+from mnistlib.files import RunError, read_arrays, read_json, shown
 from mnistlib.origins import ORIGINS, Origin
 from mnistlib.params import load_file
 from mnistlib.rundir import Run
@@ -118,9 +117,9 @@ def class_rows(run: Run, classes: Sequence[str]) -> list[tuple[str, ...]]:
     if not stands(run, "04_evaluate"):
         return []
     try:
-        with np.load(run.test_predictions, allow_pickle=False) as kept:
-            matrix = confusion(kept["labels"], kept["logits"].argmax(1), len(classes))
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+        labels, logits = read_arrays(run.test_predictions, ["labels", "logits"], hint="")
+        matrix = confusion(labels, logits.argmax(1), len(classes))
+    except (RunError, ValueError):
         return []
     rows: list[tuple[str, ...]] = []
     for name, count, right in zip(classes, matrix.sum(1).tolist(), np.diag(matrix).tolist(), strict=True):

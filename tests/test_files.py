@@ -6,9 +6,21 @@ import subprocess
 import sys
 import time
 
+import numpy as np
 import pytest
 
-from mnistlib.files import ROOT, RunError, file_digest, in_words, read_json, sweep, whole, write_json, write_text
+from mnistlib.files import (
+    ROOT,
+    RunError,
+    file_digest,
+    in_words,
+    read_arrays,
+    read_json,
+    sweep,
+    whole,
+    write_json,
+    write_text,
+)  # fmt: skip
 
 
 def test_a_write_that_fails_leaves_the_old_file_and_no_other(tmp_path):
@@ -105,3 +117,24 @@ def test_a_command_ends_in_words(raised, code, said, capsys):
 
     assert main() == code
     assert capsys.readouterr().err == said
+
+
+def test_arrays_come_back_or_the_file_is_named_wherever_it_is_damaged(tmp_path):
+    path, numbers = tmp_path / "a.npz", np.arange(200) % 7
+    np.savez_compressed(path, numbers=numbers)
+    good, noticed = path.read_bytes(), 0
+    for content in (b"", b"junk", good[:-30], *(spoilt(good, place) for place in range(len(good)))):
+        path.write_bytes(content)
+        try:
+            assert np.array_equal(*read_arrays(path, ["numbers"], "make it again"), numbers)
+        except RunError as error:
+            assert str(error).endswith("a.npz is missing or damaged: make it again")
+            noticed += 1
+    assert noticed > len(good) / 2
+    path.write_bytes(good)
+    with pytest.raises(RunError, match="make it again"):
+        read_arrays(path, ["others"], "make it again")
+
+
+def spoilt(content: bytes, place: int) -> bytes:
+    return content[:place] + bytes([content[place] ^ 0xFF]) + content[place + 1 :]
