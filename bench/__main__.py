@@ -32,7 +32,8 @@ from bench.scaling import measure_scaling
 from bench.scans import measure_scans
 from bench.teaching import measure_teaching
 from bench.tutorial import GOAL, measure_tutorial
-from mnistlib.data import Raw, obtain
+from mnistlib.catalogue import Raw
+from mnistlib.data import obtain
 from mnistlib.datafolders import better_source_exists
 from mnistlib.files import ROOT, shown, write_json
 from mnistlib.machine import cores, fast_features, processor

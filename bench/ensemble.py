@@ -12,7 +12,8 @@ from torch.nn import functional as F
 
 from bench.profiles import SEEDS, as_it_is, told, train_profile
 from mnistlib.augment import affine_grid
-from mnistlib.data import Raw, obtain
+from mnistlib.catalogue import Raw
+from mnistlib.data import obtain
 from mnistlib.evaluate import accuracy, softmax
 from mnistlib.tables import Table
 

@@ -17,7 +17,8 @@ from mnistlib import params
 from mnistlib.augment import Distortion
 from mnistlib.bent import predict_bent
 from mnistlib.calibrate import calibrate, confidence_metrics
-from mnistlib.data import Raw, obtain
+from mnistlib.catalogue import Raw
+from mnistlib.data import obtain
 from mnistlib.device import describe_device, pick_device, pick_precision
 from mnistlib.evaluate import predict_logits, softmax
 from mnistlib.exposure import expose

@@ -20,7 +20,8 @@ import torch
 from bench.profiles import design
 from mnistlib import params
 from mnistlib.augment import Distortion, distort
-from mnistlib.data import Raw, obtain
+from mnistlib.catalogue import Raw
+from mnistlib.data import obtain
 from mnistlib.device import pick_device, pick_precision
 from mnistlib.files import ROOT
 from mnistlib.preprocess import Part

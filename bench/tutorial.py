@@ -17,7 +17,7 @@ from torch import nn
 from torch.nn import functional as F
 from torch.utils.data import DataLoader, Dataset
 
-from mnistlib.data import Raw
+from mnistlib.catalogue import Raw
 from mnistlib.download import declare_missing_operators
 
 EPOCHS = 14

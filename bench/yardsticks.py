@@ -18,7 +18,8 @@ from bench.profiles import design
 from bench.tutorial import TwoConvolutions
 from mnistlib import params
 from mnistlib.augment import Distortion, distort
-from mnistlib.data import Raw, obtain
+from mnistlib.catalogue import Raw
+from mnistlib.data import obtain
 from mnistlib.device import autocast, pick_precision
 from mnistlib.model import DigitNet
 from mnistlib.preprocess import Part

@@ -1,15 +1,24 @@
-"""What the datasets are, as published: files, checksums, classes, counts."""
+"""What the datasets are, as published: files, checksums, classes, counts; and what one is once it has come."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:  # make asks for the classes alone, and should not wait for numpy
+    import numpy as np
 
 FILES = (
     "train-images-idx3-ubyte",
     "train-labels-idx1-ubyte",
     "t10k-images-idx3-ubyte",
     "t10k-labels-idx1-ubyte",
+)
+FALLBACK = (
+    "FALLBACK DATA: the dataset could not be found or fetched. This is scikit-learn's digits: "
+    "1,797 small pictures. Its figures say nothing about what was asked for. "
+    "Name the folder with the four files in data.local_dir (MNIST_DIR for MNIST), or go online, and run again."
 )
 
 
@@ -92,6 +101,32 @@ DATASETS = {
     ),
     "digits": Dataset("digits", "scikit-learn's digits", DIGITS, mean=(0.05, 0.25), std=(0.15, 0.40)),
 }
+
+
+@dataclass(frozen=True)
+class Raw:
+    """A dataset as it came: uint8 images N×28×28 and labels N of both parts, and where from.
+
+    `source`: raw, local, download or digits; `fallback`: whether it stands in for what was asked for.
+    """
+
+    dataset: str
+    source: str
+    fallback: bool
+    folder: str
+    files: list[dict[str, Any]]
+    train_images: np.ndarray
+    train_labels: np.ndarray
+    test_images: np.ndarray
+    test_labels: np.ndarray
+
+    @property
+    def title(self) -> str:
+        return DATASETS[self.dataset].title
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        return DATASETS[self.dataset].classes
 
 
 def of_digits(classes: Sequence[str]) -> bool:

@@ -3,50 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from mnistlib import idx
-from mnistlib.catalogue import DATASETS, FILES, Dataset
+from mnistlib.catalogue import DATASETS, FILES, Dataset, Raw
 from mnistlib.datafolders import checked_folder, complete, has_local, local_folder, locate
 from mnistlib.download import UnreachableError, download
 from mnistlib.files import RunError, bytes_digest, file_digest, read_json, shown, write_json
 from mnistlib.rundir import RAW, Run
-
-FALLBACK = (
-    "FALLBACK DATA: the dataset could not be found or fetched. This is scikit-learn's digits: "
-    "1,797 small pictures. Its figures say nothing about what was asked for. "
-    "Name the folder with the four files in data.local_dir (MNIST_DIR for MNIST), or go online, and run again."
-)
-
-
-@dataclass(frozen=True)
-class Raw:
-    """A dataset as it came: uint8 images N×28×28 and labels N of both parts, and where from.
-
-    `source`: raw, local, download or digits; `fallback`: whether it stands in for what was asked for.
-    """
-
-    dataset: str
-    source: str
-    fallback: bool
-    folder: str
-    files: list[dict[str, Any]]
-    train_images: np.ndarray
-    train_labels: np.ndarray
-    test_images: np.ndarray
-    test_labels: np.ndarray
-
-    @property
-    def title(self) -> str:
-        return DATASETS[self.dataset].title
-
-    @property
-    def classes(self) -> tuple[str, ...]:
-        return DATASETS[self.dataset].classes
 
 
 def obtain(

@@ -10,8 +10,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-import torch
-from torch import Tensor
 
 from mnistlib.catalogue import of_digits
 from mnistlib.ink import rasterise
@@ -34,15 +32,6 @@ def expose(count: int, classes: Sequence[str], seed: int) -> tuple[np.ndarray, n
     for i in range(count):
         images[i] = makers[i % len(makers)](noise)
     return images, np.full(count, NO_CLASS, np.int64)
-
-
-def soft_targets(labels: Tensor, classes: int, smoothing: float) -> Tensor:
-    """Probabilities float32 N×classes to be learnt: `smoothing` spread evenly, the rest the label's.
-
-    What has no class (a label below 0) is as much of one class as of another.
-    """
-    certain = (labels >= 0).float()[:, None] * (1 - smoothing)
-    return certain * (labels[:, None] == torch.arange(classes, device=labels.device)) + (1 - certain) / classes
 
 
 def pen_letter(noise: np.random.Generator) -> np.ndarray:

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from mnistlib.data import FALLBACK, Raw
+from mnistlib.catalogue import FALLBACK, Raw
 from mnistlib.files import RunError, file_digest, read_json, shown, whole, write_json
 from mnistlib.rundir import Run
 

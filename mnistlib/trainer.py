@@ -12,7 +12,6 @@ from torch.nn import functional as F
 
 from mnistlib.augment import Distortion, distort
 from mnistlib.device import autocast, random_state, set_random_state
-from mnistlib.exposure import soft_targets
 from mnistlib.model import DigitNet
 from mnistlib.optimisers import make_optimisers, settle_rates
 
@@ -119,3 +118,12 @@ def one_cycle(optimiser: torch.optim.Optimizer, recipe: Recipe, steps: int) -> t
 def floats_of(network: nn.Module) -> list[Tensor]:
     """Weights and running statistics, the tensors themselves."""
     return [tensor for tensor in network.state_dict().values() if tensor.is_floating_point()]
+
+
+def soft_targets(labels: Tensor, classes: int, smoothing: float) -> Tensor:
+    """Probabilities float32 N×classes to be learnt: `smoothing` spread evenly, the rest the label's.
+
+    What has no class (a label below 0) is as much of one class as of another.
+    """
+    certain = (labels >= 0).float()[:, None] * (1 - smoothing)
+    return certain * (labels[:, None] == torch.arange(classes, device=labels.device)) + (1 - certain) / classes

@@ -8,8 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from mnistlib.catalogue import DATASETS
-from mnistlib.data import Raw
+from mnistlib.catalogue import DATASETS, Raw
 from mnistlib.files import RunError, write_json
 from mnistlib.rundir import Run
 from mnistlib.tables import Table, percent

@@ -143,3 +143,12 @@ def test_a_module_that_is_no_text_is_named(tree, tmp_path):
 def test_a_parameter_that_is_no_literal_is_named(tmp_path, code, words):
     with pytest.raises(RunError, match=words):
         source.parameter_values(write_notebook(tmp_path / "a.ipynb", code, metadata={"tags": ["parameters"]}))
+
+
+@pytest.mark.parametrize("stage", ["03_train", "05_features", "06_infer"])
+def test_what_fetches_data_is_not_in_the_fingerprints_of_who_reads_it(stage, monkeypatch):
+    seen, digest_of = set(), source.module_digest
+    monkeypatch.setattr(source, "module_digest", lambda path: seen.add(path.name) or digest_of(path))
+    source.code_digest(source.ROOT / "notebooks" / f"{stage}.ipynb")
+    assert "preprocess.py" in seen
+    assert not seen & {"download.py", "idx.py", "digits.py", "validation.py"}

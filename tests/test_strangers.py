@@ -11,7 +11,7 @@ from mnistlib.catalogue import DIGITS
 from mnistlib.data import obtain
 from mnistlib.detection import auroc, false_positive_rate, stranger_metrics, stranger_rows
 from mnistlib.evaluate import predict_logits
-from mnistlib.exposure import NO_CLASS, expose, soft_targets
+from mnistlib.exposure import NO_CLASS, expose
 from mnistlib.ink import barycentre
 from mnistlib.letterforms import LETTERFORMS
 from mnistlib.model import Architecture, build
@@ -20,6 +20,7 @@ from mnistlib.predict import Prediction, Predictor
 from mnistlib.split import Split
 from mnistlib.strangers import LETTERS, LOOKALIKES, make_strangers
 from mnistlib.train import Recipe, fit
+from mnistlib.trainer import soft_targets
 
 KINDS = ["letters", "lookalikes", "scribbles", "overlaid", "blobs", "noise", "blank"]
 CPU = torch.device("cpu")

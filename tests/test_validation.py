@@ -5,7 +5,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from mnistlib.data import Raw, obtain
+from mnistlib.catalogue import Raw
+from mnistlib.data import obtain
 from mnistlib.files import RunError
 from mnistlib.validation import check_table, require_passed, validate
 

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
 from matplotlib.figure import Figure
+
+if TYPE_CHECKING:
+    import numpy as np
 
 DIGIT_COLOURS = (
     "#4e79a7", "#f28e2b", "#59a14f", "#e15759", "#b07aa1",
@@ -34,3 +39,9 @@ def picture_grid(count: int, columns: int, cell: float = 1.0, title: float = 0.0
     if not count:
         figure.text(0.5, 0.5, "none in this run", ha="center", va="center")
     return figure, list(grid[:count])
+
+
+def show(axes: Any, image: np.ndarray, title: str, colour: str = "black") -> None:
+    """One picture, ink dark on light as on paper."""
+    axes.imshow(image, cmap="gray_r", vmin=0, vmax=255, interpolation="nearest")
+    axes.set_title(title, fontsize=8, color=colour, pad=2)

@@ -9,8 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from mnistlib.evaluate import confusion
-from mnistlib.plots import BLUE, ORANGE, new_figure, picture_grid, tidy
-from mnistlib.plots.data import show
+from mnistlib.plots import BLUE, ORANGE, new_figure, picture_grid, show, tidy
 from mnistlib.tables import percent
 
 

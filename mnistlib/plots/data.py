@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
-from mnistlib.plots import BLUE, GREY, RED, new_figure, picture_grid, tidy
+from mnistlib.plots import BLUE, GREY, RED, new_figure, picture_grid, show, tidy
 
 
 def plot_samples(images: np.ndarray, labels: np.ndarray, classes: Sequence[str], count: int, seed: int) -> Figure:
@@ -19,12 +19,6 @@ def plot_samples(images: np.ndarray, labels: np.ndarray, classes: Sequence[str],
     for axes, i in zip(grid, chosen, strict=True):
         show(axes, images[i], classes[labels[i]])
     return figure
-
-
-def show(axes: Any, image: np.ndarray, title: str, colour: str = "black") -> None:
-    """One picture, ink dark on light as on paper."""
-    axes.imshow(image, cmap="gray_r", vmin=0, vmax=255, interpolation="nearest")
-    axes.set_title(title, fontsize=8, color=colour, pad=2)
 
 
 def plot_class_balance(

@@ -10,8 +10,7 @@ from matplotlib.figure import Figure
 
 from mnistlib.calibrate import Bin, ece, ece_by_chance
 from mnistlib.evaluate import Mistake
-from mnistlib.plots import BLUE, GREY, RED, new_figure, picture_grid, tidy
-from mnistlib.plots.data import show
+from mnistlib.plots import BLUE, GREY, RED, new_figure, picture_grid, show, tidy
 from mnistlib.predict import Prediction
 from mnistlib.tables import sure
 

@@ -8,8 +8,7 @@ from pathlib import Path
 import numpy as np
 from matplotlib.figure import Figure
 
-from mnistlib.plots import BLUE, GREY, RED, new_figure, picture_grid, tidy
-from mnistlib.plots.data import show
+from mnistlib.plots import BLUE, GREY, RED, new_figure, picture_grid, show, tidy
 from mnistlib.predict import Prediction
 from mnistlib.tables import sure
 

@@ -8,8 +8,7 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
-from mnistlib.plots import BLUE, GREY, ORANGE, new_figure, tidy
-from mnistlib.plots.data import show
+from mnistlib.plots import BLUE, GREY, ORANGE, new_figure, show, tidy
 from mnistlib.robustness import AS_IT_IS, REFRAMED, RESTORED
 
 
