@@ -13,11 +13,12 @@ from typing import Any
 
 from mnistlib.describe import describe_run, describe_stage
 from mnistlib.files import RunError, shown, write_text
+from mnistlib.modelfile import is_taught
 from mnistlib.rundir import Run
 from mnistlib.stages import STAGE
 
 BANNER = "papermill-error-cell-tag"  # the frame says it better
-LINK = re.compile(r'href="(\d\d_\w+)\.ipynb"')
+LINK = re.compile(r'<a href="(\d\d_\w+)\.ipynb">(.*?)</a>', re.DOTALL)
 TEMPLATES = Path(__file__).parent / "templates"
 
 
@@ -48,9 +49,16 @@ def write_page(run: Run, stage: str) -> None:
     executed, failed = run.notebook(stage), run.failed_notebook(stage)
     notebook = read_notebook(executed if executed.is_file() else failed)
     notebook.cells = [cell for cell in notebook.cells if BANNER not in cell.metadata.get("tags", [])]
-    resources = {"page": page_context(run, stage), "metadata": {"name": stage}}
+    page = page_context(run, stage)
+    resources = {"page": page, "metadata": {"name": stage}}
     html, _ = exporter().from_notebook_node(notebook, resources=resources)
-    write_text(run.page(stage), LINK.sub(r'href="\1.html"', html))
+    write_text(run.page(stage), LINK.sub(lambda link: linked(link, page["stages"]), html))
+
+
+def linked(link: re.Match[str], pages: Sequence[str]) -> str:
+    """A link to another notebook as one to its page; as text where the run has no such page."""
+    name, text = link.groups()
+    return f'<a href="{name}.html">{text}</a>' if name in pages else text
 
 
 def read_notebook(path: Path) -> Any:
@@ -88,7 +96,7 @@ def exporter() -> Any:
 
 def page_context(run: Run, stage: str) -> dict[str, Any]:
     """What the page's frame says: verdict, links, parameters, style and scripts with their hashes."""
-    names = list(STAGE)
+    names, front = ([stage], "teach") if is_taught(run) else (list(STAGE), "index")
     place = names.index(stage)
     return {
         **assets(),
@@ -98,6 +106,7 @@ def page_context(run: Run, stage: str) -> dict[str, Any]:
         "before": names[place - 1] if place else None,
         "after": names[place + 1] if place + 1 < len(names) else None,
         "stages": names,
+        "front": front,
     }
 
 

@@ -11,6 +11,7 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 
 from mnistlib.files import RunError, bytes_digest, file_digest, write_json, write_text
+from mnistlib.modelfile import is_taught
 from mnistlib.rundir import Run
 from mnistlib.stages import STAGE
 
@@ -92,10 +93,11 @@ def is_outdated(run: Run, stage: str) -> bool:
     notebook = run.notebook(stage)
     if not notebook.is_file():
         return run.handed_on(stage).is_file()
-    read = (run.params(stage), *(run.handed_on(name) for name in STAGE[stage].needs))
+    needs = () if is_taught(run) else STAGE[stage].needs  # a taught run's 06 is all that is ever executed in it
+    read = (run.params(stage), *(run.handed_on(name) for name in needs))
     made = notebook.stat().st_mtime_ns
     newer = any(path.is_file() and path.stat().st_mtime_ns > made for path in read)
-    return newer or any(present_status(run, name).verdict != OK for name in STAGE[stage].needs)
+    return newer or any(present_status(run, name).verdict != OK for name in needs)
 
 
 def begin_status(run: Run, stage: str) -> None:

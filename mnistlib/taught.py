@@ -27,7 +27,7 @@ from mnistlib.overview import write_overview_page
 from mnistlib.params import DEFAULT, load_file
 from mnistlib.plots.inference import plot_before_after
 from mnistlib.predict import trained_on
-from mnistlib.preprocess import load_part, load_statistics
+from mnistlib.preprocess import Part, load_part, load_statistics
 from mnistlib.report import render
 from mnistlib.rundir import Run, existing
 from mnistlib.split import Split
@@ -53,12 +53,14 @@ def make_taught_run(base: Run, seed: int = 0) -> str:
     lessons, held = hold_back(drawings)
     taught = teach(network, versions_of(lessons, lesson.versions, seed), rehearse(base, seed), lesson, seed)
     scores = {"drawings_taught": len(lessons), "drawings_held_back": len(held), "taught_from": base.name}
-    scores |= compare(network, taught, held, parts["test"])
+    before, after = answers(network, held), answers(taught, held)
+    scores |= measure(network, held, before, parts["test"], "before")
+    scores |= measure(taught, held, after, parts["test"], "after")
     with new_run(base) as run:
         keep_taught_run(base, run, taught, parts["val"], scores, seed)
         scores["teach_seconds"] = time.perf_counter() - began
         write_json(run.teach_json, scores)
-        write_page(run, scores, held, answers(network, held), answers(taught, held))
+        write_page(run, scores, held, before, after)
         write_overview_page()
     return tell(run, scores)
 
@@ -117,26 +119,22 @@ def answers(network: DigitNet, drawings: Sequence[Drawing]) -> np.ndarray:
     return predict_logits(network, images).argmax(1)
 
 
-def compare(before: DigitNet, after: DigitNet, held: Sequence[Drawing], test: Any) -> dict[str, Any]:
-    """Of either network: how many drawings kept back are right, and accuracy on the test part."""
-    scores: dict[str, Any] = {}
-    for name, network in (("before", before), ("after", after)):
-        right = [d.label == int(a) for d, a in zip(held, answers(network, held), strict=True)]
-        scores[f"held_back_right_{name}"] = sum(right)
-        scores[f"test_accuracy_{name}"] = accuracy(predict_logits(network, test.images), test.labels)
-    return scores
+def measure(network: DigitNet, held: Sequence[Drawing], said: np.ndarray, test: Part, when: str) -> dict[str, Any]:
+    """How many drawings kept back are right by what was `said` of them, and the accuracy on the test part."""
+    right = sum(drawing.label == int(answer) for drawing, answer in zip(held, said, strict=True))
+    accurate = accuracy(predict_logits(network, test.images), test.labels)
+    return {f"held_back_right_{when}": right, f"test_accuracy_{when}": accurate}
 
 
-def keep_taught_run(base: Run, run: Run, taught: DigitNet, val: Any, scores: dict[str, Any], seed: int) -> None:
+def keep_taught_run(base: Run, run: Run, taught: DigitNet, val: Part, scores: dict[str, Any], seed: int) -> None:
     """Write model and calibration, and what a run needs to be used: its parameters and its data, linked."""
     described = read_json(base.model_json, hint="re-run 03_train")["training"]
     allowed, copies = (setting(base, "evaluate", name) for name in ("accepted_error", "bent"))
     bent = predict_bent(taught, val.images, load_distortion(base), int(copies), seed)
-    for folder in (base.params().parent, base.processed):
-        for path in folder.glob("*"):
-            target = run.folder / path.relative_to(base.folder)
-            target.parent.mkdir(parents=True, exist_ok=True)
-            link_or_copy(path, target)
+    for path in (base.raw_json, *base.params().parent.glob("[!.]*"), *base.processed.glob("[!.]*")):
+        target = run.folder / path.relative_to(base.folder)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        link_or_copy(path, target)
     save_model(run, taught, described | {name: scores[name] for name in ("taught_from", "drawings_taught")})
     save_calibration(run, calibrate(predict_logits(taught, val.images), val.labels, allowed, *bent))
 

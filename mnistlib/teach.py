@@ -11,13 +11,12 @@ import torch
 from torch.nn import functional as F
 
 from mnistlib.augment import Distortion, distort
-from mnistlib.exposure import soft_targets
 from mnistlib.handwriting import Drawing
 from mnistlib.model import DigitNet
-from mnistlib.optimisers import parameter_groups
+from mnistlib.optimisers import AdamW, parameter_groups
 from mnistlib.split import Split
 from mnistlib.synthetic import another_version
-from mnistlib.trainer import floats_of
+from mnistlib.trainer import floats_of, soft_targets
 
 
 @dataclass(frozen=True)
@@ -47,7 +46,7 @@ def teach(
     lies between the weights before and after (Wortsman et al. 2022), which forgets less and learns nearly as much.
     """
     taught = copy.deepcopy(network).eval().requires_grad_(True)
-    optimiser = torch.optim.AdamW(parameter_groups(taught, 0.01), lr=lesson.learning_rate)
+    optimiser = AdamW(parameter_groups(taught, 0.01), lr=lesson.learning_rate)
     schedule = torch.optim.lr_scheduler.OneCycleLR(
         optimiser, lesson.learning_rate, total_steps=lesson.steps + 1, pct_start=0.2, cycle_momentum=False
     )
@@ -61,7 +60,7 @@ def teach(
         images, labels = (torch.cat(parts) for parts in zip(*chosen, strict=True))
         logits = taught(distort(images, lesson.distortion, chance))
         loss = F.cross_entropy(logits, soft_targets(labels, logits.shape[1], lesson.smoothing))
-        optimiser.zero_grad(set_to_none=True)
+        taught.zero_grad(set_to_none=True)
         loss.backward()
         optimiser.step()
         schedule.step()

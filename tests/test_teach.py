@@ -1,6 +1,7 @@
 """Teaching: drawings are learnt, the rest is not forgotten, and the command makes a run of its own."""
 
 import json
+import re
 import shutil
 
 import numpy as np
@@ -93,6 +94,11 @@ def test_make_teach_makes_a_run_of_its_own_that_infers_and_nothing_else(made):
     assert "make infer" in whole.text
     inferred = made.make("infer", "RUN=smoke-taught")
     assert (inferred.code, inferred.stages) == (0, ["06_infer"]), inferred.text
+    told = (made.run("smoke-taught") / "reports" / "06_infer.html").read_text()
+    assert 'class="verdict ok"' in told
+    assert "scikit-learn" in told
+    links = re.findall(r'href="(\w+\.html)"', told)
+    assert set(links) == {"teach.html", "06_infer.html"}
     assert (made.run("smoke-taught") / "models" / "pytorch_mnist_model.pth").read_bytes() == weights
     assert "smoke-taught-2" in made.make("teach", "RUN=smoke").text
     assert "did you mean smoke?" in made.make("teach", "RUN=smkoe").text
