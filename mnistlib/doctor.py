@@ -45,15 +45,10 @@ def main() -> int:
 def use_built_environment() -> None:
     """Become the Python of `.venv` where make would use that and it starts."""
     python = environment.VENV / "bin" / "python"
-    if active() or Path(sys.prefix).resolve() == environment.VENV.resolve() or not machine.answer(str(python), "-V"):
+    in_it = Path(sys.prefix).resolve() == environment.VENV.resolve()
+    if environment.active() or in_it or not machine.answer(str(python), "-V"):
         return
     os.execv(python, [str(python), "-m", "mnistlib.doctor"])  # noqa: S606
-
-
-def active() -> str:
-    """The active environment when this Python is its; else nothing."""
-    named = os.environ.get("VIRTUAL_ENV") or os.environ.get("CONDA_PREFIX") or ""
-    return named if named and Path(sys.prefix).resolve() == Path(named).resolve() else ""
 
 
 def look_at_python() -> Iterator[Said]:
@@ -66,22 +61,22 @@ def look_at_python() -> Iterator[Said]:
 def look_at_packages() -> Iterator[Said]:
     """What pyproject.toml asks for, and what requirements.lock names."""
     built = environment.VENV / "bin" / "python"
-    if not active() and Path(sys.prefix).resolve() != environment.VENV.resolve():
+    if not environment.active() and Path(sys.prefix).resolve() != environment.VENV.resolve():
         broken = environment.VENV.exists()
         text = ".venv is broken: make env mends it" if broken else ".venv is not built yet: make all and make env do"
         yield (WRONG if broken else NOTE), text
         return
     lacking = environment.unsatisfied()
-    if active() and lacking and built.exists():
+    if environment.active() and lacking and built.exists():
         yield NOTE, f"the active environment lacks {', '.join(lacking)}: make uses .venv instead"
     elif lacking:
         elsewhere = "pip install -r requirements.lock, or deactivate it: make builds .venv"
         here = "make env puts back what is gone; for what is too old, rm -r .venv first"
-        remedy = elsewhere if active() else here
+        remedy = elsewhere if environment.active() else here
         yield WRONG, f"lacking or too old: {', '.join(lacking)}: {remedy}"
     else:
         yield OK, f"all that pyproject.toml asks for, in {sys.prefix}"
-    if not active() and not environment.is_current(built):
+    if not environment.active() and not environment.is_current(built):
         yield NOTE, "requirements.lock is not what .venv was built from: make env, or the next make, builds it anew"
     yield from look_at_lock()
 
@@ -89,11 +84,11 @@ def look_at_packages() -> Iterator[Said]:
 def look_at_lock() -> Iterator[Said]:
     """Where installed versions are others than those that the results were measured with."""
     locked = environment.pins()
-    there = {environment.canonical(d.metadata["Name"]): d.version.split("+")[0] for d in metadata.distributions()}
+    there = environment.installed()
     missing = [name for name in locked if name not in there]
     others = [f"{n} {there[n]} for {v}" for n, v in locked.items() if n in there and there[n] != v]
     if missing:
-        verdict = NOTE if active() else WRONG
+        verdict = NOTE if environment.active() else WRONG
         yield verdict, f"not there, of requirements.lock: {few(missing)}: make env, or pip install -r requirements.lock"
     if others:
         yield NOTE, f"other versions than requirements.lock: {few(others)}: results may differ in their last digits"

@@ -39,12 +39,11 @@ def main() -> None:
 
 def find() -> Path:
     """The interpreter of the active environment when it will do, else of `.venv`, built or repaired."""
-    active = os.environ.get("VIRTUAL_ENV") or os.environ.get("CONDA_PREFIX")
-    if active and Path(active).resolve() != VENV and Path(sys.prefix).resolve() == Path(active).resolve():
+    if named := active():
         lacking = unsatisfied()
         if not lacking:
             return Path(sys.executable)
-        say(f"the active environment {active} lacks {', '.join(lacking)}: using .venv instead")
+        say(f"the active environment {named} lacks {', '.join(lacking)}: using .venv instead")
     python = VENV / "bin" / "python"
     if not is_current(python) or removed():
         with LOCK.open("rb") as held:
@@ -55,6 +54,13 @@ def find() -> Path:
                 say(f"putting back into .venv: {', '.join(lost)}")
                 install(python, *lost)
     return python
+
+
+def active() -> str:
+    """The active environment where this Python is its, and it is another than `.venv`; else nothing."""
+    named = os.environ.get("VIRTUAL_ENV") or os.environ.get("CONDA_PREFIX") or ""
+    here = Path(sys.prefix).resolve()
+    return named if named and Path(named).resolve() == here != VENV.resolve() else ""
 
 
 def is_current(python: Path) -> bool:
@@ -133,11 +139,16 @@ def locked(before: str) -> list[str]:
     if sys.version_info[:2] == OLDEST:
         kept, here = [], ""
     known = {line.partition("==")[0] for line in kept if ";" not in line}
-    there = {canonical(d.metadata["Name"]): d.version.split("+")[0] for d in metadata.distributions()}
+    there = installed()
     wanting = [name for name in there if name not in known | NOT_LOCKED and not ACCELERATOR.match(name)]
     lines = kept + [f"{name}=={there[name]}{here}" for name in wanting]
     made = "# Made by: python mnistlib/environment.py lock, under the oldest Python, then under each newer one"
     return [made, *sorted(lines, key=lambda line: line.partition("==")[0])]
+
+
+def installed() -> dict[str, str]:
+    """Versions of all that this environment holds, without their builds, by canonical name."""
+    return {canonical(d.metadata["Name"]): d.version.split("+")[0] for d in metadata.distributions()}
 
 
 def this_python() -> str:

@@ -74,7 +74,7 @@ class EarlyKernel:
         assert self.process.stdout
         news, no_news = Lines(logging.INFO), Lines(logging.DEBUG)
         for line in self.process.stdout:
-            (no_news if INTERRUPTED in line else news).write(line)
+            (no_news if INTERRUPTED in line else news).write(line.rstrip("\n") + "\n")  # who dies may end no line
 
     def manager_class(self) -> type[Any]:
         """A kernel manager that takes this process over instead of starting one."""

@@ -2,7 +2,9 @@
 
 import gzip
 import http.server
+import io
 import shutil
+import ssl
 import threading
 from functools import partial
 from pathlib import Path
@@ -107,6 +109,16 @@ def test_a_bad_mirror_gives_way_to_a_good_one(served, tmp_path):
     damage(folder / f"{FILES[1]}.gz", "one byte flipped")
     download("mnist", tmp_path / "raw", [address, f"{address}good/"])
     assert len(list((tmp_path / "raw").iterdir())) == 4
+
+
+def test_a_connection_that_breaks_off_is_the_networks_fault_and_the_next_mirror_is_asked(tmp_path, monkeypatch):
+    class Broken(io.BytesIO):
+        def read(self, *size):
+            raise ssl.SSLEOFError(8, "EOF occurred in violation of protocol")
+
+    monkeypatch.setattr("urllib.request.urlopen", lambda request, timeout: Broken())
+    with pytest.raises(UnreachableError, match=r"(?s)one/.*EOF occurred.*two/.*EOF occurred"):
+        download("mnist", tmp_path / "raw", ["https://one", "https://two"])
 
 
 def test_without_any_source_it_is_the_fallback_and_says_so(tmp_path):

@@ -99,11 +99,13 @@ def test_an_end_without_its_files_is_a_failure(stage):
 
 def test_a_dead_kernel_is_called_so(stage):
     last = "get_ipython().kernel.log.error('last words, of no cell')"
-    process = stage(last, "import os, signal; os.kill(os.getpid(), signal.SIGKILL)")
+    cut_off = "os.write(sys.__stderr__.fileno(), b'cut off')"
+    process = stage(last, f"import os, signal, sys; {cut_off}; os.kill(os.getpid(), signal.SIGKILL)")
     text, _ = process.communicate(timeout=120)
     assert process.returncode == 137
     log = (stage.folder / "run.log").read_text()
     assert "last words, of no cell" in log
+    assert "cut off" in log
     assert "waiting for execute reply" in log
     assert "waiting for execute reply" not in text
     assert verdict(stage)["verdict"] == "died"

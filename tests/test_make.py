@@ -115,6 +115,16 @@ def test_a_dataset_that_has_moved_is_looked_for_where_it_is_and_one_that_is_gone
         assert has_better_data(Run("r"), resolved)
 
 
+def test_digits_that_were_asked_for_stand_in_for_nothing_better(tmp_path, monkeypatch, mnist_dir):
+    monkeypatch.setattr(rundir, "RUNS", tmp_path)
+    monkeypatch.setenv("MNIST_DIR", str(mnist_dir))
+    write_json(
+        Run("r").raw_json, {"dataset": "digits", "source": "digits", "fallback": True, "folder": "", "files": []}
+    )
+    assert has_better_data(Run("r"), params.load("default"))
+    assert not has_better_data(Run("r"), params.load("default", "data.source=digits"))
+
+
 def test_pictures_for_a_run_that_is_not_there_train_nothing(made):
     Image.new("L", (28, 28), 255).save(made.folder / "a.png")
     done = made.make("infer", "RUN=smkoe", "INPUT=a.png")

@@ -80,8 +80,8 @@ def plot_risk_coverage(coverage: np.ndarray, risk: np.ndarray, accepted: float, 
 
 def plot_mistakes(mistakes: Sequence[Mistake], classes: Sequence[str]) -> Figure:
     """The pictures with what they are, what they were taken for, how surely, and their place in the part."""
-    figure, grid = picture_grid(max(1, len(mistakes)), columns=8, cell=1.05, title=0.35)
-    for axes, m in zip(grid, mistakes, strict=False):
+    figure, grid = picture_grid(len(mistakes), columns=8, cell=1.05, title=0.35)
+    for axes, m in zip(grid, mistakes, strict=True):
         show(
             axes,
             m.image,
