@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from mnistlib.describe import flatten
+from mnistlib.params import flatten
 from mnistlib.receipt import ASIDE, PLACES, Artifact, Receipt, lasting
 from mnistlib.stages import STAGE
 

@@ -9,10 +9,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from mnistlib.catalogue import DATASETS
-from mnistlib.known import Facts, class_rows, spoilt_rows, stranger_rows, test_rows
+from mnistlib.describe import test_rows, training
+from mnistlib.known import Facts, class_rows, spoilt_rows, stranger_rows
 from mnistlib.stages import MODEL_FILE
 from mnistlib.status import read_status
-from mnistlib.tables import as_text, counted
+from mnistlib.tables import as_text
 
 FEW = 1000
 
@@ -45,15 +46,12 @@ def make_card(f: Facts) -> list[Section]:
 def details(f: Facts) -> Section:
     """Model details."""
     shape, m, trained = f.model["architecture"], f.metrics, read_status(f.run, "03_train")
-    learnt = ""
-    if "train_seconds" in m:
-        learnt = f"{m['train_seconds']:.1f} s, {counted(m['epochs'], 'epoch')}, {m['train_device']}"
     rows = {
         "what it is": f"a convolutional network: three convolutions of {join(shape['widths'])} channels, an embedding "
         f"of {shape['hidden']} numbers, {f.model['parameters']:,} parameters",
         "given": f"28 × 28 grey pixels, uint8, bright on dark, framed as in {f.framed}",
         "answers": f"{len(f.classes)} logits; divided by a temperature, probabilities; or that it does not know",
-        "trained": learnt or "not recorded",
+        "trained": training(m) if "train_seconds" in m else "not recorded",
         "seed": as_text(f.params.get("seed", "not recorded")),
         "code": trained.code or "not recorded",
         "finished": trained.finished or "not recorded",

@@ -12,13 +12,12 @@ import numpy as np
 
 from mnistlib import rundir
 from mnistlib.calibrate import load_calibration
-from mnistlib.describe import flatten
 from mnistlib.evaluate import softmax
 from mnistlib.figures import Picture, picture_of
 from mnistlib.files import RunError, in_words, read_arrays, read_json, shown, write_text
 from mnistlib.history import load_history
 from mnistlib.modelfile import is_taught
-from mnistlib.params import load_file
+from mnistlib.params import flatten, load_file
 from mnistlib.plots.comparison import plot_confusion_change, plot_curves_of_both, plot_flips
 from mnistlib.preprocess import load_part, load_statistics
 from mnistlib.report import render

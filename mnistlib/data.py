@@ -14,6 +14,7 @@ from mnistlib.datafolders import checked_folder, complete, has_local, local_fold
 from mnistlib.download import UnreachableError, download
 from mnistlib.files import RunError, bytes_digest, file_digest, read_json, shown, write_json
 from mnistlib.rundir import RAW, Run
+from mnistlib.tables import by
 
 
 def obtain(
@@ -85,7 +86,7 @@ def read_file(path: Path, dataset: Dataset, position: int) -> tuple[np.ndarray, 
             f"  found    {kind} {found}\nReplace the file, or take it away: it is neither used nor overwritten."
         )
     array = idx.parse(content, path.name)
-    row = {"file": path.name, "bytes": path.stat().st_size, "shape": " × ".join(map(str, array.shape)), kind: found}
+    row = {"file": path.name, "bytes": path.stat().st_size, "shape": by(array.shape), kind: found}
     return array, row
 
 
@@ -99,7 +100,7 @@ def embedded(fallback: bool) -> Raw:
         {
             "file": f"{name} (embedded)",
             "bytes": array.nbytes,
-            "shape": " × ".join(map(str, array.shape)),
+            "shape": by(array.shape),
             "SHA-256 unpacked": bytes_digest(array.tobytes()),
         }
         for name, array in zip(names, arrays, strict=True)

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
+from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
-from mnistlib.files import ROOT, RunError, read_json
-from mnistlib.params import DEFAULT, load_file, profile_path
+from mnistlib.files import RunError, read_json
+from mnistlib.params import DEFAULT, flatten, load_file, profile_path
 from mnistlib.rundir import Run
 from mnistlib.status import merged_metrics, present_status
 from mnistlib.tables import as_text, counted, percent
@@ -47,45 +46,47 @@ def differing(run: Run) -> list[str]:
     return [f"{k} = {v}" for k, v in flat["ours"].items() if flat["default"].get(k) != v]
 
 
-def flatten(content: dict[str, Any]) -> dict[str, Any]:
-    """Nested mappings as one with dotted names."""
-    flat: dict[str, Any] = {}
-    for key, value in content.items():
-        inner = flatten(value) if isinstance(value, dict) else {"": value}
-        flat.update({f"{key}.{name}".rstrip("."): v for name, v in inner.items()})
-    return flat
-
-
 def headline_facts(run: Run) -> list[tuple[str, str]]:
     """The figures that matter most, named and in words, those that are there."""
     m = merged_metrics(run)
-    facts: list[tuple[str, str]] = []
-    if "test_accuracy" in m:
-        interval = f"{percent(m['test_accuracy_low'], 2)} to {percent(m['test_accuracy_high'], 2)}"
-        facts.append(("test accuracy", f"{percent(m['test_accuracy'], 2)} (95 % interval {interval})"))
-        facts.append(("test errors", f"{m['test_errors']:,} of {m['test_count']:,}"))
-        facts.append(("calibration", f"ECE {m['test_ece']:.4f}, NLL {m['test_nll']:.4f}"))
-        covered = f"{percent(m['test_coverage'], 1)} of answers, {m['test_accepted_errors']} of them wrong"
-        facts.append(("accepted", covered))
-    if m.get("handwriting_count"):
-        facts.append(("own drawings", f"{m['handwriting_right']:,} of {m['handwriting_count']:,} recognised"))
+    facts = test_rows(m)
     if "val_accuracy" in m:
-        facts.append(("validation accuracy", percent(m["val_accuracy"], 2)))
-        facts.append(("training", f"{m['train_seconds']:.1f} s, {counted(m['epochs'], 'epoch')}, {m['train_device']}"))
-        facts.append(("network", f"{m['model_parameters']:,} parameters"))
+        facts += [
+            ("validation accuracy", validated(m)),
+            ("training", training(m)),
+            ("network", f"{m['model_parameters']:,} parameters"),
+        ]
     if "knn_accuracy" in m:
-        facts.append(("k-NN among test embeddings", percent(m["knn_accuracy"], 2)))
+        facts.append(("k-NN of embeddings", percent(m["knn_accuracy"], 2)))
     return facts
 
 
-def code_version() -> str:
-    """The git commit and whether files differ from it; empty outside a repository of the project's own."""
-    above = {**os.environ, "GIT_CEILING_DIRECTORIES": str(ROOT.parent)}  # a repository up there is somebody else's
-    try:
-        git = ["git", "-C", str(ROOT), "describe", "--always", "--dirty", "--exclude=*"]
-        return subprocess.run(git, capture_output=True, text=True, timeout=10, env=above).stdout.strip()
-    except (OSError, subprocess.TimeoutExpired):
-        return ""
+def test_rows(m: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Accuracy, errors, calibration and coverage on the test part, and people's own drawings; none before 04."""
+    if "test_accuracy" not in m:
+        return []
+    interval = f"95 % interval {percent(m['test_accuracy_low'], 2)} to {percent(m['test_accuracy_high'], 2)}"
+    chance = f" ({m['test_ece_by_chance']:.4f} by chance alone)" if "test_ece_by_chance" in m else ""
+    rows = [
+        ("test accuracy", f"{percent(m['test_accuracy'], 2)} ({interval})"),
+        ("test errors", f"{m['test_errors']:,} of {m['test_count']:,}"),
+        ("calibration", f"ECE {m['test_ece']:.4f}{chance}, NLL {m['test_nll']:.4f}"),
+        ("accepted", f"{percent(m['test_coverage'], 1)} of answers, {m['test_accepted_errors']:,} of them wrong"),
+    ]
+    if m.get("handwriting_count"):
+        rows.append(("own drawings", f"{m['handwriting_right']:,} of {m['handwriting_count']:,} recognised"))
+    return rows
+
+
+def validated(m: Mapping[str, Any]) -> str:
+    """Validation accuracy, with its errors where their number is known: few pictures make it a rough figure."""
+    told, count = percent(m["val_accuracy"], 2), m.get("val_count")
+    return f"{told} ({counted(round((1 - m['val_accuracy']) * count), 'error')} in {count:,})" if count else told
+
+
+def training(m: Mapping[str, Any]) -> str:
+    """How long it was trained, and on what."""
+    return f"{m['train_seconds']:.1f} s, {counted(m['epochs'], 'epoch')}, {m['train_device']}"
 
 
 def metric_rows(metrics: dict[str, Any]) -> list[dict[str, str]]:

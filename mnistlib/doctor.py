@@ -98,10 +98,8 @@ def look_at_processor() -> Iterator[Said]:
     """What makes training fast, and what rounds otherwise."""
     fast = machine.fast_features()
     told = f"{machine.processor()}, {machine.cores()} cores, {', '.join(fast) or 'neither AVX-512 nor bf16'}"
-    yield (
-        OK,
-        told + ("" if any("bf16" in name for name in fast) else ": trains in fp32, slower, with other last digits"),
-    )
+    rounded = any("bf16" in name for name in fast)
+    yield OK, told + ("" if rounded else ": trains in fp32, slower, with other last digits")
     memory = machine.memory()
     if memory and memory < LEAST_MEMORY:
         yield NOTE, f"{memory / 1e9:.1f} GB of memory; a kernel takes up to 0.7: make all without -j"

@@ -18,7 +18,6 @@ from typing import Any
 from mnistlib import source
 from mnistlib.artifacts import missing, traces
 from mnistlib.cells import Cells, peak_memory
-from mnistlib.describe import code_version
 from mnistlib.files import RunError, shown
 from mnistlib.kernel import EarlyKernel
 from mnistlib.liveline import terminal
@@ -99,7 +98,7 @@ def execute(run: Run, stage: Stage, parameters: dict[str, Any], limits: Any) -> 
     status = Status(
         stage.name, verdict, seconds=cells.seconds(), peak_memory_bytes=peak_memory(), error=error, cell=cell
     )
-    status = replace(status, code=code_version(), like=likeness(run, stage.name, parameters))
+    status = replace(status, code=source.code_version(), like=likeness(run, stage.name, parameters))
     status = replace(status, machine=describe_machine())
     return finish(run, stage, work, status, code or EXIT[verdict])
 

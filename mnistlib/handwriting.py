@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import shutil
 import tempfile
 import time
@@ -12,11 +11,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image
 
 from mnistlib.catalogue import tells_digits
 from mnistlib.files import RunError, bytes_digest, read_json, shown, write_bytes, write_json
 from mnistlib.ink import rasterise
+from mnistlib.pictures import to_png
 from mnistlib.predict import Prediction, Predictor
 from mnistlib.rundir import HANDWRITING, Run
 from mnistlib.synthetic import examples
@@ -166,10 +165,3 @@ def handwriting_metrics(rows: Sequence[dict[str, object]]) -> dict[str, int]:
     return {"handwriting_count": len(rows), "handwriting_right": right} | {
         f"handwriting_{k}": n for k, n in counts.items()
     }
-
-
-def to_png(image: np.ndarray) -> bytes:
-    """A picture H×W uint8 as PNG."""
-    buffer = io.BytesIO()
-    Image.fromarray(image).save(buffer, "PNG")
-    return buffer.getvalue()

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from mnistlib.catalogue import DATASETS, of_digits
+from mnistlib.catalogue import tells_digits
 from mnistlib.files import RunError, write_text
 from mnistlib.folded import FoldedNet
 from mnistlib.handwriting import Strokes
@@ -61,8 +61,7 @@ def export_layers(predictor: Predictor, bits: int) -> list[dict[str, Any]]:
 
     Raises RunError for what the page cannot recognise with.
     """
-    known = DATASETS.get(predictor.dataset)
-    if known is None or not of_digits(known.classes):
+    if not tells_digits(predictor.dataset):
         raise RunError("it recognises no digits")
     network = predictor.network
     folded = FoldedNet(network) if isinstance(network, DigitNet) else network

@@ -73,23 +73,6 @@ def lead(f: Facts) -> str:
     return f"{told} {tested}, it mistakes {m['test_errors']:,}."
 
 
-def test_rows(m: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """Accuracy, errors, calibration and coverage on the test part, and people's own drawings; none before 04."""
-    if "test_accuracy" not in m:
-        return []
-    interval = f"95 % interval {percent(m['test_accuracy_low'], 2)} to {percent(m['test_accuracy_high'], 2)}"
-    chance = f" ({m['test_ece_by_chance']:.4f} by chance alone)" if "test_ece_by_chance" in m else ""
-    rows = [
-        ("test accuracy", f"{percent(m['test_accuracy'], 2)}, {interval}"),
-        ("test errors", f"{m['test_errors']:,} of {m['test_count']:,}"),
-        ("calibration", f"ECE {m['test_ece']:.4f}{chance}, NLL {m['test_nll']:.4f}"),
-        ("accepted", f"{percent(m['test_coverage'], 1)} of answers, {m['test_accepted_errors']:,} of them wrong"),
-    ]
-    if "handwriting_count" in m:
-        rows.append(("people's own drawings", f"{m['handwriting_right']:,} of {m['handwriting_count']:,} recognised"))
-    return rows
-
-
 def spoilt_rows(m: Mapping[str, Any]) -> list[tuple[str, str]]:
     """Errors on spoilt pictures: in the mean, and where they are worst."""
     if "corrupted_error_mean" not in m:

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from mnistlib.files import RunError, bytes_digest, shown, write_bytes, write_json
 from mnistlib.modelfile import FORMAT, read_description, read_weights
 from mnistlib.rundir import Run
+from mnistlib.tables import by
 
 SIDE = 28
 
@@ -133,8 +134,7 @@ def layer_rows(network: DigitNet) -> list[dict[str, Any]]:
     with torch.no_grad():
         for layer in parts:
             x = layer(x)
-            shape = " × ".join(str(n) for n in x.shape[1:])
-            rows.append({"layer": layer_name(layer), "output": shape, "parameters": count_parameters(layer)})
+            rows.append({"layer": layer_name(layer), "output": by(x.shape[1:]), "parameters": count_parameters(layer)})
     network.train(was_training)
     return rows
 

@@ -190,3 +190,12 @@ def known_names(path: list[str]) -> list[str]:
 def notebook_parameters(params: Params, section: str, run: str) -> dict[str, Any]:
     """What a notebook is given: its flat section, the seed and the run."""
     return {"run": run, "seed": params.seed, **getattr(params, section).model_dump()}
+
+
+def flatten(content: dict[str, Any]) -> dict[str, Any]:
+    """Nested mappings as one with dotted names."""
+    flat: dict[str, Any] = {}
+    for key, value in content.items():
+        inner = flatten(value) if isinstance(value, dict) else {"": value}
+        flat.update({f"{key}.{name}".rstrip("."): v for name, v in inner.items()})
+    return flat

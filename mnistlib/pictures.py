@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import shlex
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -158,3 +159,10 @@ def to_digit(grey: np.ndarray, raised: np.ndarray | None) -> np.ndarray:
         framed = frame(grey)
         return grey if np.abs(framed.astype(int) - grey).max() <= 1 else framed
     return frame(stands_out(raised_above_paper(grey) if raised is None else raised))
+
+
+def to_png(image: np.ndarray) -> bytes:
+    """A picture H×W uint8 as PNG."""
+    buffer = io.BytesIO()
+    Image.fromarray(image).save(buffer, "PNG")
+    return buffer.getvalue()

@@ -12,11 +12,11 @@ import numpy as np
 
 from mnistlib.calibrate import Calibration, load_calibration, why_not
 from mnistlib.evaluate import predict_logits, softmax
-from mnistlib.files import RunError, file_digest, read_json, shown, write_text
+from mnistlib.files import RunError, file_digest, read_json, shown, write_bytes, write_text
 from mnistlib.folded import FoldedNet
 from mnistlib.ink import Stroke, rasterise
 from mnistlib.model import DigitNet, load_model
-from mnistlib.pictures import read_lots
+from mnistlib.pictures import read_lots, to_png
 from mnistlib.rundir import Run, existing_runs
 
 AT_ONCE = 500
@@ -164,14 +164,11 @@ def save_predictions_csv(run: Run, rows: Sequence[dict[str, object]]) -> Path:
 
 def write_examples(run: Run, images: np.ndarray, labels: np.ndarray, count: int, seed: int) -> list[Path]:
     """A few held-out test digits as PNG in `data/inference/examples/`, replaced each time."""
-    from PIL import Image
-
     folder = run.inference / "examples"
-    folder.mkdir(parents=True, exist_ok=True)
     for old in folder.glob("test_*_is_*.png"):
         old.unlink()
     chosen = np.sort(np.random.default_rng(seed).permutation(len(labels))[:count])
     paths = [folder / f"test_{i:05d}_is_{labels[i]}.png" for i in chosen]
     for path, i in zip(paths, chosen, strict=True):
-        Image.fromarray(np.array(images[i])).save(path)
+        write_bytes(path, to_png(np.asarray(images[i])))
     return paths

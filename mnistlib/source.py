@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import ast
 import json
+import os
+import subprocess
 from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
@@ -142,3 +144,13 @@ def module_path(name: str) -> Path | None:
     """The file of a module or package of ours; None when the name is something else."""
     base = ROOT.joinpath(*name.split("."))
     return next((path for path in (base.with_suffix(".py"), base / "__init__.py") if path.is_file()), None)
+
+
+def code_version() -> str:
+    """The git commit and whether files differ from it; empty outside a repository of the project's own."""
+    above = {**os.environ, "GIT_CEILING_DIRECTORIES": str(ROOT.parent)}  # a repository up there is somebody else's
+    try:
+        git = ["git", "-C", str(ROOT), "describe", "--always", "--dirty", "--exclude=*"]
+        return subprocess.run(git, capture_output=True, text=True, timeout=10, env=above).stdout.strip()
+    except (OSError, subprocess.TimeoutExpired):
+        return ""

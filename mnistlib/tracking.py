@@ -17,12 +17,11 @@ from typing import Any
 
 from mnistlib import rundir
 from mnistlib.artifacts import worth_keeping
-from mnistlib.describe import flatten
 from mnistlib.files import RunError, bytes_digest
 from mnistlib.history import load_history
 from mnistlib.log import Told, log_to, logger
 from mnistlib.machine import pip_install
-from mnistlib.params import load_file
+from mnistlib.params import flatten, load_file
 from mnistlib.rundir import Run
 from mnistlib.stages import STAGE
 from mnistlib.status import merged_metrics, read_status

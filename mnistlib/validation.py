@@ -11,7 +11,7 @@ import numpy as np
 from mnistlib.catalogue import DATASETS, Raw
 from mnistlib.files import RunError, write_json
 from mnistlib.rundir import Run
-from mnistlib.tables import Table, percent
+from mnistlib.tables import Table, by, percent
 
 LEAKAGE_ALLOWED = 0.001
 
@@ -40,7 +40,7 @@ def check_part(dataset: str, part: str, images: np.ndarray, labels: np.ndarray) 
     shape_ok = images.ndim == 3 and images.shape[1:] == (28, 28) and labels.shape == images.shape[:1]
     dtypes = f"{images.dtype}, {labels.dtype}"
     yield Check(part, "dtype of images, labels", "uint8, uint8", dtypes, dtypes == "uint8, uint8")
-    yield Check(part, "shape", "N × 28 × 28 and N", f"{shown_shape(images)} and {shown_shape(labels)}", shape_ok)
+    yield Check(part, "shape", "N × 28 × 28 and N", f"{by(images.shape)} and {by(labels.shape)}", shape_ok)
     low, high = (int(labels.min()), int(labels.max())) if labels.size else (-1, -1)
     yield Check(part, "label range", "0…9", f"{low}…{high}", (low, high) == (0, 9))
     if not shape_ok or labels.size == 0:
@@ -84,10 +84,6 @@ def hashes(images: np.ndarray) -> list[bytes]:
 
 def within(value: float, band: tuple[float, float]) -> bool:
     return band[0] <= value <= band[1]
-
-
-def shown_shape(array: np.ndarray) -> str:
-    return " × ".join(map(str, array.shape))
 
 
 def check_table(checks: list[Check]) -> Table:

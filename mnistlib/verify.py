@@ -15,12 +15,12 @@ from pathlib import Path
 
 from mnistlib import params
 from mnistlib.agreement import DIFFERENT, IDENTICAL, WITHIN, Cause, Line, judge
-from mnistlib.describe import code_version, flatten
 from mnistlib.files import ROOT, RunError, file_digest, in_words, shown, write_text
 from mnistlib.overview import write_overview_page
 from mnistlib.receipt import Receipt, load_receipt
 from mnistlib.resolve import named_pictures, write_if_changed
 from mnistlib.rundir import RAW, Run, temporary_run
+from mnistlib.source import code_version
 from mnistlib.stages import STAGE
 from mnistlib.tables import Table
 
@@ -96,7 +96,7 @@ def parameters_again(kept: Receipt) -> dict[str, object]:
     again = params.overlay(kept.parameters, source)
     try:
         params.check(params.overlay(default, again), f"runs/{kept.run}/receipt.json")
-        lacking = [name for name in flatten(default) if name not in flatten(again)]
+        lacking = [name for name in params.flatten(default) if name not in params.flatten(again)]
         if lacking:
             raise RunError(f"runs/{kept.run}/receipt.json does not say what {lacking[0]} was ({len(lacking)} missing)")
     except RunError as error:

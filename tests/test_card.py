@@ -66,7 +66,7 @@ def test_a_whole_run_has_its_card_under_the_usual_headings_on_the_page_and_besid
     for text in (page.read_text(), card.read_text()):
         assert not [heading for heading in HEADINGS if heading not in text]
         assert f"{metrics['test_errors']} of {metrics['test_count']}" in text
-        assert f"{100 * metrics['test_accuracy']:.2f} %, 95 % interval" in text
+        assert f"{100 * metrics['test_accuracy']:.2f} % (95 % interval" in text
         assert f"{100 * worst:.1f} %" in text
     assert "Thirteen people" in card.read_text()
 

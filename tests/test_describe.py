@@ -4,7 +4,7 @@ import subprocess
 
 import pytest
 
-from mnistlib import describe
+from mnistlib import describe, source
 
 
 def commit(folder):
@@ -24,4 +24,4 @@ def test_a_commit_is_recorded_where_the_repository_is_the_projects_own(tmp_path,
     if own:
         commit(archive)
     monkeypatch.setattr(describe, "ROOT", archive)
-    assert bool(describe.code_version()) == own
+    assert bool(source.code_version()) == own

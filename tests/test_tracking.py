@@ -13,8 +13,8 @@ import pytest
 import yaml
 
 from mnistlib import tracking
-from mnistlib.describe import flatten
 from mnistlib.files import RunError
+from mnistlib.params import flatten
 from mnistlib.rundir import Run
 
 LOOPBACK = {"NO_PROXY": "127.0.0.1", "no_proxy": "127.0.0.1"}

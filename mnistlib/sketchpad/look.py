@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from mnistlib.calibrate import NOT_LIKE_A_DIGIT
-from mnistlib.handwriting import to_png
+from mnistlib.pictures import to_png
 from mnistlib.predict import Prediction
 from mnistlib.tables import sure
 
