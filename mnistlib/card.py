@@ -6,6 +6,7 @@ Page and `models/README.md` are two templates of these same sections. Every numb
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import ceil
 from typing import Any
 
 from mnistlib.catalogue import DATASETS
@@ -96,10 +97,10 @@ def measures(f: Facts) -> Section:
         "errors among those.",
     ]
     if f.calibration:
+        least = ceil(1e4 * f.calibration["threshold"]) / 1e4  # rounded up, lest it lie below what is accepted
         text.append(
-            f"An answer is accepted from a confidence of {f.calibration['threshold']:.4f} on, if the picture is like "
-            f"any class at all. That threshold, and the temperature of {f.calibration['temperature']:.3f}, come from "
-            "the validation part."
+            f"An answer is accepted from a confidence of {least:.4f} on, if the picture is like any class at all. That "
+            f"threshold, and the temperature of {f.calibration['temperature']:.3f}, come from the validation part."
         )
     return Section("Metrics", tuple(text))
 

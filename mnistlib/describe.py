@@ -9,12 +9,16 @@ from typing import Any
 from mnistlib.files import RunError, read_json
 from mnistlib.params import DEFAULT, flatten, load_file, profile_path
 from mnistlib.rundir import Run
+from mnistlib.stages import STAGE
 from mnistlib.status import merged_metrics, present_status
 from mnistlib.tables import as_text, counted, percent
 
 
-def describe_run(run: Run) -> dict[str, Any]:
-    """Name, dataset, whether it is the fallback, and the parameters that differ from the defaults."""
+def describe_run(run: Run, stage: str = "") -> dict[str, Any]:
+    """Name, dataset, whether it is the fallback, and the parameters that differ from the defaults.
+
+    For a `stage`: those parameters alone that it or a stage before it reads.
+    """
     try:
         raw = read_json(run.raw_json, hint="")
     except RunError:
@@ -24,7 +28,7 @@ def describe_run(run: Run) -> dict[str, Any]:
         "dataset": raw.get("title", "not known yet"),
         "source": raw.get("source", ""),
         "fallback": raw.get("fallback", False),
-        "differing": differing(run),
+        "differing": differing(run, stage),
     }
 
 
@@ -36,14 +40,21 @@ def describe_stage(run: Run, stage: str) -> dict[str, Any]:
     return {**asdict(status), "total": f"{status.own_seconds:.1f}", "phases": phases, "memory": memory}
 
 
-def differing(run: Run) -> list[str]:
-    """`section.name = value` for each parameter that is not the default's."""
+def differing(run: Run, stage: str = "") -> list[str]:
+    """`section.name = value` for each parameter that is not the default's; for a `stage`, of those that it hangs on."""
     try:
         default, ours = load_file(profile_path(DEFAULT)), load_file(run.params())
     except RunError:
         return []
     flat = {name: flatten(content) for name, content in (("default", default), ("ours", ours))}
-    return [f"{k} = {v}" for k, v in flat["ours"].items() if flat["default"].get(k) != v]
+    read = sections(stage) if stage else ours
+    changed = {k: v for k, v in flat["ours"].items() if flat["default"].get(k) != v}
+    return [f"{k} = {v}" for k, v in changed.items() if k.partition(".")[0] in read]
+
+
+def sections(stage: str) -> set[str]:
+    """The sections of parameters that a stage hangs on, its own and those of the stages before it, with the seed."""
+    return {"seed", STAGE[stage].section}.union(*map(sections, STAGE[stage].needs))
 
 
 def headline_facts(run: Run) -> list[tuple[str, str]]:
@@ -57,7 +68,8 @@ def headline_facts(run: Run) -> list[tuple[str, str]]:
             ("network", f"{m['model_parameters']:,} parameters"),
         ]
     if "knn_accuracy" in m:
-        facts.append(("k-NN of embeddings", percent(m["knn_accuracy"], 2)))
+        pixels = f" (of bare pixels {percent(m['pixel_knn_accuracy'], 2)})" if "pixel_knn_accuracy" in m else ""
+        facts.append(("k-NN of embeddings", percent(m["knn_accuracy"], 2) + pixels))
     return facts
 
 

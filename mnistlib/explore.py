@@ -28,7 +28,8 @@ UNLIKE = 0
 def explore_data(run: Run) -> dict[str, Any]:
     """Data for `explore.js`; empty where 04 and 05 do not stand, or their files do not belong together.
 
-    `pictures`: surest first, each [index in the test part, label, prediction, confidence, level]; `level`: how many of
+    `pictures`: surest first, each [index in the test part, label, prediction, confidence, level], the
+    confidence cut off after four digits, lest what was refused seem to reach a threshold; `level`: how many of
     `thresholds` its confidence reaches, `UNLIKE` where it is refused for being like no class. `steps`: how many are
     accepted at each threshold, and how many of those are wrong. `points`: [x, y, place in `pictures`], 0…1000.
     `most`: how many are shown of each kind. `sheet`: the pictures in rows of `columns`, a PNG in base64, dark on light.
@@ -56,7 +57,7 @@ def explore_data(run: Run) -> dict[str, Any]:
         "count": len(labels),
         "matrix": confusion(labels, predictions, len(classes)).tolist(),
         "pictures": [
-            [int(i), int(labels[i]), int(predictions[i]), round(float(confidence[i]), 4), int(levels[i])]
+            [int(i), int(labels[i]), int(predictions[i]), int(1e4 * confidence[i]) / 1e4, int(levels[i])]
             for i in chosen
         ],
         "thresholds": thresholds.tolist(),

@@ -55,11 +55,12 @@ def project_tsne(embeddings: np.ndarray, perplexity: float, seed: int) -> np.nda
     return TSNE(perplexity=perplexity, init="pca", random_state=seed, max_iter=750).fit_transform(embeddings)
 
 
-def neighbour_accuracy(embeddings: np.ndarray, labels: np.ndarray, neighbours: int) -> float:
-    """Share of points whose nearest others, by majority, are of their class (leave one out)."""
+def neighbour_accuracy(points: np.ndarray, labels: np.ndarray, neighbours: int) -> float:
+    """Share of points N×D whose nearest others, by majority, are of their class (leave one out)."""
     from sklearn.neighbors import KNeighborsClassifier
 
-    model = KNeighborsClassifier(min(neighbours, len(labels) - 1)).fit(embeddings, labels)
+    points = np.ascontiguousarray(points, np.float32)  # of which scikit-learn compares a few at a time
+    model = KNeighborsClassifier(min(neighbours, len(labels) - 1)).fit(points, labels)
     nearest = model.kneighbors(return_distance=False)
     votes = np.apply_along_axis(lambda row: np.bincount(row, minlength=10), 1, np.asarray(labels)[nearest])
     return float((votes.argmax(1) == labels).mean())

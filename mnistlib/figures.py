@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import io
 from dataclasses import dataclass
-from typing import Any
+from html import escape
 
 from matplotlib.figure import Figure
 from PIL import Image
@@ -15,11 +15,18 @@ from mnistlib.rundir import Run
 
 DPI = 144
 COLOURS, NEARLY_WHITE = 256, 253
+DARK = (
+    '<style>[data-jp-theme-light="false"] img.figure '
+    "{ filter: invert(1) hue-rotate(180deg); mix-blend-mode: screen; }</style>"
+)
 
 
 @dataclass(frozen=True)
 class Picture:
-    """A PNG with its text; Jupyter shows it at half its pixels, so that it is crisp."""
+    """A PNG with its text, shown at half its pixels, so that it is crisp.
+
+    As HTML, for JupyterLab tells nobody the text of a plain PNG, and leaves it white in its dark theme.
+    """
 
     png: bytes
     alt: str
@@ -29,9 +36,12 @@ class Picture:
     def base64(self) -> str:
         return base64.b64encode(self.png).decode()
 
-    def _repr_mimebundle_(self, **kwargs: Any) -> tuple[dict[str, str], dict[str, Any]]:
-        data = {"image/png": self.base64, "text/plain": self.alt}
-        return data, {"image/png": {"width": self.width, "alt": self.alt}}
+    def __repr__(self) -> str:
+        return self.alt
+
+    def _repr_html_(self) -> str:
+        source = f"data:image/png;base64,{self.base64}"
+        return f'{DARK}<img class="figure" src="{source}" width="{self.width}" alt="{escape(self.alt)}">'
 
 
 def keep_figure(run: Run, name: str, figure: Figure, alt: str) -> Picture:

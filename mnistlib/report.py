@@ -102,7 +102,7 @@ def page_context(run: Run, stage: str) -> dict[str, Any]:
         **assets(),
         "title": f"{stage} · {run.name}",
         "stage": describe_stage(run, stage),
-        "run": describe_run(run),
+        "run": describe_run(run, stage),
         "before": names[place - 1] if place else None,
         "after": names[place + 1] if place + 1 < len(names) else None,
         "stages": names,

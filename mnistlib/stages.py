@@ -75,7 +75,7 @@ FIGURES = {
     "02_preprocess": ("split_balance", "pixel_histogram"),
     "03_train": ("synthetic_ink", "no_digits", "distortions", "learning_curves"),
     "04_evaluate": ("confusion_matrix", "mistakes", "reliability", "risk_coverage", "corruptions", "strangers"),
-    "05_features": ("tsne_plot", "pca_plot"),
+    "05_features": ("first_layer", "tsne_plot", "pca_plot"),
     "06_infer": ("pad", "what_the_model_saw"),
 }
 SOMETIMES = {"06_infer": ("data/inference/examples/*.png",)}

@@ -6,6 +6,7 @@ import base64
 from dataclasses import dataclass
 from typing import Any
 
+from mnistlib.figures import DPI
 from mnistlib.rundir import Run
 from mnistlib.stages import FIGURES
 from mnistlib.status import stands
@@ -40,13 +41,15 @@ STORY = (
     Chapter(
         "learnt",
         "What it has learnt",
-        "The layer before its answer places like beside like. Pictures that it mistakes lie mostly at an island's rim.",
+        "The layer before its answer places like beside like; pictures that it mistakes lie mostly at an island's rim. "
+        "Its first layer looks for strokes and their edges.",
         (
             ("tsne_plot", "Test pictures by t-SNE, some of each class: neighbours stay neighbours; ringed: mistaken."),
             (
                 "pca_plot",
                 "By PCA, a straight projection: what is far apart here is far apart, what is close may not be.",
             ),
+            ("first_layer", "The first layer's kernels: blue where ink speaks for it, red where it speaks against."),
         ),
     ),
     Chapter(
@@ -76,7 +79,7 @@ STORY = (
     Chapter(
         "data",
         "What it was trained on",
-        "The pictures as they come, what training makes of them, and how the errors fell from epoch to epoch.",
+        "The pictures as they come, what training makes of them, and loss and errors after each epoch.",
         (
             ("samples", "Pictures of the dataset, by class."),
             ("distortions", "Training pictures, and below them what training saw of them."),
@@ -93,7 +96,7 @@ STORY = (
         ),
     ),
 )
-SMALL = {"confusion_matrix", "tsne_plot", "pca_plot", "risk_coverage", "reliability", "pad"}
+WIDE = 700  # pixels from which on a figure, as it is shown, takes a row of its own
 
 
 def tell_story(run: Run) -> list[dict[str, Any]]:
@@ -109,6 +112,8 @@ def tell_story(run: Run) -> list[dict[str, Any]]:
 
 
 def figure_data(run: Run, name: str, text: str) -> dict[str, Any]:
-    """One figure: what it shows, and its PNG in base64."""
-    png = base64.b64encode(run.figure(name).read_bytes()).decode()
-    return {"name": name, "text": text, "png": png, "wide": name not in SMALL}
+    """One figure: what it shows, its PNG in base64, whether it is wide."""
+    png = run.figure(name).read_bytes()
+    pixels = int.from_bytes(png[16:20])  # where a PNG's header says its width
+    wide = pixels * 96 / DPI >= WIDE
+    return {"name": name, "text": text, "png": base64.b64encode(png).decode(), "wide": wide}

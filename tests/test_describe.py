@@ -1,27 +1,32 @@
-"""What is said of a run: of which commit its code is."""
-
-import subprocess
+"""What is said of a run, in words."""
 
 import pytest
 
-from mnistlib import describe, source
+from mnistlib import params, rundir
+from mnistlib.describe import differing, validated
+from mnistlib.params import dump_yaml
+from mnistlib.rundir import Run
 
 
-def commit(folder):
-    """Make a repository of the folder, with one commit."""
-    for words in (
-        ["init", "-q"],
-        ["-c", "user.name=a", "-c", "user.email=a@b", "commit", "-q", "--allow-empty", "-mx"],
-    ):
-        subprocess.run(["git", "-C", folder, *words], check=True)
+@pytest.mark.parametrize(
+    ("stage", "told"),
+    [
+        ("", ["seed = 7", "train.epochs = 3", "features.neighbours = 5", "infer.input = a.png"]),
+        ("02_preprocess", ["seed = 7"]),
+        ("04_evaluate", ["seed = 7", "train.epochs = 3"]),
+        ("05_features", ["seed = 7", "train.epochs = 3", "features.neighbours = 5"]),
+        ("06_infer", ["seed = 7", "train.epochs = 3", "infer.input = a.png"]),
+    ],
+)
+def test_a_stage_s_page_tells_the_parameters_that_it_hangs_on(tmp_path, monkeypatch, stage, told):
+    monkeypatch.setattr(rundir, "RUNS", tmp_path)
+    set_so = params.load("default", "seed=7 train.epochs=3 features.neighbours=5 infer.input=a.png")
+    Run("r").params().parent.mkdir(parents=True)
+    Run("r").params().write_text(dump_yaml(set_so.model_dump()))
+    assert differing(Run("r"), stage) == told
 
 
-@pytest.mark.parametrize("own", [True, False])
-def test_a_commit_is_recorded_where_the_repository_is_the_projects_own(tmp_path, monkeypatch, own):
-    archive = tmp_path / "downloaded" / "archive"
-    archive.mkdir(parents=True)
-    commit(tmp_path)
-    if own:
-        commit(archive)
-    monkeypatch.setattr(describe, "ROOT", archive)
-    assert bool(source.code_version()) == own
+def test_validation_is_told_with_its_errors():
+    assert validated({"val_accuracy": 0.992, "val_count": 3000}) == "99.20 % (24 errors in 3,000)"
+    assert validated({"val_accuracy": 1 - 1 / 3000, "val_count": 3000}) == "99.97 % (1 error in 3,000)"
+    assert validated({"val_accuracy": 0.992}) == "99.20 %"

@@ -140,7 +140,8 @@ def test_sliding_the_threshold_tells_coverage_and_errors(opened, kept):
         if not moves:
             assert at == kept.threshold
     opened.click("text=as calibrated")
-    assert opened.text_content("output") == f"{kept.threshold:.4f}"
+    shown = float(opened.text_content("output"))
+    assert kept.threshold <= shown < kept.threshold + 1e-4
 
 
 def explore_at(page, step):

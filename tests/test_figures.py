@@ -9,7 +9,8 @@ from PIL import Image
 from mnistlib.figures import DPI, picture_of
 from mnistlib.history import Epoch
 from mnistlib.plots import picture_grid
-from mnistlib.plots.features import plot_map
+from mnistlib.plots.evaluation import plot_mistakes
+from mnistlib.plots.features import plot_kernels, plot_map
 from mnistlib.plots.training import plot_curves
 
 
@@ -27,7 +28,27 @@ def test_a_slim_picture_looks_as_matplotlib_drew_it():
     assert len(slim) < 0.4 * len(whole.getvalue())
 
 
+def test_a_picture_is_shown_with_its_words_escaped_and_dark_in_a_dark_theme():
+    shown = picture_of(picture_grid(3, 10)[0], 'a "b" <c>')._repr_html_()
+    assert 'alt="a &quot;b&quot; &lt;c&gt;"' in shown
+    assert '[data-jp-theme-light="false"] img.figure { filter: invert(1)' in shown
+
+
+def test_kernels_are_on_one_scale_with_white_in_its_middle():
+    kernels = np.array([[[1.0, 0.0], [0.0, 0.0]], [[0.0, -4.0], [0.0, 0.0]]])
+    shown = [axes.images[0] for axes in plot_kernels(kernels).axes if axes.images]
+    assert [image.get_array().tolist() for image in shown] == kernels.tolist()
+    assert {image.get_clim() for image in shown} == {(-4.0, 4.0)}
+
+
+def test_each_class_stands_on_its_island():
+    points, labels = np.repeat([[0.0, 0.0], [10.0, 5.0]], 3, axis=0), np.repeat([0, 1], 3)
+    texts = plot_map(points, labels, labels, ["a", "b"], ("x", "y")).axes[0].texts
+    assert [(text.get_text(), text.get_position()) for text in texts] == [("a", (0.0, 0.0)), ("b", (10.0, 5.0))]
+
+
 def test_a_grid_without_pictures_says_so():
+    assert [text.get_text() for text in plot_mistakes([], ["a"]).texts] == ["none in this run"]
     assert [text.get_text() for text in picture_grid(0, 10)[0].texts] == ["none in this run"]
     assert not picture_grid(3, 10)[0].texts
 

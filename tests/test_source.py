@@ -1,6 +1,7 @@
 """Fingerprints follow what is imported, and nothing else."""
 
 import json
+import subprocess
 
 import pytest
 
@@ -152,3 +153,23 @@ def test_what_fetches_data_is_not_in_the_fingerprints_of_who_reads_it(stage, mon
     source.code_digest(source.ROOT / "notebooks" / f"{stage}.ipynb")
     assert "preprocess.py" in seen
     assert not seen & {"download.py", "idx.py", "digits.py", "validation.py"}
+
+
+def commit(folder):
+    """Make a repository of the folder, with one commit."""
+    for words in (
+        ["init", "-q"],
+        ["-c", "user.name=a", "-c", "user.email=a@b", "commit", "-q", "--allow-empty", "-mx"],
+    ):
+        subprocess.run(["git", "-C", folder, *words], check=True)
+
+
+@pytest.mark.parametrize("own", [True, False])
+def test_a_commit_is_recorded_where_the_repository_is_the_projects_own(tmp_path, monkeypatch, own):
+    archive = tmp_path / "downloaded" / "archive"
+    archive.mkdir(parents=True)
+    commit(tmp_path)
+    if own:
+        commit(archive)
+    monkeypatch.setattr(source, "ROOT", archive)
+    assert bool(source.code_version()) == own

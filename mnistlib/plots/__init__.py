@@ -13,7 +13,7 @@ DIGIT_COLOURS = (
     "#4e79a7", "#f28e2b", "#59a14f", "#e15759", "#b07aa1",
     "#9c755f", "#d37295", "#6b6b6b", "#b6992d", "#2aa6a1",
 )  # fmt: skip
-BLUE, ORANGE, RED, GREY = DIGIT_COLOURS[0], DIGIT_COLOURS[1], DIGIT_COLOURS[3], "#8a8a8a"
+BLUE, ORANGE, RED, GREY, PALE = DIGIT_COLOURS[0], DIGIT_COLOURS[1], DIGIT_COLOURS[3], "#8a8a8a", "#dddddd"
 
 
 def new_figure(width: float, height: float) -> Figure:

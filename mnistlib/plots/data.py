@@ -31,10 +31,11 @@ def plot_class_balance(
     for labels, name, colour, shift in ((first, names[0], BLUE, -0.2), (second, names[1], RED, 0.2)):
         counts = np.bincount(labels, minlength=len(classes))
         axes.bar(place + shift, 100 * counts / counts.sum(), 0.38, label=f"{name} ({len(labels):,})", color=colour)
-    axes.axhline(100 / len(classes), color=GREY, linewidth=0.8, linestyle="--")
+    axes.axhline(100 / len(classes), color=GREY, linewidth=0.8, linestyle="--", label="all classes alike")
     axes.set_xticks(place, classes)
+    axes.set_xlabel("class")
     axes.set_ylabel("share of the part, %")
-    axes.legend(frameon=False, ncols=2, loc="lower center", bbox_to_anchor=(0.5, 1.0))
+    axes.legend(frameon=False, ncols=3, loc="lower center", bbox_to_anchor=(0.5, 1.0))
     tidy(axes)
     return figure
 

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 
 from mnistlib.calibrate import Bin, ece, ece_by_chance
 from mnistlib.evaluate import Mistake
-from mnistlib.plots import BLUE, GREY, RED, new_figure, picture_grid, show, tidy
+from mnistlib.plots import BLUE, GREY, PALE, RED, new_figure, picture_grid, show, tidy
 from mnistlib.predict import Prediction
 from mnistlib.tables import sure
 
@@ -62,7 +62,7 @@ def plot_reliability(bins: list[Bin]) -> Figure:
 
 
 def plot_risk_coverage(coverage: np.ndarray, risk: np.ndarray, accepted: float, wrong: int) -> Figure:
-    """Error among the answered by the share that is answered, the surest first.
+    """Error among the answered by the share that is answered, the surest first, from shortly before the first error on.
 
     Beside it what both thresholds accept: the share `accepted` of the answers, `wrong` of them wrong.
     """
@@ -71,6 +71,7 @@ def plot_risk_coverage(coverage: np.ndarray, risk: np.ndarray, accepted: float, 
     axes.plot(100 * coverage, 100 * risk, color=BLUE)
     error = wrong / max(1, round(accepted * len(coverage)))
     axes.plot(100 * accepted, 100 * error, "o", color=RED, label="accepted by likeness and confidence")
+    axes.set_xlim(max(0.0, 100 * float(coverage[risk > 0].min(initial=1.0)) - 5), 100.5)
     axes.set_xlabel("coverage: answered, %")
     axes.set_ylabel("error among the answered, %")
     axes.legend(frameon=False)
@@ -99,4 +100,7 @@ def plot_strangers(answers: Mapping[str, Sequence[Prediction]], each: int = 12) 
         cells[0].text(-3, 14, kind, fontsize=8, rotation=90, ha="right", va="center")
         for axes, answer in zip(cells, given, strict=False):
             show(axes, answer.image, str(answer.digit) if answer.accepted else "", RED)
+            axes.axis("on")
+            axes.set(xticks=[], yticks=[])  # a frame, for one kind is blank
+            axes.spines[:].set_color(PALE)
     return figure

@@ -13,28 +13,32 @@ from mnistlib.plots import BLUE, GREY, new_figure, picture_grid, tidy
 
 
 def plot_curves(history: Sequence[Epoch], seams: Sequence[int] = ()) -> Figure:
-    """Loss and error of both parts by epoch; a thin line after each epoch of `seams`, where a training went on."""
-    figure = new_figure(8, 2.8)
-    left, right = figure.subplots(1, 2)
+    """Each part's loss on a scale of its own, and both parts' errors, by epoch.
+
+    A thin line after each epoch of `seams`, where a training went on.
+    """
+    figure = new_figure(10, 2.8)
+    left, middle, right = figure.subplots(1, 3)
     epochs = [e.epoch for e in history]
-    left.plot(epochs, [e.train_loss for e in history], "o-", color=GREY, label="train")
-    left.plot(epochs, [e.val_loss for e in history], "o-", color=BLUE, label="validation")
-    left.set_ylabel("loss, nats")
-    right.plot(epochs, [100 * (1 - e.train_accuracy) for e in history], "o-", color=GREY)
-    right.plot(epochs, [100 * (1 - e.val_accuracy) for e in history], "o-", color=BLUE)
+    left.plot(epochs, [e.train_loss for e in history], "o-", color=GREY)
+    left.set_ylabel("training's loss, nats")
+    middle.plot(epochs, [e.val_loss for e in history], "o-", color=BLUE)
+    middle.set_ylabel("validation's loss, nats")
+    right.plot(epochs, [100 * (1 - e.train_accuracy) for e in history], "o-", color=GREY, label="training")
+    right.plot(epochs, [100 * (1 - e.val_accuracy) for e in history], "o-", color=BLUE, label="validation")
     right.set_ylabel("errors, %")
-    for axes in (left, right):
+    right.set_yscale("log")
+    right.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    right.yaxis.set_minor_locator(NullLocator())
+    right.yaxis.set_major_formatter("{x:g}")
+    right.legend(frameon=False)
+    for axes in (left, middle, right):
         axes.set_xlabel("epoch")
-        axes.set_yscale("log")
-        axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-        axes.yaxis.set_minor_locator(NullLocator())
-        axes.yaxis.set_major_formatter("{x:g}")
         axes.set_xlim(0.5, epochs[-1] + 0.5)
         axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
         for seam in seams:
             axes.axvline(seam + 0.5, color=GREY, linewidth=0.8, linestyle=":", gid="seam")
         tidy(axes)
-    left.legend(frameon=False)
     return figure
 
 

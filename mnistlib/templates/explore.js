@@ -10,7 +10,7 @@ const pictures = data.pictures.map(([index, label, prediction, confidence, level
 }));
 const few = (list, most) => (list.length > most ? list.slice(0, most) : list);
 const percent = (share, digits = 1) => `${(100 * share).toFixed(digits)} %`;
-const sure = (confidence) => percent(Math.min(confidence, 0.9999), 2);  // rounded, but never to certainty
+const sure = (confidence) => percent(Math.min(confidence, 0.9999), 2);  // never certain
 const grouped = (number) => number.toLocaleString("en");
 const many = (number, one = "picture") => `${grouped(number)} ${one}${number === 1 ? "" : "s"}`;
 
@@ -153,7 +153,7 @@ function slider() {
   function show() {
     const step = Number(range.value);
     const [accepted, wrong] = data.steps[step];
-    const at = data.thresholds[step].toFixed(4), refused = data.count - accepted - data.unlike;
+    const at = (Math.ceil(1e4 * data.thresholds[step] - 1e-6) / 1e4).toFixed(4), refused = data.count - accepted - data.unlike;
     value.textContent = at;
     range.setAttribute("aria-valuetext", at);
     const error = accepted ? `${grouped(wrong)} of them wrong, ${percent(wrong / accepted, 2)}` : "none";
