@@ -72,3 +72,8 @@ def test_the_grid_is_torchs_own():
     maps = torch.randn(5, 2, 3, generator=torch.Generator().manual_seed(0))
     expected = torch.nn.functional.affine_grid(maps, [5, 1, 28, 20], align_corners=False)
     assert torch.allclose(affine_grid(maps, 28, 20), expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", ["rotate", "shear", "scale", "shift"])
+def test_each_of_the_four_bends_by_itself(name):
+    assert not torch.equal(distort(blob(), Distortion(**{name: 0.5}), generator()), blob())

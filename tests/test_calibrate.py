@@ -4,6 +4,7 @@ import json
 
 import numpy as np
 import pytest
+from scipy.special import log_softmax
 
 from mnistlib import calibrate as cal
 from mnistlib import rundir
@@ -203,3 +204,26 @@ def test_without_a_whole_model_there_is_nothing_to_calibrate(run, described):
         write_json(run.model_json, described)
     with pytest.raises(RunError, match="03_train"):
         cal.save_calibration(run, FOUND)
+
+
+def test_the_test_parts_figures_are_those_of_the_temperature_and_of_the_accepted():
+    logits, labels = world(2.0, 2000)
+    found = cal.Calibration(2.0, 0.6, 3.0, 1.0, 0.0)
+    told = cal.confidence_metrics(logits, labels, found, 15)
+    for name, t in (("test_nll", 2.0), ("test_nll_uncalibrated", 1.0)):
+        assert told[name] == pytest.approx(-log_softmax(logits / t, axis=1)[np.arange(2000), labels].mean())
+    for name, t in (("test_ece", 2.0), ("test_ece_uncalibrated", 1.0)):
+        assert told[name] == pytest.approx(cal.ece(cal.reliability_bins(softmax(logits, t), labels, 15)))
+    accepted = cal.why_not(logits, found) == ""
+    assert 0 < accepted.mean() < 1
+    assert told["test_accepted_errors"] == ((logits.argmax(1) != labels) & accepted).sum()
+
+
+def test_what_is_not_like_a_digit_does_not_move_the_confidences_threshold():
+    logits = np.zeros((40, 10))
+    logits[:, 0] = 6
+    logits[38, 1] = 5.9  # like a digit, hardly sure, and right
+    logits[39, 0], labels = 3, np.append(np.zeros(39, int), 1)  # like none, surer, and wrong
+    found = cal.calibrate(logits, labels, 0.001)
+    assert cal.why_not(logits, found).tolist() == [""] * 39 + ["not like a digit"]
+    assert (found.coverage, found.accepted_error) == (39 / 40, 0)

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from mnistlib import rundir
-from mnistlib.compare import main, mcnemar
+from mnistlib.compare import Comparison, Side, main, mcnemar, metric_rows, verdict
+from mnistlib.rundir import Run
 
 
 def test_mcnemar_by_hand():
@@ -133,3 +134,11 @@ def test_damaged_predictions_are_named(pair):
     done = made.make("compare", "A=smoke", "B=other")
     assert done.code == 2
     assert "make evaluate RUN=other" in done.text
+
+
+def test_the_better_run_is_named_whichever_it_is(tmp_path):
+    a, b = (Side(Run(name, tmp_path), np.empty(0), {"m": m}, {}, []) for name, m in (("one", 2), ("two", 5)))
+    for only_a, only_b, better in ((3, 1, "one"), (1, 3, "two")):
+        c = Comparison(a, b, np.empty(0), np.empty(0), np.arange(only_a), np.arange(only_b), 0.5)
+        assert verdict(c).startswith(f"{better} has 2 errors fewer, which could well be chance")
+    assert metric_rows(c)[0]["B − A"] == 3

@@ -3,6 +3,7 @@
 import gzip
 import http.server
 import io
+import json
 import shutil
 import ssl
 import threading
@@ -14,7 +15,7 @@ import pytest
 
 from mnistlib import idx, rundir
 from mnistlib.catalogue import DATASETS, FILES
-from mnistlib.data import load_raw, obtain
+from mnistlib.data import load_raw, obtain, save_raw
 from mnistlib.datafolders import better_source_exists, lies_here
 from mnistlib.download import UnreachableError, download, mirrors
 from mnistlib.files import RunError, write_json
@@ -231,3 +232,35 @@ def test_idx_by_hand():
 def test_a_dataset_that_is_none_is_refused():
     with pytest.raises(RunError, match=r"data\.dataset is 'foo': known are mnist"):
         obtain("foo")
+
+
+@pytest.mark.parametrize("wrong", ["right", "damaged"])
+def test_a_wrong_file_of_a_broken_off_download_is_named_and_nothing_stands_in_for_it(mnist_dir, tmp_path, wrong):
+    kept = tmp_path / "mnist"
+    kept.mkdir()
+    shutil.copy(mnist_dir / f"{FILES[3]}.gz", kept)
+    if wrong == "right":
+        assert obtain("mnist", raw=tmp_path, mirrors=[DEAD]).fallback
+        return
+    damage(kept / f"{FILES[3]}.gz", "one byte flipped")
+    with pytest.raises(RunError, match=FILES[3]):
+        obtain("mnist", raw=tmp_path, mirrors=[DEAD])
+
+
+def test_what_stands_in_is_still_said_to_when_it_is_read_again(tmp_path, monkeypatch):
+    monkeypatch.setattr(rundir, "RUNS", tmp_path)
+    for dataset, fallback in (("digits", False), ("mnist", True)):
+        raw = obtain(dataset, source="digits", raw=tmp_path / "raw")
+        assert raw.fallback == fallback
+        save_raw(Run("r"), raw)
+        assert load_raw(Run("r")).fallback == fallback
+
+
+def test_other_files_than_01_saw_are_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr(rundir, "RUNS", tmp_path)
+    save_raw(Run("r"), obtain("digits"))
+    told = json.loads(Run("r").raw_json.read_text())
+    told["files"][0]["SHA-256 unpacked"] = "0" * 64
+    write_json(Run("r").raw_json, told)
+    with pytest.raises(RunError, match="no longer what 01_data saw there"):
+        load_raw(Run("r"))

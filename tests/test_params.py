@@ -153,3 +153,10 @@ def test_a_missing_profile_names_the_nearest():
 def test_check_says_what_is_missing():
     with pytest.raises(ParamsError, match="mine: train is missing"):
         check({k: v for k, v in load().model_dump().items() if k != "train"}, "mine")
+
+
+def test_set_lies_over_the_profile_and_the_profile_over_the_default():
+    smoke, default = (load_file(params.profile_path(name)) for name in ("smoke", "default"))
+    assert smoke["data"]["dataset"] != default["data"]["dataset"]
+    assert load("smoke").data.dataset == smoke["data"]["dataset"]
+    assert load("smoke", "data.dataset=kmnist").data.dataset == "kmnist"

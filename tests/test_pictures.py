@@ -18,11 +18,13 @@ from mnistlib.ink import frame, rasterise
 from mnistlib.model import Architecture, build, save_model
 from mnistlib.pictures import PictureError, find_pictures, read_picture
 from mnistlib.predict import (
+    Prediction,
     Predictor,
     doubtful_first,
     load_predictor,
     prediction_rows,
     save_predictions_csv,
+    summarise,
     usable_run,
 )
 from mnistlib.rundir import Run
@@ -311,3 +313,35 @@ def test_without_a_model_of_its_own_a_run_takes_the_newest_on_mnist(predictor, t
     shutil.rmtree(Run("later").folder)
     with pytest.raises(RunError, match="make all"):
         usable_run("lab")
+
+
+@pytest.mark.parametrize("orientation", [1, 3, 6, 8])
+def test_a_photograph_stands_as_its_camera_says(digit, tmp_path, orientation):
+    turned = large(digit).rotate({1: 0, 3: 180, 6: 90, 8: -90}[orientation], expand=True)
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    turned.save(tmp_path / "a.jpg", exif=exif, quality=95)
+    expected = frame(np.asarray(large(digit)))
+    assert np.corrcoef(read_picture(tmp_path / "a.jpg").ravel(), expected.ravel())[0, 1] > 0.95
+
+
+def test_ink_that_comes_in_from_the_border_is_no_part_of_the_digit(digit, tmp_path):
+    sheet = np.full((200, 200), 220, np.uint8)
+    sheet[60:144, 60:144] = 220 - 160 * (np.asarray(Image.fromarray(digit).resize((84, 84))) / 255)
+    alone = frame(digit).ravel()
+    sheet[20:24, 150:] = 40  # a line of the next digit on the sheet
+    Image.fromarray(sheet).save(tmp_path / "a.png")
+    assert np.corrcoef(read_picture(tmp_path / "a.png").ravel(), alone)[0, 1] > 0.9
+
+
+def test_a_picture_of_mnists_size_of_which_half_is_negative_is_whole_again(tmp_path):
+    half = rasterise(examples()[1])
+    half[:, :14] = 255 - half[:, :14]
+    Image.fromarray(half).save(tmp_path / "a.png")
+    assert np.corrcoef(read_picture(tmp_path / "a.png").ravel(), rasterise(examples()[1]).ravel())[0, 1] > 0.95
+
+
+def test_what_was_given_accepted_and_unreadable_is_counted_by_hand():
+    ink, blank = np.ones((28, 28), np.uint8), np.zeros((28, 28), np.uint8)
+    told = [Prediction(1, np.eye(10)[1], ok, image) for ok, image in ((True, ink), (False, ink), (False, blank))]
+    assert summarise(told) == {"infer_count": 3, "infer_accepted": 1, "infer_unreadable": 1}

@@ -52,6 +52,7 @@ def test_metrics_are_whole_and_agree_with_the_kept_predictions(smoke):
     assert (metrics["test_errors"], metrics["test_count"]) == (wrong, 360)
     assert metrics["test_accuracy"] == pytest.approx(1 - wrong / 360)
     assert metrics["test_accuracy"] > 0.93
+    assert metrics["val_accuracy"] > 0.9
     assert metrics["model_parameters"] > 10_000
 
 

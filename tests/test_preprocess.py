@@ -1,12 +1,23 @@
 """Split, statistics and the arrays on disk."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from mnistlib import rundir
 from mnistlib.data import obtain
 from mnistlib.files import RunError
-from mnistlib.preprocess import array_path, load_part, load_statistics, one_hot, save_parts, split, statistics
+from mnistlib.preprocess import (
+    array_path,
+    data_line,
+    load_part,
+    load_statistics,
+    one_hot,
+    save_parts,
+    split,
+    statistics,
+)
 from mnistlib.rundir import Run
 
 
@@ -85,3 +96,33 @@ def test_one_hot_by_hand():
 def test_a_validation_part_of_none_or_all_is_refused(fraction):
     with pytest.raises(RunError, match=f"val_fraction is {fraction}"):
         split(obtain("digits"), fraction, seed=0)
+
+
+def test_each_picture_keeps_its_label_and_validation_is_never_learnt_from(raw):
+    known = {image.tobytes(): label for image, label in zip(raw.train_images, raw.train_labels, strict=True)}
+    for limit in (0, 200, 1400):
+        parts = split(raw, 0.1, seed=0, train_limit=limit)
+        assert not keys(parts["train"].images) & keys(parts["val"].images)
+        for part in (parts["train"], parts["val"]):
+            assert [known[image.tobytes()] for image in part.images] == list(part.labels)
+
+
+@pytest.mark.parametrize("fallback", [False, True])
+def test_what_is_kept_is_of_the_training_part_and_says_what_stands_in(raw, run, fallback):
+    parts = split(raw, 0.1, seed=0)
+    save_parts(run, parts, replace(raw, fallback=fallback))
+    known, pixels = load_statistics(run), parts["train"].images / 255
+    assert (known["mean"], known["std"]) == pytest.approx((pixels.mean(), pixels.std()))
+    assert known["fallback"] == fallback
+    assert ("FALLBACK DATA" in data_line(run)) == fallback
+
+
+@pytest.mark.parametrize("kind", ["images", "labels"])
+def test_both_files_of_a_part_are_held_against_their_hashes(raw, run, kind):
+    save_parts(run, split(raw, 0.1, seed=0), raw)
+    path = array_path(run, "test", kind)
+    content = bytearray(path.read_bytes())
+    content[-1] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(RunError, match=rf"test_{kind}\.npy is not what 02_preprocess wrote"):
+        load_part(run, "test")

@@ -219,3 +219,9 @@ def test_a_run_on_the_fallback_is_made_again_on_the_fallback(kept, read):
     kept["data"]["fallback"] = True
     kept["parameters"]["data"] |= {"dataset": "mnist", "source": "auto"}
     assert parameters_again(read(kept))["data"]["source"] == "digits"
+
+
+def test_other_raw_files_are_a_cause_and_give_no_room_to_the_data(kept, read):
+    ours = read(kept)
+    kept["data"]["files"][0]["SHA-256 unpacked"] = "0" * 64
+    assert [(c.what, c.stages) for c in judge(ours, read(kept))[1]] == [("raw files", {"01_data"})]

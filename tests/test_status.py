@@ -4,6 +4,7 @@ import json
 import os
 import re
 
+import psutil
 import pytest
 
 from mnistlib import rundir
@@ -131,3 +132,10 @@ def test_a_damaged_status_is_none(run, damage):
     path = run.status("03_train")
     path.write_text(json.dumps(json.loads(path.read_text()) | damage))
     assert read_status(run, "03_train").verdict == "not run"
+
+
+@pytest.mark.parametrize(("later", "verdict"), [(0, "running"), (60, "died")])
+def test_another_process_with_the_runners_number_is_not_the_runner(run, later, verdict):
+    began = psutil.Process().create_time() - later
+    write_status(run, Status("03_train", "running", process=(os.getpid(), began)))
+    assert read_status(run, "03_train").verdict == verdict

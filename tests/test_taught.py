@@ -1,9 +1,13 @@
 """The run that teaching makes: claimed by one alone, whole or not at all."""
 
+import numpy as np
 import pytest
 
-from mnistlib import rundir
-from mnistlib.files import RunError, write_json
+from mnistlib import rundir, taught
+from mnistlib.data import obtain
+from mnistlib.files import RunError, write_json, write_text
+from mnistlib.handwriting import Drawing
+from mnistlib.preprocess import Part, save_parts, split
 from mnistlib.rundir import Run
 from mnistlib.taught import check_teachable, new_run
 
@@ -41,3 +45,20 @@ def test_where_nothing_can_be_written_it_says_so(base, tmp_path, monkeypatch):
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(RunError, match=r"cannot write .*/r-taught"), new_run(base):
         pass
+
+
+def test_what_was_kept_back_and_the_test_part_are_counted_by_hand(monkeypatch):
+    monkeypatch.setattr(taught, "predict_logits", lambda network, images: np.eye(10)[[1, 2, 3, 4]])
+    held = [Drawing([[[0, 0], [9, 9]]], 0, [], True, "", label) for label in (1, 7, 4)]
+    test = Part(np.zeros((4, 28, 28), np.uint8), np.array([1, 7, 3, 4]))
+    found = taught.measure(None, held, np.array([1, 2, 3]), test, "after")
+    assert found == {"held_back_right_after": 1, "test_accuracy_after": 0.75}
+
+
+def test_what_is_no_digit_is_rehearsed_as_often_as_it_was_learnt(base):
+    raw = obtain("digits")
+    save_parts(base, split(raw, 0.1, seed=0), raw)
+    for share in (0.0, 0.25):
+        write_text(base.params(), f"train: {{strangers: {share}}}")
+        labels = taught.rehearse(base, 0).labels
+        assert (int((labels >= 0).sum()), int((labels < 0).sum())) == (1293, round(share * 1293))

@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from mnistlib import taught as taught_runs
+from mnistlib.augment import Distortion
 from mnistlib.data import obtain
 from mnistlib.evaluate import accuracy, predict_logits
 from mnistlib.handwriting import Drawing
@@ -17,6 +18,7 @@ from mnistlib.split import Split
 from mnistlib.synthetic import examples
 from mnistlib.teach import Lesson, hold_back, teach, versions_of
 from mnistlib.train import Recipe, fit
+from mnistlib.trainer import floats_of
 
 LABELS = (1, 7, 9)
 
@@ -129,3 +131,13 @@ def test_who_stops_a_lesson_is_told_in_words(monkeypatch, capsys):
     monkeypatch.setattr(taught_runs, "existing", stop)
     assert taught_runs.main() == 130
     assert capsys.readouterr().err == "\nnothing taught\n"
+
+
+def test_a_lesson_bends_what_it_shows(digits):
+    _, train, network = digits
+    own = versions_of([drawing(0, 1)], 4, 0)
+    bent, straight = (
+        teach(network, own, train, lesson, seed=3)
+        for lesson in (Lesson(steps=3), Lesson(steps=3, distortion=Distortion()))
+    )
+    assert not torch.equal(floats_of(bent)[0], floats_of(straight)[0])

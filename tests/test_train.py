@@ -1,14 +1,16 @@
 """The loop: it learns, it repeats itself, and it stops when it should."""
 
+import copy
+
 import pytest
 import torch
 
-from mnistlib.augment import Distortion
+from mnistlib.augment import Distortion, distort
 from mnistlib.data import obtain
 from mnistlib.files import RunError
 from mnistlib.model import Architecture, build
 from mnistlib.split import Split, pictures_per_step
-from mnistlib.train import Recipe, fit, score
+from mnistlib.train import Recipe, fit, run_epoch, score
 from mnistlib.trainer import Trainer
 
 CPU = torch.device("cpu")
@@ -117,3 +119,43 @@ def test_a_recipe_that_is_none_is_refused(digits, change, words):
 def test_a_step_has_two_pictures_at_least():
     with pytest.raises(RunError, match=r"train\.batch_size is 0"):
         pictures_per_step(1000, 0)
+
+
+def test_what_is_learnt_from_is_bent_and_smoothed_as_the_recipe_says(digits):
+    images, labels = digits[0].batch(torch.arange(50))
+    labels[:10] = -1
+    network, bend = build(SMALL, 0).train(), Distortion(20, 0.2, 0.2, 0.1)
+    bent = distort(images, bend, torch.Generator().manual_seed(3))
+    wanted = torch.nn.functional.one_hot(labels.clamp(min=0), 10) * 0.7 + 0.03
+    wanted[:10] = 0.1
+    with torch.no_grad():
+        expected = -(wanted * copy.deepcopy(network)(bent).log_softmax(1)).sum(1).mean()
+    recipe = Recipe(batch_size=50, label_smoothing=0.3, weight_decay=0.02, distortion=bend)
+    trainer = Trainer(network, recipe, 20, seed=3)
+    assert float(trainer.learn(images, labels, "fp32")[0]) == pytest.approx(float(expected), rel=1e-5)
+    groups = [group for optimiser in trainer.optimisers for group in optimiser.param_groups]
+    assert [group["weight_decay"] for group in groups] == [0.02, 0.0, 0.02]
+
+
+@pytest.mark.filterwarnings("ignore:Detected call of `lr_scheduler")
+def test_rates_peak_after_the_warmup_and_the_average_follows_by_hand():
+    trainer = Trainer(build(SMALL, 0), Recipe(warmup=0.4, ema_decay=0.5), 100, seed=0)
+    first = trainer.averaged[0].clone()
+    rates = []
+    for step in range(1, 101):
+        rates.append(trainer.schedules[0].get_last_lr()[0])
+        trainer.moving[0].detach().add_(1)
+        trainer.advance()
+        if step == 2:  # 10/11 of the way, then 10/12
+            assert torch.allclose(trainer.averaged[0], first + 10 / 11 + (2 - 10 / 11) * 10 / 12, atol=1e-5)
+    assert max(range(100), key=rates.__getitem__) in (39, 40)
+    assert torch.allclose(trainer.averaged[0], first + 99, atol=1e-3)  # half of the way each step: one behind
+
+
+@pytest.mark.filterwarnings("ignore:Detected call of `lr_scheduler")
+def test_accuracy_is_among_what_has_a_class(digits):
+    images, labels = digits[0].images, digits[0].labels.clone()
+    labels[::2] = -1
+    train, trainer = Split(images, labels), Trainer(build(SMALL, 0), Recipe(batch_size=50), 20, seed=0)
+    found = run_epoch(trainer, lambda chosen: (torch.tensor(2.0), (labels[chosen] >= 0).sum()), train, 20, print)
+    assert found == (2.0, 1.0)

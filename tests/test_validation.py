@@ -8,7 +8,7 @@ import pytest
 from mnistlib.catalogue import Raw
 from mnistlib.data import obtain
 from mnistlib.files import RunError
-from mnistlib.validation import check_table, require_passed, validate
+from mnistlib.validation import check_table, leakage_check, require_passed, validate
 
 
 @pytest.fixture(scope="module")
@@ -54,8 +54,21 @@ def test_each_fault_is_found_by_its_check(digits):
         assert check in failed(raw), check
 
 
+@pytest.mark.parametrize("level", [0, 77, 255])
+def test_a_picture_of_one_grey_is_found_whichever_it_is(digits, level):
+    assert "blank or constant pictures" in failed(replace(digits, train_images=changed(digits.train_images, 5, level)))
+
+
 def test_a_failed_check_stops_the_run_and_the_table_shows_it(digits):
     checks = validate(replace(digits, train_images=changed(digits.train_images, 5, 0)))
     assert "✗ FAILED" in check_table(checks)._repr_html_()
     with pytest.raises(RunError, match="blank or constant pictures: expected 0, found 1"):
         require_passed(checks)
+
+
+def test_one_test_picture_in_a_thousand_may_leak_and_no_more(digits):
+    raw = replace(digits, test_images=np.random.default_rng(0).integers(0, 256, (1000, 28, 28), dtype=np.uint8))
+    for leaked, passed in ((1, True), (2, False)):
+        raw.test_images[:leaked] = digits.train_images[:leaked]
+        assert leakage_check(raw).passed == passed
+        assert leakage_check(raw).found.startswith(f"{leaked} ")

@@ -8,7 +8,9 @@ import time
 
 import pytest
 
-from mnistlib.verify import main
+from mnistlib.receipt import load_receipt
+from mnistlib.rundir import Run
+from mnistlib.verify import environment, main
 
 
 def beside(project) -> list[str]:
@@ -96,3 +98,11 @@ def test_a_receipt_of_two_stages_that_says_otherwise_is_different_and_both_are_k
     assert "written to since the receipt" in done.text
     (again,) = set(beside(project)) - {"data"}
     assert f"made again: runs/{again}" in done.text
+
+
+def test_the_receipts_settings_hold_but_where_one_is_set_here(smoke, monkeypatch):
+    kept = load_receipt(Run("smoke", smoke.folder / "runs"))
+    machine = kept.machines[0] | {"settings": {"OMP_NUM_THREADS": "3", "PRECISION_OF_THEN": "x"}}
+    monkeypatch.setenv("OMP_NUM_THREADS", "5")
+    passed = environment(kept.model_copy(update={"machines": [machine]}))
+    assert (passed["OMP_NUM_THREADS"], passed["PRECISION_OF_THEN"]) == ("5", "x")
