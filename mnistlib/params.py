@@ -169,11 +169,19 @@ def fault(error: Any) -> str:
     place = [str(part) for part in error["loc"]]
     name = ".".join(place)
     if error["type"] == "extra_forbidden":
-        near = difflib.get_close_matches(place[-1], known_names(place[:-1]), 1)
-        return f"unknown parameter {name}" + (f"; did you mean {'.'.join([*place[:-1], near[0]])}?" if near else "")
+        near = meant(place)
+        return f"unknown parameter {name}" + (f"; did you mean {' or '.join(near)}?" if near else "")
     if error["type"] == "missing":
         return f"{name} is missing"
     return f"{name}: {error['msg'][:1].lower()}{error['msg'][1:]}, found {error['input']!r}"[:400]
+
+
+def meant(place: list[str]) -> list[str]:
+    """What an unknown name may stand for: without a section that name in all that have it, else the nearest there."""
+    sections = known_names([]) if len(place) == 1 else []
+    found = [f"{section}.{place[0]}" for section in sections if place[0] in known_names([section])]
+    near = difflib.get_close_matches(place[-1], known_names(place[:-1]), 1)
+    return found or [".".join([*place[:-1], name]) for name in near]
 
 
 def known_names(path: list[str]) -> list[str]:
