@@ -9,8 +9,8 @@ import numpy as np
 from pydantic import Field, FiniteFloat, TypeAdapter, ValidationError
 
 from mnistlib.evaluate import nll, softmax
-from mnistlib.files import RunError, read_json, shown, write_json
-from mnistlib.modelfile import calibrated_anew, read_description
+from mnistlib.files import RunError, as_json, read_json, shown
+from mnistlib.modelfile import calibrated_anew, read_description, replace_part
 from mnistlib.rundir import Run
 
 FORMAT = 3
@@ -182,10 +182,12 @@ def confidence_metrics(logits: np.ndarray, labels: np.ndarray, found: Calibratio
 
 
 def save_calibration(run: Run, found: Calibration) -> None:
-    """Write `models/calibration.json`, which pictures, pad and reports share; needs model.json. Raises RunError."""
-    write_json(
-        run.calibration_json, {"format": FORMAT, "model": read_description(run)["weights_sha256"], **asdict(found)}
-    )
+    """Write `models/calibration.json`, which pictures, pad and reports share; needs model.json. Raises RunError.
+
+    An export that holds another one is taken away.
+    """
+    kept = {"format": FORMAT, "model": read_description(run)["weights_sha256"], **asdict(found)}
+    replace_part(run, run.calibration_json, as_json(kept).encode())
 
 
 def load_calibration(run: Run) -> Calibration:

@@ -23,6 +23,7 @@ from mnistlib.files import RunError, in_words, shown, write_bytes
 from mnistlib.folded import FoldedNet
 from mnistlib.machine import pip_install
 from mnistlib.model import SIDE, load_model
+from mnistlib.modelfile import read_description
 from mnistlib.preprocess import load_part
 from mnistlib.rundir import Run, existing, existing_runs
 
@@ -44,15 +45,15 @@ def main() -> int:
 def export_onnx(run: Run) -> str:
     """Write `models/model.onnx` once ONNX Runtime gives the logits that torch gives; returns what to tell.
 
-    Its input `images` is float32 N×1×28×28 in 0…1, its output `logits` float32 N×classes; temperature and thresholds
-    stand in its metadata. Raises RunError, and writes nothing, when what is needed is missing or the logits differ by
+    Its input `images` is float32 N×1×28×28 in 0…1, its output `logits` float32 N×classes; `metadata` says
+    of what it was made. Raises RunError, and writes nothing, when what is needed is missing or the logits differ by
     more than 1e-4.
     """
     missing = [name for name in NEEDED if not importlib.util.find_spec(name)]
     if missing:
         raise RunError(f"make export needs {', '.join(missing)}: {pip_install(*NEEDED)}")
     network = FoldedNet(load_model(run)).eval()
-    content = to_onnx(network, {"calibration": json.dumps(asdict(load_calibration(run))), "run": run.name})
+    content = to_onnx(network, metadata(run))
     images = np.asarray(load_part(run, "test").images[:COMPARED], np.float32)[:, None] / 255
     answer = runtime(content)
     with torch.inference_mode():
@@ -68,7 +69,13 @@ def export_onnx(run: Run) -> str:
     )
 
 
-def to_onnx(network: FoldedNet, metadata: dict[str, str]) -> bytes:
+def metadata(run: Run) -> dict[str, str]:
+    """What the file says besides the network: temperature and thresholds, and the run and weights that it is of."""
+    calibration = json.dumps(asdict(load_calibration(run)))
+    return {"calibration": calibration, "run": run.name, "weights_sha256": read_description(run)["weights_sha256"]}
+
+
+def to_onnx(network: FoldedNet, told: dict[str, str]) -> bytes:
     """The folded network as an ONNX model for any number of images."""
     import onnx
 
@@ -82,7 +89,7 @@ def to_onnx(network: FoldedNet, metadata: dict[str, str]) -> bytes:
         )
     program.save(buffer)
     model = onnx.load_from_string(buffer.getvalue())
-    onnx.helper.set_model_props(model, metadata)
+    onnx.helper.set_model_props(model, told)
     onnx.checker.check_model(model, full_check=True)
     content: bytes = model.SerializeToString()
     return content

@@ -109,9 +109,14 @@ def write_text(path: Path, content: str) -> None:
     write_bytes(path, content.encode())
 
 
+def as_json(content: Any) -> str:
+    """JSON that any parser reads: NaN and infinities raise ValueError."""
+    return json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+
+
 def write_json(path: Path, content: Any) -> None:
-    """Write JSON that any parser reads: NaN and infinities raise ValueError."""
-    write_text(path, json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+    """Write `as_json` whole or not at all. Raises RunError."""
+    write_text(path, as_json(content))
 
 
 def link_or_copy(source: Path, target: Path) -> None:

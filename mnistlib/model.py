@@ -10,8 +10,8 @@ import torch
 from pydantic import TypeAdapter
 from torch import Tensor, nn
 
-from mnistlib.files import RunError, bytes_digest, shown, write_bytes, write_json
-from mnistlib.modelfile import FORMAT, read_description, read_weights
+from mnistlib.files import RunError, bytes_digest, shown, write_json
+from mnistlib.modelfile import FORMAT, read_description, read_weights, replace_part
 from mnistlib.rundir import Run
 from mnistlib.tables import by
 
@@ -152,7 +152,7 @@ def layer_name(layer: nn.Module) -> str:
 
 
 def save_model(run: Run, network: DigitNet, training: dict[str, Any]) -> str:
-    """Write the weights and `model.json` beside them; returns the weights' SHA-256."""
+    """Write the weights and `model.json` beside them, take away an export of others; returns the weights' SHA-256."""
     buffer = io.BytesIO()
     state = {k: v.detach().cpu().contiguous() for k, v in network.state_dict().items()}
     torch.save(state, buffer)
@@ -166,7 +166,7 @@ def save_model(run: Run, network: DigitNet, training: dict[str, Any]) -> str:
         "weights_sha256": bytes_digest(weights),
         "training": training,
     }
-    write_bytes(run.weights, weights)
+    replace_part(run, run.weights, weights)
     write_json(run.model_json, described)
     return bytes_digest(weights)
 

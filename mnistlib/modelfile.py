@@ -1,12 +1,13 @@
-"""A model's two files as they are read: `models/model.json`, and the weights that it describes."""
+"""A model's two files, `models/model.json` and the weights that it describes: how they are read, and replaced."""
 
 from __future__ import annotations
 
 import io
 import pickle
+from pathlib import Path
 from typing import Any
 
-from mnistlib.files import RunError, bytes_digest, read_json, shown
+from mnistlib.files import RunError, bytes_digest, read_json, shown, write_bytes
 from mnistlib.rundir import Run
 
 FORMAT = 3
@@ -49,6 +50,13 @@ def read_weights(run: Run, expected: str) -> Any:
     except Exception as error:  # whatever torch makes of a file that is none of ours
         text = f"{shown(run.weights)} holds no weights ({type(error).__name__})"
         raise RunError(f"{text}: delete it to re-run 03_train") from error
+
+
+def replace_part(run: Run, path: Path, content: bytes) -> None:
+    """Write weights or calibration; where they are others than before, the export that was made of them goes first."""
+    if not path.is_file() or path.read_bytes() != content:
+        run.onnx.unlink(missing_ok=True)
+    write_bytes(path, content)
 
 
 def is_taught(run: Run) -> bool:

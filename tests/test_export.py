@@ -1,5 +1,6 @@
 """The network as ONNX: checked by ONNX itself, run by ONNX Runtime, and written only when the answers agree."""
 
+import hashlib
 import json
 import os
 
@@ -7,10 +8,10 @@ import numpy as np
 import pytest
 
 from mnistlib import export
-from mnistlib.calibrate import load_calibration
+from mnistlib.calibrate import Calibration, load_calibration, save_calibration
 from mnistlib.evaluate import predict_logits
 from mnistlib.files import RunError
-from mnistlib.model import load_model
+from mnistlib.model import Architecture, build, load_model, save_model
 from mnistlib.preprocess import load_part
 from mnistlib.rundir import Run
 
@@ -45,7 +46,29 @@ def test_the_file_alone_gives_the_logits_of_the_network_before_folding(run, onnx
     assert np.allclose(said, predict_logits(load_model(run), images), atol=1e-4)
     kept = {entry.key: entry.value for entry in model.metadata_props}
     assert json.loads(kept["calibration"])["temperature"] == load_calibration(run).temperature
+    assert kept["weights_sha256"] == hashlib.sha256(run.weights.read_bytes()).hexdigest()
     assert "models/model.onnx" in told
+
+
+def test_it_tells_the_weights_and_the_thresholds_that_it_was_made_of(run):
+    told = export.metadata(run)
+    assert told["weights_sha256"] == hashlib.sha256(run.weights.read_bytes()).hexdigest()
+    assert json.loads(told["calibration"]) == vars(load_calibration(run))
+
+
+def test_a_model_or_calibration_that_is_another_takes_the_export_of_the_old_one_away(tmp_path):
+    run = Run("r", tmp_path)
+
+    def stays(save, made) -> bool:
+        run.onnx.parent.mkdir(exist_ok=True, parents=True)
+        run.onnx.write_bytes(b"an export")
+        save(made)
+        return run.onnx.exists()
+
+    networks = [build(Architecture((4, 8, 16), 32), seed) for seed in (0, 0, 1)]
+    assert [stays(lambda n: save_model(run, n, {}), network) for network in networks] == [False, True, False]
+    found = [Calibration(temperature, 0.8, 5.0, 0.95, 0.001) for temperature in (1.2, 1.2, 1.3)]
+    assert [stays(lambda f: save_calibration(run, f), each) for each in found] == [False, True, False]
 
 
 def test_other_logits_are_not_written(run, onnx, monkeypatch):
