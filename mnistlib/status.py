@@ -6,10 +6,12 @@ import os
 import time
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
+from mnistlib.artifacts import always
 from mnistlib.files import RunError, bytes_digest, file_digest, write_json, write_text
 from mnistlib.modelfile import is_taught
 from mnistlib.rundir import Run
@@ -80,9 +82,29 @@ def present_status(run: Run, stage: str) -> Status:
 def stands(run: Run, stage: str) -> bool:
     """Whether what a stage left may still be told: not where it has failed since, or what it read has changed.
 
-    Of a stage that was run by hand nothing is known, and what it left is believed.
+    Of a stage that was run by hand no verdict is known: its files are believed unless what it read is newer.
     """
-    return present_status(run, stage).verdict in (OK, NOT_RUN)
+    verdict = present_status(run, stage).verdict
+    return verdict == OK or (verdict == NOT_RUN and is_younger(run, stage))
+
+
+def is_younger(run: Run, stage: str) -> bool:
+    """Whether all that a stage left is as young as all that it read, and that stands, too; so it is of one that left
+    nothing."""
+    left = times([run.folder / name for name in always(stage)])
+    read = times([run.folder / name for needed in needs(run, stage) for name in STAGE[needed].hands_on])
+    newest = max(read, default=0)
+    return not left or (newest <= min(left) and all(stands(run, needed) for needed in needs(run, stage)))
+
+
+def times(paths: list[Path]) -> list[int]:
+    """When those of the files that are there were changed, in ns since 1970."""
+    return [path.stat().st_mtime_ns for path in paths if path.is_file()]
+
+
+def needs(run: Run, stage: str) -> tuple[str, ...]:
+    """The stages that a stage reads from; none in a taught run, where 06 is all that is ever executed."""
+    return () if is_taught(run) else STAGE[stage].needs
 
 
 def is_outdated(run: Run, stage: str) -> bool:
@@ -93,11 +115,9 @@ def is_outdated(run: Run, stage: str) -> bool:
     notebook = run.notebook(stage)
     if not notebook.is_file():
         return run.handed_on(stage).is_file()
-    needs = () if is_taught(run) else STAGE[stage].needs  # a taught run's 06 is all that is ever executed in it
-    read = (run.params(stage), *(run.handed_on(name) for name in needs))
-    made = notebook.stat().st_mtime_ns
-    newer = any(path.is_file() and path.stat().st_mtime_ns > made for path in read)
-    return newer or any(present_status(run, name).verdict != OK for name in needs)
+    read = [run.params(stage), *(run.handed_on(name) for name in needs(run, stage))]
+    newer = any(time > notebook.stat().st_mtime_ns for time in times(read))
+    return newer or any(present_status(run, name).verdict != OK for name in needs(run, stage))
 
 
 def begin_status(run: Run, stage: str) -> None:

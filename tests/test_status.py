@@ -8,6 +8,7 @@ import psutil
 import pytest
 
 from mnistlib import rundir
+from mnistlib.artifacts import always
 from mnistlib.index import write_index
 from mnistlib.modelfile import is_taught
 from mnistlib.rundir import Run, overview_page
@@ -88,6 +89,57 @@ def test_figures_of_a_model_that_is_no_longer_there_are_not_told(run):
     assert [chapter["id"] for chapter in tell_story(run)] == ["data"]
     run.status("03_train").unlink()  # by hand: nothing is known of it
     assert "val_accuracy" in merged_metrics(run)
+
+
+@pytest.fixture
+def lab(tmp_path, monkeypatch):
+    """A run made by hand: what its six stages left, a second apart, and nothing that make keeps."""
+    monkeypatch.setattr(rundir, "RUNS", tmp_path)
+    lab = Run("lab")
+    for when, name in enumerate(NAMES, 10):
+        for path in (lab.folder / each for each in always(name)):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(json.dumps({name: 1} | dict.fromkeys(MEASURES.get(name, ()), 1)))
+            os.utime(path, (when, when))
+    return lab
+
+
+def told(run):
+    return [name for name in NAMES if name in merged_metrics(run)]
+
+
+@pytest.mark.parametrize(
+    ("changed", "expected"),
+    [
+        ("data/raw.json", NAMES[:1]),
+        ("data/processed/statistics.json", NAMES[:2]),
+        ("models/pytorch_mnist_model.pth", NAMES[:3]),
+        ("models/calibration.json", NAMES[:5]),
+        ("data/inference/predictions.csv", NAMES),
+    ],
+)
+def test_of_what_was_made_by_hand_nothing_is_told_that_what_it_read_has_outlived(lab, changed, expected):
+    assert told(lab) == NAMES
+    os.utime(lab.folder / changed, (100, 100))
+    assert told(lab) == expected
+
+
+def test_a_run_by_hand_whose_copy_has_one_time_for_all_is_told_whole(lab):
+    for path in lab.folder.rglob("*.*"):
+        os.utime(path, (100, 100))
+    assert told(lab) == NAMES
+
+
+def test_what_make_trains_over_a_model_made_by_hand_is_not_told_with_its_test_figures(lab):
+    write_status(lab, Status("03_train", "failed"))
+    assert told(lab) == NAMES[:2]
+    for when, name in enumerate(NAMES[:3], 100):
+        write_status(lab, Status(name, "ok"))
+        lab.notebook(name).parent.mkdir(exist_ok=True)
+        lab.notebook(name).write_text("")
+        for path in (lab.notebook(name), *(lab.folder / each for each in always(name))):
+            os.utime(path, (when, when))
+    assert told(lab) == NAMES[:3]
 
 
 def test_after_a_failure_the_answers_of_an_older_model_are_stale(run):
