@@ -29,6 +29,8 @@ ifndef OMP_WAIT_POLICY
 export GOMP_SPINCOUNT ?= 2000
 endif
 MAKEFLAGS += --no-print-directory
+# By another name, for a line that says $(MAKE) itself is run even under -n.
+COMMAND = $(firstword $(MAKE))
 .DELETE_ON_ERROR:
 .SUFFIXES:
 
@@ -62,7 +64,7 @@ help:
 .NOTPARALLEL:
 .PHONY: all $(GOALS)
 all $(GOALS):
-	@+$(FIND); GOAL=$@ MAKE_COMMAND=$(firstword $(MAKE)) exec "$$python" -m mnistlib.resolve
+	@+$(FIND); GOAL=$@ MAKE_COMMAND=$(COMMAND) exec "$$python" -m mnistlib.resolve
 
 ## teach: learn your own corrected drawings with the model of RUN, into a new run
 .PHONY: teach
@@ -82,7 +84,7 @@ export:
 ## verify: make RUN again from its receipt, beside it, and say what agrees
 .PHONY: verify
 verify:
-	@$(FIND); MAKE_COMMAND=$(firstword $(MAKE)) exec "$$python" -m mnistlib.verify
+	@$(FIND); MAKE_COMMAND=$(COMMAND) exec "$$python" -m mnistlib.verify
 
 ## lab: open the notebooks in JupyterLab
 .PHONY: lab

@@ -21,7 +21,7 @@ from mnistlib.machine import threads
 from mnistlib.modelfile import is_taught
 from mnistlib.rundir import HANDWRITING, Run, leftovers, make_writable, nearest, overview_page
 from mnistlib.schema import Params
-from mnistlib.stages import STAGES, Stage, runs_side_by_side
+from mnistlib.stages import STAGES, Stage, asked_to_run_nothing, runs_side_by_side
 from mnistlib.status import read_status
 
 
@@ -29,6 +29,9 @@ from mnistlib.status import read_status
 def main() -> int:
     """Resolve, then become make. Exit code 2 when a setting is wrong; nothing is touched then."""
     setting = os.environ.get
+    if flag := asked_to_run_nothing():
+        text = "cannot tell what would run: parameters and fingerprints would have to be written first"
+        raise RunError(f"make -{flag} {text}. Nothing done; without -{flag}, make runs just what is out of date")
     chosen_level()
     if setting("TRACKING"):
         from mnistlib.tracking import check_tracking  # only who tracks waits for it

@@ -94,3 +94,12 @@ def runs_side_by_side() -> bool:
     """Whether make may run several stages at once: -j, or a jobserver that hands out the jobs."""
     flags = os.environ.get("MAKEFLAGS", "").partition(" -- ")[0]
     return bool(re.search(r"(^| )(--jobserver|-j(?!1( |$)))", flags))
+
+
+def asked_to_run_nothing() -> str:
+    """What make was told instead of running: n (a dry run), q (a question) or t (to touch); empty for neither.
+
+    MAKEFLAGS begins with the letters that were given, without a dash, or with a space or a dash where there are none.
+    """
+    letters = os.environ.get("MAKEFLAGS", "").partition(" ")[0]
+    return next((letter for letter in "nqt" if letter in letters), "") if re.fullmatch("[A-Za-z]+", letters) else ""

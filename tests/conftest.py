@@ -66,6 +66,14 @@ class Project:
         done = subprocess.run(**settings, stdout=subprocess.PIPE, input=typed, timeout=900)
         return Made(done.returncode, done.stdout)
 
+    def plan(self, *arguments: str, **environment: str) -> Made:
+        """What make would execute, if every stage of it left something new: resolved, then a dry run of the rest."""
+        dry = self.folder / "dry-make"
+        dry.write_text('#!/bin/sh\nexec make -n "$@"\n')
+        dry.chmod(0o755)
+        path = f"{self.folder}{os.pathsep}{self.environment()['PATH']}"
+        return self.make("MAKE=dry-make", *arguments, PATH=path, **environment)
+
     def start(self, *arguments: str, output: IO[str] | int = subprocess.PIPE, **environment: str) -> subprocess.Popen:
         """A make that runs by itself, in a process group of its own, to be killed."""
         settings = self.settings(arguments, environment)

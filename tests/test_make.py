@@ -15,6 +15,7 @@ from mnistlib.catalogue import FILES
 from mnistlib.files import ROOT, write_json
 from mnistlib.resolve import choose, has_better_data
 from mnistlib.rundir import Run
+from mnistlib.stages import asked_to_run_nothing
 
 ODD = [
     "a b",
@@ -197,11 +198,25 @@ def test_a_broken_nbconvert_is_said_plainly_and_what_was_executed_is_kept(projec
 def test_stages_that_run_at_once_share_the_cores(project, monkeypatch, jobs, wanted, shared):
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
     environment = {"OMP_NUM_THREADS": wanted} if wanted else {}
-    text = project.make("-n", *jobs, "all", "PARAMS=smoke", **environment).text
+    text = project.plan(*jobs, "all", "PARAMS=smoke", **environment).text
     share = f"env OMP_NUM_THREADS={max(1, (os.cpu_count() or 1) // 2)}"
     given = set(re.findall(rf"{share} .*mnistlib.execute (\S+)", text))
     assert given == ({"04_evaluate", "05_features"} if shared else set())
     assert text.count("mnistlib.execute") == 6
+
+
+@pytest.mark.parametrize("flags", [["-n"], ["-q"], ["-t"], ["-kn", "-j2"], ["--dry-run"]])
+def test_a_make_that_shall_run_nothing_writes_nothing(project, flags):
+    done = project.make(*flags, "all", "PARAMS=smoke")
+    assert "cannot tell what would run" in done.text
+    assert (done.code, untouched(project)) == (2, True)
+    assert "which run?" not in project.make("-n", "verify").text
+
+
+@pytest.mark.parametrize("flags", ["", " --no-print-directory -- RUN=n", "-- RUN=tiny", "k", " -In", "RUN=n"])
+def test_other_flags_of_make_are_no_dry_run(monkeypatch, flags):
+    monkeypatch.setenv("MAKEFLAGS", flags)
+    assert asked_to_run_nothing() == ""
 
 
 HOLDER = """
@@ -226,9 +241,9 @@ def test_a_second_make_in_a_run_is_told_who_is_at_work(project):
             assert done.code == 2
             assert f"runs/r is in use by process {holder.pid} on {socket.gethostname()} since 20" in done.text
             assert done.stages == []
-        assert project.make("-n", "all", "RUN=other", "PARAMS=smoke").code == 0
+        assert project.plan("all", "RUN=other", "PARAMS=smoke").code == 0
         holder.kill()
-    assert project.make("-n", "all", "RUN=r", "PARAMS=smoke").code == 0
+    assert project.plan("all", "RUN=r", "PARAMS=smoke").code == 0
 
 
 def test_a_training_that_was_killed_goes_on_and_ends_as_if_it_had_not_been(made):

@@ -104,8 +104,8 @@ def test_a_drawing_that_was_corrected_since_is_looked_at(made):
 
 
 def planned(made, *arguments: str) -> list[str]:
-    """The stages that make -n would execute if every one of them left something new."""
-    text = made.make("-n", "all", "PARAMS=smoke", *arguments).text
+    """The stages that make would execute if every one of them left something new."""
+    text = made.plan("all", "PARAMS=smoke", *arguments).text
     return sorted(
         {line.split("mnistlib.execute ")[1].split()[0] for line in text.splitlines() if "mnistlib.execute " in line}
     )
@@ -161,7 +161,7 @@ def test_a_damaged_artifact_is_made_again(made, name, expected):
     content = bytearray(path.read_bytes())
     content[len(content) // 2] ^= 1
     path.write_bytes(content)
-    first = re.search(r"mnistlib.execute (\S+)", made.make("-n", "all", "PARAMS=smoke").text)
+    first = re.search(r"mnistlib.execute (\S+)", made.plan("all", "PARAMS=smoke").text)
     assert first and first[1] == expected
 
 
@@ -176,7 +176,7 @@ def test_a_damaged_artifact_is_made_again(made, name, expected):
 )
 def test_what_cannot_be_read_is_written_anew(made, name, content, expected):
     (made.run() / name).write_bytes(content)
-    done = made.make("-n", "all", "PARAMS=smoke")
+    done = made.plan("all", "PARAMS=smoke")
     first = re.search(r"mnistlib.execute (\S+)", done.text)
     assert (done.code, first and first[1]) == (0, expected)
 
@@ -190,7 +190,7 @@ def test_a_new_look_renders_pages_without_executing(made):
 
 
 def test_a_run_named_alone_keeps_its_parameters(made):
-    assert made.make("-n", "all", "RUN=smoke").text.count("mnistlib.execute") == 0
+    assert made.plan("all", "RUN=smoke").text.count("mnistlib.execute") == 0
 
 
 @pytest.mark.slow

@@ -173,7 +173,7 @@ def test_a_tracker_that_breaks_is_said_and_the_run_stays_ok(made, broken):
 
 
 def test_without_tracking_nothing_of_it_is_run_or_imported(made, broken):
-    assert "mnistlib.tracking" not in made.make("-n", "all", "PARAMS=smoke").text
+    assert "mnistlib.tracking" not in made.plan("all", "PARAMS=smoke").text
     done = made.make("all", "PARAMS=smoke", PYTHONPATH=broken)
     assert (done.code, done.stages) == (0, [])
     assert "mlflow" not in done.text
@@ -183,8 +183,8 @@ def test_without_tracking_nothing_of_it_is_run_or_imported(made, broken):
 
 
 def test_a_stage_alone_is_not_tracked(made, broken):
-    assert "mnistlib.tracking" in made.make("-n", "all", "PARAMS=smoke", TRACKING="mlflow", PYTHONPATH=broken).text
-    done = made.make("-n", "train", "PARAMS=smoke", TRACKING="mlflow", PYTHONPATH=broken)
+    assert "mnistlib.tracking" in made.plan("all", "PARAMS=smoke", TRACKING="mlflow", PYTHONPATH=broken).text
+    done = made.plan("train", "PARAMS=smoke", TRACKING="mlflow", PYTHONPATH=broken)
     assert (done.code, "mnistlib.tracking" in done.text) == (0, False)
 
 
