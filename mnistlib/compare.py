@@ -16,7 +16,7 @@ from mnistlib.evaluate import softmax
 from mnistlib.figures import Picture, picture_of
 from mnistlib.files import RunError, in_words, read_arrays, read_json, shown, write_text
 from mnistlib.history import load_history
-from mnistlib.modelfile import is_taught
+from mnistlib.modelfile import check_made_by_make, is_taught
 from mnistlib.params import flatten, load_file
 from mnistlib.plots.comparison import plot_confusion_change, plot_curves_of_both, plot_flips
 from mnistlib.preprocess import load_part, load_statistics
@@ -73,8 +73,10 @@ def main() -> int:
 def compare(first: Run, second: Run) -> Comparison:
     """Look at both runs' answers to the same test pictures.
 
-    Raises RunError when a run is not whole, or when both were not tested on the same pictures.
+    Raises RunError when a run is not whole or made by hand, or when both were not tested on the same pictures.
     """
+    for run in (first, second):
+        check_made_by_make(run)
     check_same_pictures(first, second)
     (images, labels), _ = (load_part(run, "test") for run in (first, second))
     a, b = (load_side(run, len(labels)) for run in (first, second))

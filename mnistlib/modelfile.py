@@ -68,6 +68,16 @@ def is_taught(run: Run) -> bool:
     return run.teach_json.is_file() or (isinstance(training, dict) and "taught_from" in training)
 
 
+def check_made_by_make(run: Run) -> None:
+    """Raises RunError for a model without the parameters that make keeps: it was made by hand."""
+    if run.weights.is_file() and not run.params().is_file():
+        raise RunError(
+            f"runs/{run.name} was made by hand, in notebooks, and holds no params/params.yaml, which make needs: go on "
+            f'in JupyterLab (run = "{run.name}"; 06_infer recognises pictures), or make all RUN={run.name} PARAMS=… '
+            "trains it anew, over its model"
+        )
+
+
 def calibrated_anew(run: Run) -> str:
     """What to do for a calibration of the weights that the run has now."""
     return "teach it anew with make teach" if is_taught(run) else f"make evaluate RUN={run.name} finds it anew"

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from mnistlib.artifacts import left
 from mnistlib.files import RunError, bytes_digest, file_digest, read_json, shown, write_json
-from mnistlib.modelfile import is_taught
+from mnistlib.modelfile import check_made_by_make, is_taught
 from mnistlib.params import load_file
 from mnistlib.rundir import HANDWRITING, Run
 from mnistlib.stages import STAGE
@@ -180,6 +180,8 @@ def load_receipt(run: Run) -> Receipt:
         raise RunError(
             f"runs/{run.name} was made by make teach, which leaves no receipt: verify the run it learnt from"
         )
+    if not run.receipt.is_file():
+        check_made_by_make(run)
     if not run.folder.is_dir():
         raise RunError(f"there is no {shown(run.folder)}: make verify RUN=name of a run that make all has made")
     content = read_json(run.receipt, hint=f"delete it, and {again}" if run.receipt.exists() else again)

@@ -18,7 +18,7 @@ from mnistlib.files import RunError, bytes_digest, in_words, read_json, sweep, w
 from mnistlib.lock import hold
 from mnistlib.log import chosen_level
 from mnistlib.machine import threads
-from mnistlib.modelfile import is_taught
+from mnistlib.modelfile import check_made_by_make, is_taught
 from mnistlib.rundir import HANDWRITING, Run, leftovers, make_writable, nearest, overview_page
 from mnistlib.schema import Params
 from mnistlib.stages import STAGES, Stage, asked_to_run_nothing, runs_side_by_side
@@ -38,8 +38,10 @@ def main() -> int:
 
         check_tracking(setting("TRACKING", ""))
     goal = setting("GOAL", "all")
-    if goal == "infer" and setting("INPUT") and not setting("PARAMS"):
-        check_is_there(setting("RUN") or params.DEFAULT)
+    if not setting("PARAMS"):
+        check_made_by_make(Run(setting("RUN") or params.DEFAULT))
+        if goal == "infer" and setting("INPUT"):
+            check_is_there(setting("RUN") or params.DEFAULT)
     run, resolved = choose(setting("PARAMS", ""), setting("RUN", ""), setting("SET", ""), setting("INPUT", ""))
     make_writable(run)
     hold(run)

@@ -23,6 +23,7 @@ from mnistlib.figures import keep_figure
 from mnistlib.files import RunError, in_words, link_or_copy, read_json, shown, write_json, write_text
 from mnistlib.handwriting import Drawing, load_handwriting
 from mnistlib.model import DigitNet, load_model, save_model
+from mnistlib.modelfile import check_made_by_make
 from mnistlib.overview import write_overview_page
 from mnistlib.params import DEFAULT, load_file
 from mnistlib.plots.inference import plot_before_after
@@ -47,6 +48,7 @@ def main() -> int:
 def make_taught_run(base: Run, seed: int = 0) -> str:
     """Teach, calibrate, score and keep: returns what is said in the terminal. Raises RunError; nothing is kept then."""
     began, lesson = time.perf_counter(), Lesson()
+    check_made_by_make(base)
     network, drawings = load_model(base), load_handwriting()
     check_teachable(base, drawings)
     parts = {name: load_part(base, name) for name in ("val", "test")}

@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -131,6 +132,39 @@ def test_pictures_for_a_run_that_is_not_there_train_nothing(made):
     done = made.make("infer", "RUN=smkoe", "INPUT=a.png")
     assert "there is no runs/smkoe to recognise pictures with: make infer RUN=smoke, or make all RUN=smkoe" in done.text
     assert (done.code, done.stages, made.run("smkoe").exists()) == (2, [], False)
+
+
+def by_hand(made) -> dict:
+    """Make a run `lab` as notebooks run by hand leave it, without a file of make's; returns what its files hold."""
+    shutil.copytree(made.run(), made.run("lab"))
+    for path in (*made.run("lab").rglob("*.html"), made.run("lab") / "receipt.json", made.run("lab") / "run.log"):
+        path.unlink()
+    for name in ("params", "status", "notebooks"):
+        shutil.rmtree(made.run("lab") / name)
+    return {path: path.read_bytes() for path in made.run("lab").rglob("*") if path.is_file()}
+
+
+def test_a_run_made_by_hand_is_not_taken_for_one_of_makes_nor_trained_over_unasked(made):
+    left = by_hand(made)
+    Image.new("L", (28, 28), 255).save(made.folder / "a.png")
+    for said in (
+        ["infer", "RUN=lab", "INPUT=a.png"],
+        ["infer", "RUN=lab"],
+        ["all", "RUN=lab"],
+        ["all", "RUN=lab", "SET=train.epochs=3"],
+        ["teach", "RUN=lab"],
+        ["compare", "A=smoke", "B=lab"],
+        ["compare", "A=lab", "B=smoke"],
+        ["verify", "RUN=lab"],
+    ):
+        done = made.make(*said)
+        assert "runs/lab was made by hand, in notebooks" in done.text, said
+        assert "make all RUN=lab PARAMS=… trains it anew, over its model" in done.text
+        assert (done.code, done.stages) == (2, [])
+    assert {path: path.read_bytes() for path in made.run("lab").rglob("*") if path.is_file()} == left
+    done = made.make("train", "RUN=lab", "PARAMS=smoke", "SET=train.epochs=1")
+    assert (done.code, done.stages[-1]) == (0, "03_train")
+    assert "test accuracy" not in done.text
 
 
 @pytest.mark.parametrize(
