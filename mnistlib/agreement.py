@@ -8,8 +8,9 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from mnistlib.artifacts import ASIDE, PLACES, lasting
 from mnistlib.params import flatten
-from mnistlib.receipt import ASIDE, PLACES, Artifact, Receipt, lasting
+from mnistlib.receipt import Artifact, Receipt
 from mnistlib.stages import STAGE
 
 IDENTICAL, WITHIN, DIFFERENT = "identical", "within tolerance", "different"

@@ -1,12 +1,19 @@
-"""What the stages leave in a run: whether all of it is there, and whether anything has written to it since."""
+"""What the stages leave in a run: whether all of it is there, whether anything has written to it since, what lasts."""
 
 from __future__ import annotations
 
+import json
+import re
 from pathlib import Path
+from typing import Any
 
+from mnistlib.files import bytes_digest
 from mnistlib.params import load_file
 from mnistlib.rundir import Run
 from mnistlib.stages import FIGURES, SOMETIMES, STAGE
+
+ASIDE = re.compile(r"(.*_)?(seconds|bytes)|train_device")
+PLACES = {"source", "folder", "file"}
 
 
 def always(stage: str) -> list[str]:
@@ -42,3 +49,21 @@ def worth_keeping(run: Run) -> list[Path]:
     """What goes to a tracker: parameters, executed notebooks, the model, figures and metrics."""
     patterns = ("params/params.yaml", "notebooks/??_*.ipynb", "models/[!.]*", "reports/figures/[!.]*")
     return sorted(path for name in (*patterns, "reports/metrics.json") for path in run.folder.glob(name))
+
+
+def content_digest(path: Path, run_name: str) -> str:
+    """Hash of a text file without the run's name; of a JSON file also without seconds, bytes and places, and with
+    nine digits of each number, since the last ones hang on how a processor sums."""
+    text = path.read_text(encoding="utf-8").replace(f"runs/{run_name}/", "runs/RUN/")
+    if path.suffix == ".json":
+        text = json.dumps(lasting(json.loads(text)), sort_keys=True)
+    return bytes_digest(text.encode())
+
+
+def lasting(value: Any) -> Any:
+    """A JSON value without what may differ between equal runs."""
+    if isinstance(value, dict):
+        return {k: lasting(v) for k, v in value.items() if not ASIDE.fullmatch(k) and k not in PLACES}
+    if isinstance(value, list):
+        return [lasting(v) for v in value]
+    return f"{value:.9g}" if isinstance(value, float) else value

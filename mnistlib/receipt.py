@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import json
-import re
 import time
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from mnistlib.artifacts import left
-from mnistlib.files import RunError, bytes_digest, file_digest, read_json, shown, write_json
+from mnistlib.artifacts import content_digest, left
+from mnistlib.files import RunError, file_digest, read_json, shown, write_json
 from mnistlib.modelfile import check_made_by_make, is_taught
 from mnistlib.params import load_file
 from mnistlib.rundir import HANDWRITING, Run
@@ -19,8 +17,6 @@ from mnistlib.stages import STAGE
 from mnistlib.status import OK, present_status, read_status
 
 FORMAT = 1
-ASIDE = re.compile(r"(.*_)?(seconds|bytes)|train_device")
-PLACES = {"source", "folder", "file"}
 Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 
@@ -153,24 +149,6 @@ def describe_artifact(run: Run, stage: str, name: str) -> Artifact:
     digest = file_digest(path)
     content = content_digest(path, run.name) if path.suffix in (".json", ".csv") else digest
     return Artifact(stage=stage, bytes=path.stat().st_size, sha256=digest, content=content)
-
-
-def content_digest(path: Path, run_name: str) -> str:
-    """Hash of a text file without the run's name; of a JSON file also without seconds, bytes and places, and with
-    nine digits of each number, since the last ones hang on how a processor sums."""
-    text = path.read_text(encoding="utf-8").replace(f"runs/{run_name}/", "runs/RUN/")
-    if path.suffix == ".json":
-        text = json.dumps(lasting(json.loads(text)), sort_keys=True)
-    return bytes_digest(text.encode())
-
-
-def lasting(value: Any) -> Any:
-    """A JSON value without what may differ between equal runs."""
-    if isinstance(value, dict):
-        return {k: lasting(v) for k, v in value.items() if not ASIDE.fullmatch(k) and k not in PLACES}
-    if isinstance(value, list):
-        return [lasting(v) for v in value]
-    return f"{value:.9g}" if isinstance(value, float) else value
 
 
 def load_receipt(run: Run) -> Receipt:
