@@ -19,6 +19,7 @@ from mnistlib import source
 from mnistlib.artifacts import missing, traces
 from mnistlib.cells import Cells, peak_memory
 from mnistlib.files import RunError, shown
+from mnistlib.given import check_still_there
 from mnistlib.kernel import EarlyKernel
 from mnistlib.liveline import terminal
 from mnistlib.log import Lines, close_log, log_place, log_to, log_verdict, logger
@@ -40,6 +41,7 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         run, stage = Run(given.run), STAGE[given.stage]
         parameters, limits = checked_parameters(run, stage)
+        check_input(run, parameters.get("input", ""))
         last_line = terminal(stage.name, usual_seconds(run, stage.name, parameters), parameters.get("epochs", 0))
         make_writable(run)
     except RunError as error:
@@ -75,6 +77,17 @@ def checked_parameters(run: Run, stage: Stage) -> tuple[dict[str, Any], Any]:
             f"lacks {sorted(unknown) or 'nothing'}, has unknown {sorted(missing) or 'nothing'}"
         )
     return parameters, resolved.execute
+
+
+def check_input(run: Run, text: str) -> None:
+    """Raises RunError where pictures given are gone; the front page then tells of the stages that have run before."""
+    try:
+        check_still_there(run, text)
+    except RunError:
+        from mnistlib import index
+
+        index.write_index(run)
+        raise
 
 
 def execute(run: Run, stage: Stage, parameters: dict[str, Any], limits: Any) -> int:

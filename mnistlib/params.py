@@ -133,7 +133,7 @@ def overlay(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
 def parse_overrides(text: str) -> dict[str, Any]:
     """`SET`'s words, `section.name=value`, as a nested mapping; values are YAML.
 
-    A word without `=` continues the value before it. Raises ParamsError.
+    A word without `=` continues the value before it; a value of nothing is the empty text. Raises ParamsError.
     """
     words = re.split(r"\s+(?=[^\s=\[\]{}\"']+=)", text.strip())
     result: dict[str, Any] = {}
@@ -142,7 +142,7 @@ def parse_overrides(text: str) -> dict[str, Any]:
         parts = name.strip().split(".")
         if not equals or not all(parts) or len(parts) > 2:
             raise ParamsError(f"SET: {word!r} is not section.name=value, such as train.epochs=3")
-        parsed = parse_yaml(value, f"SET {name}")
+        parsed = parse_yaml(value, f"SET {name}") if value else ""
         result = overlay(result, {parts[0]: parsed} if len(parts) == 1 else {parts[0]: {parts[1]: parsed}})
     return result
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -10,8 +11,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from mnistlib.artifacts import content_digest, left
 from mnistlib.files import RunError, file_digest, read_json, shown, write_json
+from mnistlib.given import named_pictures
 from mnistlib.modelfile import check_made_by_make, is_taught
-from mnistlib.params import load_file
+from mnistlib.params import flatten, load_file
 from mnistlib.rundir import HANDWRITING, Run
 from mnistlib.stages import STAGE
 from mnistlib.status import OK, present_status, read_status
@@ -128,19 +130,28 @@ def describe_data(run: Run, parameters: dict[str, Any]) -> Data:
     """What went into the run besides parameters and code."""
     raw = read_json(run.raw_json, hint="run 01_data first")
     kept = {name: raw[name] for name in ("dataset", "source", "folder", "fallback", "files")}
-    pictures: list[Path] = []
-    if parameters["infer"]["input"]:
-        from mnistlib.pictures import find_pictures  # only who gives pictures waits for what reads them
-
-        pictures = find_pictures(parameters["infer"]["input"])
     found = {
-        "input": pictures,
-        "handwriting": sorted(HANDWRITING.glob("*.json")),
-        "drawings": sorted(run.drawings.glob("[!.]*/drawing.json")),
+        "input": input_hashes(run, parameters["infer"]["input"]),
+        "handwriting": hashes(sorted(HANDWRITING.glob("*.json"))),
+        "drawings": {path.parent.name: file_digest(path) for path in sorted(run.drawings.glob("[!.]*/drawing.json"))},
     }
-    hashes = {name: {shown(path): file_digest(path) for path in paths} for name, paths in found.items()}
-    hashes["drawings"] = {path.split("/")[-2]: digest for path, digest in hashes["drawings"].items()}
-    return Data.model_validate(kept | hashes)
+    return Data.model_validate(kept | found)
+
+
+def input_hashes(run: Run, text: str) -> dict[str, str]:
+    """The pictures given by their hashes; once they are gone, as the receipt before names them."""
+    try:
+        return hashes(named_pictures(text) if text else [])
+    except RunError:
+        with suppress(RunError):
+            before = load_receipt(run)
+            return before.data.input if flatten(before.parameters).get("infer.input") == text else {}
+        return {}
+
+
+def hashes(paths: list[Path]) -> dict[str, str]:
+    """SHA-256 of files by their paths."""
+    return {shown(path): file_digest(path) for path in paths}
 
 
 def describe_artifact(run: Run, stage: str, name: str) -> Artifact:

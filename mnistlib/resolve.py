@@ -14,14 +14,16 @@ from typing import Any
 from mnistlib import params, source
 from mnistlib.artifacts import missing, traces
 from mnistlib.datafolders import better_source_exists, is_where_it_was, lies_here
-from mnistlib.files import RunError, bytes_digest, in_words, read_json, sweep, write_text
+from mnistlib.files import RunError, in_words, listing_digest, read_json, sweep, write_text
+from mnistlib.given import check_still_there, input_digest, kept_input
+from mnistlib.given import named_pictures as named_pictures
 from mnistlib.lock import hold
 from mnistlib.log import chosen_level
 from mnistlib.machine import threads
 from mnistlib.modelfile import check_made_by_make, is_taught
 from mnistlib.rundir import HANDWRITING, Run, leftovers, make_writable, nearest, overview_page
 from mnistlib.schema import Params
-from mnistlib.stages import STAGES, Stage, asked_to_run_nothing, runs_side_by_side
+from mnistlib.stages import STAGE, STAGES, Stage, asked_to_run_nothing, runs_side_by_side
 from mnistlib.status import read_status
 
 
@@ -43,12 +45,14 @@ def main() -> int:
         if goal == "infer" and setting("INPUT"):
             check_is_there(setting("RUN") or params.DEFAULT)
     run, resolved = choose(setting("PARAMS", ""), setting("RUN", ""), setting("SET", ""), setting("INPUT", ""))
+    if resolved.infer.input not in ("", kept_input(run)):
+        named_pictures(resolved.infer.input)
     make_writable(run)
     hold(run)
     sweep(leftovers(run))
     if is_taught(run):
         infer_alone(run, resolved, goal)
-    resolve(run, resolved)
+    resolve(run, resolved, goal)
     for name in ("PARAMS", "SET", "INPUT", "GOAL", "MAKEFILES"):
         os.environ.pop(name, None)
     make = setting("MAKE_COMMAND", "make")
@@ -82,8 +86,7 @@ def infer_alone(run: Run, resolved: Params, goal: str) -> None:
     """Become the runner of 06 in a run that `make teach` made, whose model no stage may train anew. Raises RunError."""
     if goal != "infer":
         raise RunError(f"runs/{run.name} was made by make teach and can do 'make infer' alone; give RUN another name")
-    if resolved.infer.input:
-        named_pictures(resolved.infer.input)
+    check_still_there(run, resolved.infer.input)
     write_if_changed(run, "params", resolved.model_dump())
     os.execv(sys.executable, [sys.executable, "-m", "mnistlib.execute", "06_infer", "--run", run.name])  # noqa: S606
 
@@ -109,21 +112,15 @@ def choose(profile: str, run_name: str, overrides: str, given_input: str) -> tup
     return run, resolved.model_copy(update={"infer": infer})
 
 
-def kept_input(run: Run) -> str:
-    """The pictures that the run recognised last, as long as they are there: a second make leaves their answers be."""
-    try:
-        text = str(params.load_file(run.params())["infer"]["input"])
-        return text if text and named_pictures(text) else ""
-    except (RunError, KeyError, TypeError):
-        return ""
-
-
-def resolve(run: Run, resolved: Params) -> None:
+def resolve(run: Run, resolved: Params, goal: str) -> None:
     """Write the run's parameter files where they differ; make those of stale stages newer.
 
-    Raises RunError for what cannot be read or named; nothing is written then.
+    Raises RunError for what cannot be read or named, or is gone where the goal needs it; nothing is written then.
     """
     fingerprints = {stage.name: fingerprint(run, stage, resolved) for stage in STAGES}  # before anything is written
+    infer = STAGE["06_infer"]
+    if goal in ("all", "infer") and must_run(run, infer, resolved, fingerprints[infer.name]):
+        check_still_there(run, resolved.infer.input)
     write_if_changed(run, "params", resolved.model_dump())
     wanted = (run.all_metrics, run.headline, run.receipt, overview_page())
     if not all(path.is_file() for path in wanted) or lacks_card(run):
@@ -147,23 +144,16 @@ def fingerprint(run: Run, stage: Stage, resolved: Params) -> dict[str, Any]:
         "code": source.code_digest(stage.notebook),
     }
     if stage.section == "evaluate" and (drawings := sorted(HANDWRITING.glob("*.json"))):
-        described["handwriting"] = files_digest(drawings)
+        described["handwriting"] = listing_digest(drawings)
     if stage.section == "infer" and resolved.infer.input:
-        described["input"] = files_digest(named_pictures(resolved.infer.input))
+        described["input"] = input_digest(run, resolved.infer.input)
     return described
 
 
-def named_pictures(text: str) -> list[Path]:
-    """The pictures that INPUT names. Raises RunError when there are none."""
-    from mnistlib.pictures import find_pictures  # only who gives pictures waits for what reads them
-
-    return find_pictures(text)
-
-
-def files_digest(paths: list[Path]) -> str:
-    """Hash of the files' names, sizes and times."""
-    stats = [(str(path), path.stat()) for path in paths]
-    return bytes_digest(repr([(name, s.st_size, s.st_mtime_ns) for name, s in stats]).encode())
+def must_run(run: Run, stage: Stage, resolved: Params, content: dict[str, Any]) -> bool:
+    """Whether a stage has to run whatever the stages before it hand on."""
+    executed = run.notebook(stage.name).is_file() and not differs(run, stage.name, content)
+    return not executed or is_stale(run, stage, resolved)
 
 
 def is_stale(run: Run, stage: Stage, resolved: Params) -> bool:
@@ -188,14 +178,18 @@ def has_better_data(run: Run, resolved: Params) -> bool:
     return found(resolved.data.dataset, resolved.data.local_dir)
 
 
+def differs(run: Run, name: str, content: dict[str, Any]) -> bool:
+    """Whether `params/<name>.yaml` says something else, or nothing."""
+    path = run.params(name)
+    return not path.is_file() or path.read_bytes() != params.dump_yaml(content).encode()
+
+
 def write_if_changed(run: Run, name: str, content: dict[str, Any]) -> bool:
     """Write `params/<name>.yaml` unless it says just this already; whether it was written."""
-    text = params.dump_yaml(content)
-    path = run.params(name)
-    if path.is_file() and path.read_bytes() == text.encode():
-        return False
-    write_text(path, text)
-    return True
+    changed = differs(run, name, content)
+    if changed:
+        write_text(run.params(name), params.dump_yaml(content))
+    return changed
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 """What people type: the help, settings with odd characters, bad input, a make killed in its training."""
 
+import json
 import os
 import re
 import shutil
@@ -85,6 +86,54 @@ def test_what_is_refused_for_its_pictures_leaves_no_other_setting_behind(made):
     done = made.make("all", "RUN=smoke", "SET=infer.input=/nowhere train.hidden=3")
     assert done.code == 2
     assert {path: path.read_bytes() for path in (made.run("smoke") / "params").iterdir()} == before
+
+
+def test_a_profile_whose_pictures_are_not_there_leaves_nothing_behind(project):
+    (project.folder / "own.yaml").write_text("infer: {input: missing}\n")
+    done = project.make("all", "PARAMS=own.yaml")
+    assert "INPUT 'missing' cannot be read" in done.text
+    assert (done.code, untouched(project)) == (2, True)
+
+
+@pytest.fixture
+def gone(made):
+    """The smoke project once it has recognised a picture that has moved away since; its answer."""
+    (made.folder / "scans").mkdir()
+    Image.new("L", (28, 28), 255).save(made.folder / "scans" / "mine.png")
+    assert made.make("infer", "RUN=smoke", "INPUT=scans").stages == ["06_infer"]
+    (made.folder / "scans").rename(made.folder / "moved")
+    return made, (made.run() / "data" / "inference" / "predictions.csv").read_bytes()
+
+
+def test_answers_stay_when_their_pictures_are_gone(gone):
+    made, answers = gone
+    given = json.loads((made.run() / "receipt.json").read_text())["data"]["input"]
+    (made.run() / "reports" / "index.html").unlink()
+    done = made.make("all", "RUN=smoke")
+    assert (done.code, done.stages) == (0, []), done.text
+    assert json.loads((made.run() / "receipt.json").read_text())["data"]["input"] == given != {}
+    assert (made.run() / "data" / "inference" / "predictions.csv").read_bytes() == answers
+    again = made.make("infer", "RUN=smoke", "INPUT=moved")
+    assert (again.code, again.stages) == (0, ["06_infer"])
+
+
+def test_who_needs_pictures_that_are_gone_is_told_both_ways_out(gone):
+    made, answers = gone
+    resolved = {path: path.read_bytes() for path in (made.run() / "params").iterdir()}
+    refused = made.make("all", "RUN=smoke", "SET=infer.shown=5")
+    assert {path: path.read_bytes() for path in (made.run() / "params").iterdir()} == resolved
+    (made.run() / "status" / "04_evaluate.handed-on").touch()
+    (made.run() / "reports" / "index.html").unlink()
+    refused_later = made.make("all", "RUN=smoke")
+    for done in (refused, refused_later):
+        assert (done.code, done.stages) == (2, [])
+        for words in ("INPUT 'scans' cannot be read", "INPUT=… names the pictures", "SET=infer.input= goes back"):
+            assert words in done.text
+    assert 'class="verdict stale"' in (made.run() / "reports" / "index.html").read_text()
+    assert (made.run() / "data" / "inference" / "predictions.csv").read_bytes() == answers
+    back = made.make("infer", "RUN=smoke", "SET=infer.input=")
+    assert (back.code, back.stages) == (0, ["06_infer"])
+    assert b"test_" in (made.run() / "data" / "inference" / "predictions.csv").read_bytes()
 
 
 @pytest.mark.parametrize(

@@ -74,6 +74,11 @@ def test_overrides_nest_and_keep_spaces_and_lists():
     }
 
 
+def test_nothing_after_the_sign_is_the_empty_text():
+    assert parse_overrides("infer.input= train.epochs=3") == {"infer": {"input": ""}, "train": {"epochs": 3}}
+    assert load(overrides="infer.input=").infer.input == ""
+
+
 @pytest.mark.parametrize("text", ["epochs", "=3", "train.=3", "a.b.c=1", "train.epochs=[1", "train.epochs=*a"])
 def test_broken_overrides_are_refused(text):
     with pytest.raises(ParamsError, match="SET"):
