@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import shlex
+import stat
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import chain, pairwise
@@ -55,10 +57,11 @@ def find_pictures(text: str) -> list[Path]:
 
 
 def pictures_at(path: Path) -> list[Path]:
-    """The file itself, or a folder's pictures. Raises OSError."""
+    """The file itself, or a folder's pictures. Raises OSError, also for what may never end: a device or a pipe."""
     if path.is_dir():
         return sorted(f for f in path.iterdir() if f.suffix.lower() in SUFFIXES and f.is_file())
-    path.stat()
+    if not stat.S_ISREG(path.stat().st_mode):
+        raise OSError(errno.EINVAL, "neither a picture file nor a folder")
     return [path]
 
 

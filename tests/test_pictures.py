@@ -288,6 +288,13 @@ def test_input_may_name_several_or_nothing(tmp_path, digit):
         find_pictures(str(tmp_path / "none"))
 
 
+def test_what_would_never_end_is_refused_before_anything_reads_it(tmp_path):
+    os.mkfifo(tmp_path / "pipe.png")
+    for endless in ("/dev/zero", str(tmp_path / "pipe.png")):
+        with pytest.raises(RunError, match="neither a picture file nor a folder"):
+            find_pictures(endless)
+
+
 @pytest.mark.parametrize("text", ["~nosuchuser/7.png", "~nosuchuser/7.png 8.png", "'~nosuchuser/a b.png'"])
 def test_a_home_folder_that_nobody_has_is_said_in_words(text):
     with pytest.raises(RunError, match="cannot be read: the home folder that ~ stands for is not known"):
