@@ -98,7 +98,8 @@ def decode_or_reason(path: Path) -> tuple[np.ndarray, str]:
 def decode(path: Path) -> np.ndarray:
     """A picture file's luminance, uint8 H×W, scaled down to a working size; threads may do this side by side.
 
-    The first frame of an animation, any bit depth, transparency laid on white, light on dark or dark on light.
+    The first frame of an animation, any bit depth, transparency laid on white, light on dark or dark on light. Pages
+    are refused: each of them may be meant.
     Raises PictureError with the reason.
     """
     try:
@@ -107,6 +108,9 @@ def decode(path: Path) -> np.ndarray:
         with Image.open(path) as picture:
             if picture.width * picture.height > LARGEST:
                 raise PictureError(f"{picture.width} × {picture.height} pixels are too many")
+            pages = getattr(picture, "n_frames", 1) if picture.format == "TIFF" else 1
+            if pages > 1:
+                raise PictureError(f"{pages} pages: save each as a picture of its own")
             picture.draft("L", (WORKING, WORKING))  # a JPEG is decoded no larger than needed
             return to_grey(ImageOps.exif_transpose(picture))
     except PictureError:

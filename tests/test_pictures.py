@@ -170,6 +170,16 @@ def test_the_first_frame_of_an_animation_counts(digit, tmp_path):
     assert np.abs(read_picture(tmp_path / "a.gif").astype(int) - digit).max() < 40
 
 
+def test_pages_are_refused_where_one_alone_would_be_read_and_a_single_one_is_not(digit, tmp_path):
+    pages = [Image.fromarray(digit)] * 3
+    for count in (1, 2, 3):
+        pages[0].save(tmp_path / f"{count}.tif", save_all=True, append_images=pages[1:count])
+    assert np.array_equal(read_picture(tmp_path / "1.tif"), digit)
+    for count in (2, 3):
+        with pytest.raises(PictureError, match=f"^{count} pages: save each as a picture of its own$"):
+            read_picture(tmp_path / f"{count}.tif")
+
+
 def bad_files(folder) -> dict[str, str]:
     """Bad pictures by name, with a word of the reason expected."""
     (folder / "empty.png").write_bytes(b"")
