@@ -137,9 +137,12 @@ def to_grey(picture: Image.Image) -> np.ndarray:
 
 
 def full_scale(values: np.ndarray) -> float:
-    """What full brightness is: 1, as in floats, the most that 8, 10, 12, 14 or 16 bits hold, or the most there is."""
+    """What full brightness is: 1, as in floats, the most that 8, 10, 12, 14 or 16 bits hold, or the most there is.
+
+    Floats that were made larger or smaller shoot a little over 1.
+    """
     most = values.max()
-    return float(next((top for top in (1, 255, 1023, 4095, 16383, 65535) if most <= top), most))
+    return 1.0 if most <= 1.5 else float(next((top for top in (255, 1023, 4095, 16383, 65535) if most <= top), most))
 
 
 def paper_for(layer: Image.Image) -> str:
