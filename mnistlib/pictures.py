@@ -126,7 +126,7 @@ def decode(path: Path) -> np.ndarray:
 def to_grey(picture: Image.Image) -> np.ndarray:
     """Luminance, uint8 H×W, scaled down to a working size."""
     if picture.mode in ("I", "F") or picture.mode.startswith("I;16"):
-        values = np.nan_to_num(np.asarray(picture, np.float32))
+        values = np.nan_to_num(np.asarray(picture, np.float32), posinf=0, neginf=0)
         picture = Image.fromarray(np.clip(values * (255 / full_scale(values)), 0, 255).astype(np.uint8))
     if "A" in picture.mode or "transparency" in picture.info:
         layer = picture.convert("RGBA")

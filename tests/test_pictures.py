@@ -55,7 +55,8 @@ def variants(digit: np.ndarray) -> dict[str, Image.Image]:
     floats = Image.fromarray(np.asarray(dark) / np.float32(255))
     blind = np.asarray(dark) / np.float32(255)
     blind[:5, :5] = np.nan
-    overshot = np.asarray(dark) / np.float32(255)
+    endless, overshot = np.asarray(dark) / np.float32(255), np.asarray(dark) / np.float32(255)
+    endless[:5, :5], endless[5:10, :5] = np.inf, -np.inf
     overshot[:5, :5] = 1.1
     grey_paper = Image.fromarray((40 + np.asarray(dark) * 0.7).astype(np.uint8))
     wide = Image.fromarray(np.asarray(grey_paper).astype(np.int32) << 23)
@@ -72,6 +73,7 @@ def variants(digit: np.ndarray) -> dict[str, Image.Image]:
         "twelve_bits.png": twelve_bits,
         "zero_to_one.tiff": floats,
         "a_little_over_one.tiff": Image.fromarray(overshot),
+        "infinite.tiff": Image.fromarray(endless),
         "not_a_number.tiff": Image.fromarray(blind),
         "thirty_two_bit.tiff": wide,
     }
