@@ -16,6 +16,7 @@ from pathlib import Path
 from mnistlib import params
 from mnistlib.agreement import DIFFERENT, IDENTICAL, WITHIN, Cause, Line, judge
 from mnistlib.files import ROOT, RunError, file_digest, in_words, shown, write_text
+from mnistlib.log import chosen_level
 from mnistlib.overview import write_overview_page
 from mnistlib.receipt import Receipt, load_receipt
 from mnistlib.resolve import named_pictures, write_if_changed
@@ -34,6 +35,7 @@ def main() -> int:
     if not name:
         print("which run? make verify RUN=name", file=sys.stderr)
         return 2
+    chosen_level()  # else the make below refuses it, and that would look like a run that cannot be made again
     run = Run(name)
     kept = load_receipt(run)
     kept = kept.model_copy(update={"parameters": parameters_again(kept)})

@@ -40,6 +40,13 @@ def test_pictures_or_data_that_are_gone_are_said_first(made):
     assert (done.code, done.stages, beside(made)) == (2, [], [])
 
 
+def test_a_level_that_is_none_is_refused_before_a_run_is_begun(made):
+    done = made.make("verify", "RUN=smoke", LOG="loud")
+    assert "LOG is 'loud'; it can be one of debug, info, warning, error" in done.text
+    assert "cannot be made again" not in done.text
+    assert (done.code, done.stages, beside(made)) == (2, [], [])
+
+
 @pytest.mark.parametrize("lost", ["train", "seed", None])
 def test_a_receipt_that_lacks_parameters_is_not_filled_up(made, lost):
     path = made.run() / "receipt.json"
