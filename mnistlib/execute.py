@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import logging
+import os
 import signal
 import sys
 import time
@@ -22,7 +23,7 @@ from mnistlib.files import RunError, shown
 from mnistlib.given import check_still_there
 from mnistlib.kernel import EarlyKernel
 from mnistlib.liveline import terminal
-from mnistlib.log import Lines, close_log, log_place, log_to, log_verdict, logger
+from mnistlib.log import TAKEN_AWAY, Lines, close_log, log_place, log_to, log_verdict, logger
 from mnistlib.machine import describe_machine
 from mnistlib.rundir import Run, make_writable
 from mnistlib.stages import STAGE, Stage
@@ -187,7 +188,8 @@ def finish(run: Run, stage: Stage, work: Path, status: Status, code: int) -> int
     log_verdict(logging.ERROR, f"{stage.name} {status.verdict}{where} after {status.total_seconds:.1f} s")
     for line in status.error.splitlines():
         logger.error("   %s", line)
-    logger.error("   read %s", shown(to_read))
+    if status.verdict != INTERRUPTED or not os.environ.get(TAKEN_AWAY):
+        logger.error("   read %s", shown(to_read))
     index.write_index(run)
     return code
 

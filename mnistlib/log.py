@@ -14,6 +14,7 @@ logger = logging.getLogger("mnistlib")
 papermill = logging.getLogger("papermill")  # what it says of a kernel the verdict says better: for run.log alone
 LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
 CONTROL = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)|[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+TAKEN_AWAY = "MNISTLIB_TAKEN_AWAY"  # set in the environment of a run that goes when it is interrupted: nothing to read
 COLOUR = {logging.WARNING: "\x1b[33m", logging.ERROR: "\x1b[31m"}
 
 

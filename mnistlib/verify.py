@@ -16,7 +16,7 @@ from pathlib import Path
 from mnistlib import params
 from mnistlib.agreement import DIFFERENT, IDENTICAL, WITHIN, Cause, Line, judge
 from mnistlib.files import ROOT, RunError, file_digest, in_words, shown, write_text
-from mnistlib.log import chosen_level
+from mnistlib.log import TAKEN_AWAY, chosen_level
 from mnistlib.overview import write_overview_page
 from mnistlib.receipt import Receipt, load_receipt
 from mnistlib.resolve import named_pictures, write_if_changed
@@ -74,7 +74,7 @@ def environment(kept: Receipt) -> dict[str, str]:
     """
     passed = {name: value for name, value in os.environ.items() if name not in NOT_PASSED_ON}
     recorded = next(iter(kept.machines), {}).get("settings", {})
-    passed = {**recorded, **passed}
+    passed = {**recorded, **passed, TAKEN_AWAY: "yes"}
     given = kept.parameters["infer"]["input"]
     if given:
         named_pictures(given)

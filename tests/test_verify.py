@@ -67,8 +67,10 @@ def test_a_verification_that_is_ended_leaves_nothing(made):
             continue
         assert len(beside(made)) == 1
         process.send_signal(signal.SIGTERM)
-        process.wait(60)
+        said = process.communicate(timeout=60)[0]
     assert process.returncode == 143
+    assert "01_data interrupted after" in said
+    assert "read runs/" not in said
     assert beside(made) == []
 
 
