@@ -21,6 +21,7 @@ import torch
 from mnistlib.calibrate import load_calibration
 from mnistlib.files import RunError, in_words, shown, write_bytes
 from mnistlib.folded import FoldedNet
+from mnistlib.log import say
 from mnistlib.machine import pip_install
 from mnistlib.model import SIDE, load_model
 from mnistlib.modelfile import read_description
@@ -38,7 +39,7 @@ def main() -> int:
     run = existing(os.environ["RUN"]) if os.environ.get("RUN") else next(iter(existing_runs()), None)
     if run is None:
         raise RunError("no run holds a model yet: make all, then make export")
-    print(export_onnx(run))
+    say(export_onnx(run))
     return 0
 
 

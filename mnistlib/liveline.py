@@ -9,7 +9,7 @@ import threading
 import time
 from typing import TextIO
 
-from mnistlib.log import Told, chosen_level
+from mnistlib.log import GONE, Told, chosen_level, silence
 from mnistlib.progress import read_epoch
 from mnistlib.stages import runs_side_by_side
 
@@ -24,14 +24,26 @@ def terminal(stage: str, usual: float, epochs: int, stream: TextIO | None = None
     """
     stream = stream or sys.stdout
     able = stream.isatty() and os.environ.get("TERM", "dumb") != "dumb"
-    handler: logging.StreamHandler[TextIO]
+    handler: Heard
     if able and not runs_side_by_side():
         handler = LiveLine(stream, Progress(stage, usual, epochs), chosen_level(logging.WARNING))
     else:
-        handler = logging.StreamHandler(stream)
+        handler = Heard(stream)
         handler.setLevel(chosen_level())
     handler.setFormatter(Told(coloured=able and not os.environ.get("NO_COLOR")))
     return handler
+
+
+class Heard(logging.StreamHandler[TextIO]):
+    """Lines for a reader. Once there is none, as after `head -1`, it is silent, and the stage goes on into run.log."""
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - logging's own name
+        """Silence the stream that nobody reads; of any other error logging tells as it does."""
+        error = sys.exception()
+        if isinstance(error, OSError) and error.errno in GONE:
+            silence(self.stream)
+        else:
+            super().handleError(record)
 
 
 class Progress:
@@ -81,7 +93,7 @@ def in_words(seconds: float) -> str:
     return f"about {seconds / 60:.0f} min left"
 
 
-class LiveLine(logging.StreamHandler[TextIO]):
+class LiveLine(Heard):
     """The last line of a terminal. Records from `least` on, and the verdict, stand above it; after that it is gone.
 
     It is written over with spaces and leaves the cursor at its start: no control sequence is needed, and what

@@ -1,12 +1,15 @@
-"""The log: all of it, with times, in the run's `run.log`; on the terminal what its reader chose."""
+"""The log: all of it, with times, in the run's `run.log`; on the terminal what its reader chose, while there is one."""
 
 from __future__ import annotations
 
+import errno
 import io
 import logging
 import os
 import re
+import sys
 from pathlib import Path
+from typing import TextIO
 
 from mnistlib.files import RunError
 
@@ -15,6 +18,7 @@ papermill = logging.getLogger("papermill")  # what it says of a kernel the verdi
 LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
 CONTROL = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)|[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 TAKEN_AWAY = "MNISTLIB_TAKEN_AWAY"  # set in the environment of a run that goes when it is interrupted: nothing to read
+GONE = {errno.EPIPE, errno.EIO}  # nobody reads any more: `make all | head -1`, or a terminal that was closed
 COLOUR = {logging.WARNING: "\x1b[33m", logging.ERROR: "\x1b[31m"}
 
 
@@ -74,6 +78,23 @@ def log_place(place: str) -> None:
 def log_verdict(level: int, text: str) -> None:
     """Say what became of a stage, in a record that a handler knows by its `verdict`."""
     logger.log(level, "   %s", text, extra={"verdict": True})
+
+
+def say(text: str) -> None:
+    """Print a line; nothing, and no error, where nobody reads any more."""
+    try:
+        print(text, flush=True)
+    except OSError as error:
+        if error.errno not in GONE:
+            raise
+        silence(sys.stdout)
+
+
+def silence(stream: TextIO) -> None:
+    """Let whatever is still written there, at Python's end above all, go to nobody."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, stream.fileno())
+    os.close(nowhere)
 
 
 class Lines:

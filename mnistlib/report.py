@@ -13,6 +13,7 @@ from typing import Any
 
 from mnistlib.describe import describe_run, describe_stage
 from mnistlib.files import RunError, shown, write_text
+from mnistlib.log import say
 from mnistlib.modelfile import is_taught
 from mnistlib.rundir import Run
 from mnistlib.stages import STAGE
@@ -33,7 +34,7 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         if given.what == "page":
             write_page(run, given.stage)
-            print(f"   rendered {shown(run.page(given.stage))}")
+            say(f"   rendered {shown(run.page(given.stage))}")
         else:
             from mnistlib.index import write_index
 

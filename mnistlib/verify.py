@@ -16,7 +16,7 @@ from pathlib import Path
 from mnistlib import params
 from mnistlib.agreement import DIFFERENT, IDENTICAL, WITHIN, Cause, Line, judge
 from mnistlib.files import ROOT, RunError, file_digest, in_words, shown, write_text
-from mnistlib.log import TAKEN_AWAY, chosen_level
+from mnistlib.log import TAKEN_AWAY, chosen_level, say
 from mnistlib.overview import write_overview_page
 from mnistlib.receipt import Receipt, load_receipt
 from mnistlib.resolve import named_pictures, write_if_changed
@@ -51,15 +51,15 @@ def verify(run: Run, kept: Receipt, again: Run, settings: dict[str, str]) -> int
         failed = execute(run, kept, again, settings)
         keep = bool(failed)
         if failed:
-            print(f"\n{failed}: the run cannot be made again here. What was made lies in {shown(again.folder)}")
+            say(f"\n{failed}: the run cannot be made again here. What was made lies in {shown(again.folder)}")
             return 1
         lines, causes = judge(kept, load_receipt(again))
         lines += written_to(run, kept)
         write_text(run.verification, f"{Table([vars(line) for line in lines])}\n")
         keep = any(line.verdict == DIFFERENT for line in lines)
-        print(tell(run, kept, lines, causes))
+        say(tell(run, kept, lines, causes))
         if keep:
-            print(f"made again: {shown(again.folder)} (make clean RUN={again.name} deletes it)")
+            say(f"made again: {shown(again.folder)} (make clean RUN={again.name} deletes it)")
         return int(keep)
     finally:
         if not keep:
@@ -117,7 +117,7 @@ def execute(run: Run, kept: Receipt, again: Run, settings: dict[str, str]) -> st
         shutil.copytree(run.drawings, again.drawings)
     stages = list(kept.stages)
     goal = "all" if {"05_features", "06_infer"} <= set(stages) else STAGE[stages[-1]].section
-    print(f"runs/{run.name} again, from its receipt of {kept.written}, as {shown(again.folder)}", flush=True)
+    say(f"runs/{run.name} again, from its receipt of {kept.written}, as {shown(again.folder)}")
     make = os.environ.get("MAKE_COMMAND") or "make"
     process = subprocess.Popen([make, goal, f"RUN={again.name}"], cwd=ROOT, env=settings)
     try:

@@ -3,17 +3,33 @@
 import io
 import json
 import logging
+import os
 import re
+import subprocess
+import sys
 import time
 from pathlib import Path
 
 import pytest
 from pseudoterminal import Terminal
 
+from mnistlib.files import ROOT
 from mnistlib.history import Epoch
 from mnistlib.liveline import LiveLine, Progress, in_words, terminal
 from mnistlib.log import close_log, log_place, log_to, log_verdict, logger
 from mnistlib.progress import print_epoch, read_epoch
+
+TO_A_PIPE = """
+import pathlib, sys
+from mnistlib.liveline import terminal
+from mnistlib.log import log_to, logger, say
+log_to(pathlib.Path(sys.argv[1]), "01_data", terminal("01_data", 0, 0))
+logger.info("heard")
+sys.stdin.read()
+{"log": logger.info, "say": say}[sys.argv[2]]("unheard")
+logger.info("to the end")
+print("and at Python's")
+"""
 
 
 @pytest.fixture
@@ -103,6 +119,27 @@ def test_a_pipe_gets_the_lines_of_the_chosen_level(tmp_path, monkeypatch):
         "warning": ["   careful"],
         "error": [],
     }
+
+
+@pytest.mark.parametrize("way", ["log", "say"])
+def test_a_reader_that_leaves_ends_nothing_and_the_log_keeps_all(tmp_path, way):
+    command = [sys.executable, "-c", TO_A_PIPE, str(tmp_path / "run.log"), way]
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    with subprocess.Popen(command, cwd=ROOT, env=os.environ | {"LOG": ""}, text=True, **pipes) as process:
+        assert process.stdout.readline() == "heard\n"
+        process.stdout.close()
+        process.stdin.close()
+        assert (process.stderr.read(), process.wait(60)) == ("", 0)
+    assert "INFO to the end\n" in (tmp_path / "run.log").read_text()
+
+
+def test_a_terminal_that_is_closed_ends_nothing_and_the_log_keeps_all(screen, tmp_path, capsys):
+    log_to(tmp_path / "run.log", "01_data", terminal("01_data", 0, 0, screen.file))
+    os.close(screen.master)
+    log_verdict(logging.INFO, "unheard")
+    screen.file.flush()
+    assert capsys.readouterr().err == ""
+    assert "INFO    unheard\n" in (tmp_path / "run.log").read_text()
 
 
 def test_a_stream_that_lacks_letters_gets_the_rest(tmp_path, capsys):
