@@ -14,7 +14,7 @@ from typing import TextIO
 from mnistlib.files import RunError
 
 logger = logging.getLogger("mnistlib")
-papermill = logging.getLogger("papermill")  # what it says of a kernel the verdict says better: for run.log alone
+aside = [logging.getLogger(name) for name in ("papermill", "asyncio")]  # the verdict says it better: for run.log alone
 LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
 CONTROL = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)|[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 TAKEN_AWAY = "MNISTLIB_TAKEN_AWAY"  # set in the environment of a run that goes when it is interrupted: nothing to read
@@ -49,7 +49,7 @@ def log_to(file: Path, stage: str, terminal: logging.Handler) -> None:
     What the terminal's encoding lacks it shows as `?`.
     """
     logger.setLevel(logging.DEBUG)
-    logger.propagate = papermill.propagate = False
+    logger.propagate = False
     close_log()
     file.parent.mkdir(parents=True, exist_ok=True)
     kept = logging.FileHandler(file, encoding="utf-8", errors="backslashreplace")
@@ -57,14 +57,16 @@ def log_to(file: Path, stage: str, terminal: logging.Handler) -> None:
     stream = getattr(terminal, "stream", None)
     if isinstance(stream, io.TextIOWrapper):
         stream.reconfigure(errors="replace")
-    papermill.addHandler(kept)
+    for source in aside:
+        source.propagate, source.handlers = False, [kept]
     logger.addHandler(kept)
     logger.addHandler(terminal)
 
 
 def close_log() -> None:
     """End the log: nothing of a live line is left."""
-    papermill.handlers.clear()
+    for source in aside:
+        source.handlers = [logging.NullHandler()]  # with none at all, Python shows what comes late
     for handler in list(logger.handlers):
         logger.removeHandler(handler)
         handler.close()

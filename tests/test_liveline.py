@@ -142,6 +142,16 @@ def test_a_terminal_that_is_closed_ends_nothing_and_the_log_keeps_all(screen, tm
     assert "INFO    unheard\n" in (tmp_path / "run.log").read_text()
 
 
+@pytest.mark.parametrize("name", ["papermill", "asyncio"])
+def test_what_the_verdict_says_better_is_for_the_log_alone(tmp_path, capsys, name):
+    log_to(tmp_path / "run.log", "01_data", terminal("01_data", 0, 0, io.StringIO()))
+    logging.getLogger(name).error("Task exception was never retrieved")
+    close_log()
+    logging.getLogger(name).error("nor was this one")
+    assert capsys.readouterr() == ("", "")
+    assert "ERROR Task exception was never retrieved\n" in (tmp_path / "run.log").read_text()
+
+
 def test_a_stream_that_lacks_letters_gets_the_rest(tmp_path, capsys):
     pipe = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
     log_to(tmp_path / "run.log", "01_data", terminal("01_data", 60, 0, pipe))
