@@ -24,6 +24,7 @@ PORTS = {"shell_port": 1, "iopub_port": 2, "stdin_port": 3, "control_port": 4, "
 PR_SET_PDEATHSIG = 1
 PREFIX = "mnistlib-"
 LONGEST = 104  # bytes of a socket's path: macOS's limit, a little less than Linux's
+PERSONAL = {"MPLBACKEND", "PYTHONSTARTUP"}  # what backend a person draws with, and what a kernel would run first
 INTERRUPTED = "KeyboardInterrupt caught in kernel"
 
 
@@ -49,8 +50,6 @@ class EarlyKernel:
         fcntl.flock(self.lock, fcntl.LOCK_EX)
         self.lock.write(json.dumps(self.info))
         self.lock.flush()
-        environment = {**os.environ, "MNISTLIB_HEADLESS": "1", "JPY_PARENT_PID": str(os.getpid())}
-        environment["PYTHONPATH"] = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH", "")]))
         self.process = subprocess.Popen(
             [sys.executable, "-m", "ipykernel_launcher", "-f", str(connection)],
             stdin=subprocess.DEVNULL,
@@ -59,7 +58,7 @@ class EarlyKernel:
             text=True,
             errors="backslashreplace",
             cwd=ROOT,
-            env=environment,
+            env=environment(self.folder),
             start_new_session=True,
             preexec_fn=end_with_parent if sys.platform == "linux" else None,
         )
@@ -104,6 +103,20 @@ class EarlyKernel:
         self.listener.join(1)  # unless something that the kernel started still holds its output
         shutil.rmtree(self.folder, ignore_errors=True)
         self.lock.close()
+
+
+def environment(folder: Path) -> dict[str, str]:
+    """The kernel's: this process's, but IPython and matplotlib as they come, for a page is the same whoever makes it.
+
+    A profile may show no tables, a matplotlibrc ask for LaTeX. IPython's files lie in `folder`, made anew.
+    """
+    nothing = folder / "matplotlibrc"
+    nothing.touch()
+    own = {"MNISTLIB_HEADLESS": "1", "JPY_PARENT_PID": str(os.getpid())}
+    own |= {"IPYTHONDIR": str(folder / "ipython"), "MATPLOTLIBRC": str(nothing)}
+    own["PYTHONPATH"] = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH", "")]))
+    inherited = {name: value for name, value in os.environ.items() if name not in PERSONAL}
+    return {**inherited, **own}
 
 
 def socket_folder() -> Path:
