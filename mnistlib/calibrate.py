@@ -182,10 +182,7 @@ def confidence_metrics(logits: np.ndarray, labels: np.ndarray, found: Calibratio
 
 
 def save_calibration(run: Run, found: Calibration) -> None:
-    """Write `models/calibration.json`, which pictures, pad and reports share; needs model.json. Raises RunError.
-
-    An export that holds another one is taken away.
-    """
+    """Write `models/calibration.json`, take away an export of another one; needs model.json. Raises RunError."""
     kept = {"format": FORMAT, "model": read_description(run)["weights_sha256"], **asdict(found)}
     replace_part(run, run.calibration_json, as_json(kept).encode())
 

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 
 from mnistlib.files import ROOT, RunError, shown
-from mnistlib.schema import Params
+from mnistlib.schema import Params, fault
 
 PROFILES = ROOT / "params"
 DEFAULT = "default"
@@ -162,37 +162,6 @@ def check(content: Any, where: str) -> Params:
         return Params.model_validate(content)
     except ValidationError as error:
         raise ParamsError("\n".join(f"{where}: {fault(e)}" for e in error.errors())) from None
-
-
-def fault(error: Any) -> str:
-    """One of pydantic's faults in words, with the nearest name for an unknown one."""
-    place = [str(part) for part in error["loc"]]
-    name = ".".join(place)
-    if error["type"] == "extra_forbidden":
-        near = meant(place)
-        return f"unknown parameter {name}" + (f"; did you mean {' or '.join(near)}?" if near else "")
-    if error["type"] == "missing":
-        return f"{name} is missing"
-    return f"{name}: {error['msg'][:1].lower()}{error['msg'][1:]}, found {error['input']!r}"[:400]
-
-
-def meant(place: list[str]) -> list[str]:
-    """What an unknown name may stand for: without a section that name in all that have it, else the nearest there."""
-    sections = known_names([]) if len(place) == 1 else []
-    found = [f"{section}.{place[0]}" for section in sections if place[0] in known_names([section])]
-    near = difflib.get_close_matches(place[-1], known_names(place[:-1]), 1)
-    return found or [".".join([*place[:-1], name]) for name in near]
-
-
-def known_names(path: list[str]) -> list[str]:
-    """The names that the schema knows under a section ([]: the sections)."""
-    model: Any = Params
-    for part in path:
-        field = model.model_fields.get(part)
-        model = field.annotation if field else None
-        if not (isinstance(model, type) and issubclass(model, BaseModel)):
-            return []
-    return list(model.model_fields)
 
 
 def notebook_parameters(params: Params, section: str, run: str) -> dict[str, Any]:

@@ -15,8 +15,7 @@ from mnistlib import params, source
 from mnistlib.artifacts import missing, traces
 from mnistlib.datafolders import better_source_exists, is_where_it_was, lies_here
 from mnistlib.files import RunError, in_words, listing_digest, read_json, sweep, write_text
-from mnistlib.given import check_still_there, input_digest, kept_input
-from mnistlib.given import named_pictures as named_pictures
+from mnistlib.given import check_still_there, input_digest, kept_input, named_pictures
 from mnistlib.lock import hold
 from mnistlib.log import chosen_level
 from mnistlib.machine import threads

@@ -1,8 +1,9 @@
-"""Every parameter of the pipeline: its type, range and meaning. The values live in params/default.yaml."""
+"""The schema of all parameters, types and ranges, and faults in words. Values and meanings: params/default.yaml."""
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+import difflib
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -105,3 +106,34 @@ class Params(Section):
     features: Features
     infer: Infer
     execute: Execute
+
+
+def fault(error: Any) -> str:
+    """One of pydantic's faults in words, with the nearest name for an unknown one."""
+    place = [str(part) for part in error["loc"]]
+    name = ".".join(place)
+    if error["type"] == "extra_forbidden":
+        near = meant(place)
+        return f"unknown parameter {name}" + (f"; did you mean {' or '.join(near)}?" if near else "")
+    if error["type"] == "missing":
+        return f"{name} is missing"
+    return f"{name}: {error['msg'][:1].lower()}{error['msg'][1:]}, found {error['input']!r}"[:400]
+
+
+def meant(place: list[str]) -> list[str]:
+    """What an unknown name may stand for: without a section that name in all that have it, else the nearest there."""
+    sections = known_names([]) if len(place) == 1 else []
+    found = [f"{section}.{place[0]}" for section in sections if place[0] in known_names([section])]
+    near = difflib.get_close_matches(place[-1], known_names(place[:-1]), 1)
+    return found or [".".join([*place[:-1], name]) for name in near]
+
+
+def known_names(path: list[str]) -> list[str]:
+    """The names that the schema knows under a section ([]: the sections)."""
+    model: Any = Params
+    for part in path:
+        field = model.model_fields.get(part)
+        model = field.annotation if field else None
+        if not (isinstance(model, type) and issubclass(model, BaseModel)):
+            return []
+    return list(model.model_fields)

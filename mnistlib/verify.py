@@ -16,10 +16,11 @@ from pathlib import Path
 from mnistlib import params
 from mnistlib.agreement import DIFFERENT, IDENTICAL, WITHIN, Cause, Line, judge
 from mnistlib.files import ROOT, RunError, file_digest, in_words, shown, write_text
+from mnistlib.given import named_pictures
 from mnistlib.log import TAKEN_AWAY, chosen_level, say
 from mnistlib.overview import write_overview_page
 from mnistlib.receipt import Receipt, load_receipt
-from mnistlib.resolve import named_pictures, write_if_changed
+from mnistlib.resolve import write_if_changed
 from mnistlib.rundir import RAW, Run, temporary_run
 from mnistlib.source import code_version
 from mnistlib.stages import STAGE
