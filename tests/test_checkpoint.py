@@ -213,4 +213,4 @@ def test_the_seconds_of_writing_are_counted_over_a_seam(cut_off):
 def test_the_curves_have_a_line_where_training_went_on(cut_off, digits):
     _, history = fit(build(SMALL, 1), *digits, Recipe(**RECIPE), seed=1)
     places = [line.get_xdata()[0] for axes in plot_curves(history, [2]).axes for line in axes.lines if line.get_gid()]
-    assert places == [2.5, 2.5]
+    assert places == [2.5, 2.5, 2.5]
