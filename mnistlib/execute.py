@@ -94,11 +94,11 @@ def check_input(run: Run, text: str) -> None:
 def execute(run: Run, stage: Stage, parameters: dict[str, Any], limits: Any) -> int:
     """Run the notebook; keep notebook, page and status; returns the exit code."""
     kernel, cells = EarlyKernel(), Cells(len(source.read_cells(stage.notebook)))
-    logger.info("── %s → runs/%s", stage.name, run.name)  # after the fork above: the live line's clock is a thread
     work = run.notebook(stage.name).with_name(f".{stage.name}.part.ipynb")
-    work.parent.mkdir(parents=True, exist_ok=True)
     verdict, error, cell, code = OK, "", 0, 0
     try:
+        logger.info("── %s → runs/%s", stage.name, run.name)  # after the fork above: the live line's clock is a thread
+        work.parent.mkdir(parents=True, exist_ok=True)
         begin_status(run, stage.name)
         run_notebook(stage, work, parameters, limits, kernel, cells)
         lacking = missing(run, stage.name)

@@ -12,8 +12,12 @@ from typing import Any
 
 import pytest
 
+from mnistlib import rundir
+from mnistlib.execute import execute
 from mnistlib.kernel import PREFIX, EarlyKernel
+from mnistlib.log import logger
 from mnistlib.rundir import Run
+from mnistlib.stages import STAGE
 from mnistlib.status import read_status
 
 PARAMETERS = """run: str = "lab"  # the run
@@ -135,6 +139,13 @@ def test_an_interruption_leaves_no_kernel_behind(stage, number, code):
     with pytest.raises(ProcessLookupError):
         os.kill(kernel, 0)
     assert "02_preprocess.ipynb" not in kept(stage)
+
+
+def test_an_interruption_at_the_first_word_has_a_verdict_too(monkeypatch, tmp_path):
+    monkeypatch.setattr(rundir, "RUNS", tmp_path)
+    monkeypatch.setattr(logger, "info", lambda *told: sys.exit(143))  # as the handler of SIGTERM does
+    assert execute(Run("r"), STAGE["02_preprocess"], {}, None) == 143
+    assert read_status(Run("r"), "02_preprocess").verdict == "interrupted"
 
 
 def test_a_killed_runner_leaves_no_kernel_and_no_verdict_but_died(stage):
