@@ -169,7 +169,7 @@ $(R)/reports/index.html: $(UP_TO_$(GOAL):%=$(R)/reports/%.html)
 
 .PHONY: all $(GOALS)
 all $(GOALS): $(R)/reports/index.html
-	@cat $(R)/status/headline.txt
+	@cat $(R)/status/headline.txt 2>/dev/null || :
 	$(if $(filter all-mlflow,$@-$(TRACKING)),@exec "$$PYTHON" -m mnistlib.tracking --run $(RUN))
 
 endif

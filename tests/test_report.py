@@ -1,5 +1,8 @@
 """A page is made of the notebook that was executed, or it is said why not."""
 
+import subprocess
+import sys
+
 import pytest
 
 from mnistlib import report, rundir
@@ -16,3 +19,8 @@ def test_a_damaged_executed_notebook_is_named_with_what_to_do(tmp_path, monkeypa
     said = capsys.readouterr().err
     assert "03_train.ipynb is no readable notebook" in said
     assert "delete it, and make runs the stage again" in said
+
+
+def test_whoever_runs_a_stage_or_writes_a_page_waits_for_neither_torch_nor_matplotlib():
+    said = "import sys, mnistlib.execute, mnistlib.index; print({'torch', 'matplotlib', 'sklearn'} & set(sys.modules))"
+    assert subprocess.run([sys.executable, "-c", said], capture_output=True, text=True).stdout == "set()\n"
