@@ -66,7 +66,7 @@ def plot_risk_coverage(coverage: np.ndarray, risk: np.ndarray, accepted: float, 
 
     Beside it what both thresholds accept: the share `accepted` of the answers, `wrong` of them wrong.
     """
-    figure = new_figure(5.5, 2.8)
+    figure = new_figure(5, 2.8)  # narrow enough for a phone, where the red point would be scrolled out of sight
     axes = figure.subplots()
     axes.plot(100 * coverage, 100 * risk, color=BLUE)
     error = wrong / max(1, round(accepted * len(coverage)))
