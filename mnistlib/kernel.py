@@ -106,14 +106,8 @@ class EarlyKernel:
 
 
 def environment(folder: Path) -> dict[str, str]:
-    """The kernel's: this process's, but IPython and matplotlib as they come, for a page is the same whoever makes it.
-
-    A profile may show no tables, a matplotlibrc ask for LaTeX. IPython's files lie in `folder`, made anew.
-    """
-    nothing = folder / "matplotlibrc"
-    nothing.touch()
-    own = {"MNISTLIB_HEADLESS": "1", "JPY_PARENT_PID": str(os.getpid())}
-    own |= {"IPYTHONDIR": str(folder / "ipython"), "MATPLOTLIBRC": str(nothing)}
+    """The kernel's: this process's, but IPython as it comes, its files in `folder`: a person's may show no tables."""
+    own = {"MNISTLIB_HEADLESS": "1", "JPY_PARENT_PID": str(os.getpid()), "IPYTHONDIR": str(folder / "ipython")}
     own["PYTHONPATH"] = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH", "")]))
     inherited = {name: value for name, value in os.environ.items() if name not in PERSONAL}
     return {**inherited, **own}

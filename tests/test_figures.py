@@ -1,6 +1,9 @@
 """Figures as pictures: few bytes, and the same to the eye."""
 
 import io
+import os
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -26,6 +29,20 @@ def test_a_slim_picture_looks_as_matplotlib_drew_it():
     assert np.abs(pixels[0] - pixels[1]).mean() < 1.5
     assert (pixels[1][:20, :20] == 255).all()
     assert len(slim) < 0.4 * len(whole.getvalue())
+
+
+def test_a_figure_is_the_same_whatever_a_person_draws_with(tmp_path):
+    draw = (
+        "import hashlib; from mnistlib.figures import picture_of; from mnistlib.plots import new_figure\n"
+        "figure = new_figure(2, 1); figure.subplots().set_title('1 % of $a_b$')\n"
+        "print(hashlib.sha256(picture_of(figure, '').png).hexdigest())"
+    )
+    drawn = []
+    for name, text in (("plain", ""), ("own", "text.usetex: True\nfont.size: 20\naxes.facecolor: red\n")):
+        (tmp_path / name).write_text(text)
+        own = {**os.environ, "MATPLOTLIBRC": str(tmp_path / name)}
+        drawn.append(subprocess.run([sys.executable, "-c", draw], env=own, capture_output=True, text=True, check=True))
+    assert drawn[0].stdout == drawn[1].stdout != ""
 
 
 def test_a_picture_is_shown_with_its_words_escaped_and_dark_in_a_dark_theme():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import matplotlib
 from matplotlib.figure import Figure
 
 if TYPE_CHECKING:
@@ -14,6 +15,8 @@ DIGIT_COLOURS = (
     "#9c755f", "#d37295", "#6b6b6b", "#b6992d", "#2aa6a1",
 )  # fmt: skip
 BLUE, ORANGE, RED, GREY, PALE = DIGIT_COLOURS[0], DIGIT_COLOURS[1], DIGIT_COLOURS[3], "#8a8a8a", "#dddddd"
+
+matplotlib.rcdefaults()  # a page is the same whoever makes it: a person's own matplotlibrc may ask for LaTeX
 
 
 def new_figure(width: float, height: float) -> Figure:
