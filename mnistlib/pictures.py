@@ -65,18 +65,10 @@ def pictures_at(path: Path) -> list[Path]:
     return [path]
 
 
-def read_picture(path: Path) -> np.ndarray:
-    """A picture file as the network wants it: uint8 28×28, ink bright on dark. Raises PictureError with the reason."""
-    image = to_digits([decode(path)])[0]
-    if not image.any():
-        raise PictureError(NO_INK)
-    return image
-
-
 def read_lots(paths: Sequence[Path], size: int) -> Iterator[tuple[np.ndarray, list[str]]]:
     """Picture files in order, `size` at a time: uint8 N×28×28, and for each why it cannot be read; blank then, else "".
 
-    While the ink of one lot is lifted off its paper, all cores decode the next.
+    Ink is bright on dark. While the ink of one lot is lifted off its paper, all cores decode the next.
     """
     with ThreadPoolExecutor(cores()) as readers:
         starts = range(0, len(paths), size)

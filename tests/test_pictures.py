@@ -4,6 +4,7 @@ import csv
 import os
 import shutil
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -16,7 +17,7 @@ from mnistlib.data import obtain
 from mnistlib.files import RunError
 from mnistlib.ink import frame, rasterise
 from mnistlib.model import Architecture, build, save_model
-from mnistlib.pictures import PictureError, find_pictures, read_picture
+from mnistlib.pictures import find_pictures, read_lots
 from mnistlib.predict import (
     Prediction,
     Predictor,
@@ -34,6 +35,19 @@ from mnistlib.synthetic import examples
 @pytest.fixture(scope="module")
 def digit() -> np.ndarray:
     return obtain("digits").test_images[7]
+
+
+class UnreadableError(Exception):
+    """Why a picture cannot be read."""
+
+
+def read_picture(path: Path) -> np.ndarray:
+    """One picture, as it is read among many."""
+    ((images, (why,)),) = read_lots([path], 1)
+    assert images.shape == (1, 28, 28)
+    if why:
+        raise UnreadableError(why)
+    return images[0]
 
 
 def large(digit: np.ndarray) -> Image.Image:
@@ -135,7 +149,7 @@ def test_a_picture_of_hardly_any_pixels_is_a_row_not_a_crash(tmp_path, shape):
         Image.fromarray(pixels.astype(np.uint8)).save(tmp_path / "a.png")
         try:
             assert read_picture(tmp_path / "a.png").any()
-        except PictureError as reason:
+        except UnreadableError as reason:
             assert str(reason)
 
 
@@ -181,7 +195,7 @@ def test_pages_are_refused_where_one_alone_would_be_read_and_a_single_one_is_not
         pages[0].save(tmp_path / f"{count}.tif", save_all=True, append_images=pages[1:count])
     assert np.array_equal(read_picture(tmp_path / "1.tif"), digit)
     for count in (2, 3):
-        with pytest.raises(PictureError, match=f"^{count} pages: save each as a picture of its own$"):
+        with pytest.raises(UnreadableError, match=f"^{count} pages: save each as a picture of its own$"):
             read_picture(tmp_path / f"{count}.tif")
 
 
@@ -200,7 +214,7 @@ def bad_files(folder) -> dict[str, str]:
 
 def test_bad_pictures_say_why(tmp_path):
     for name, word in bad_files(tmp_path).items():
-        with pytest.raises(PictureError, match=word):
+        with pytest.raises(UnreadableError, match=word):
             read_picture(tmp_path / f"{name}.png")
 
 
