@@ -117,6 +117,17 @@ def test_what_cannot_be_compared_says_why(pair):
     assert not (made.folder / "runs" / "compare").exists()
 
 
+def test_other_labels_of_the_same_pictures_are_other_pictures(pair):
+    made, _ = pair
+    statistics = made.run("other") / "data" / "processed" / "statistics.json"
+    told = json.loads(statistics.read_text())
+    (labels,) = (name for name in told["sha256"] if name.startswith("test_") and "label" in name)
+    told["sha256"][labels] = told["sha256"][labels][::-1]
+    statistics.write_text(json.dumps(told))
+    done = made.make("compare", "A=smoke", "B=other")
+    assert (done.code, "different pictures" in done.text.replace("\n", " ")) == (2, True), done.text
+
+
 def test_the_answers_of_an_older_model_are_not_compared(pair):
     made, _ = pair
     done = made.make("train", "RUN=other", "SET=train.epochs=1 train.hidden=16")

@@ -1,6 +1,7 @@
 """Drawings kept whole or not at all, and scored again by another model."""
 
 import os
+import shutil
 import subprocess
 
 import numpy as np
@@ -116,8 +117,8 @@ ODD = '{"strokes": [[[0, 1]]], "digit": %s, "label": %s, "probabilities": [], "a
     "text",
     [
         *("{}", "[]", "no json", '{"strokes": [[[0, "x"]]], "digit": 1}'),
-        *(ODD % (digit, "1") for digit in ("99", "true", "null", "1.0")),
-        *(ODD % ("1", label) for label in ("99", "false", '""', '"<b>7"')),
+        *(ODD % (digit, "1") for digit in ("10", "-1", "true", "null", "1.0")),
+        *(ODD % ("1", label) for label in ("10", "-1", "false", '""', '"<b>7"')),
         *(ODD % ("1", f'7, "drawn_at": {moment}') for moment in ("7", "null", "[]")),
     ],
 )
@@ -126,6 +127,13 @@ def test_a_damaged_drawing_is_named(run, text):
     (handwriting.HANDWRITING / "bad.json").write_text(text)
     with pytest.raises(RunError, match="bad"):
         load_handwriting(handwriting.HANDWRITING)
+
+
+def test_a_drawing_that_nobody_has_named_is_not_in_the_regression_set(run):
+    mine = keep_label(keep_drawing(run, drawing())[0], 7)
+    unnamed, _ = keep_drawing(run, drawing(1))
+    shutil.copy(unnamed / "drawing.json", handwriting.HANDWRITING / "unnamed.json")
+    assert load_handwriting(handwriting.HANDWRITING) == [mine]
 
 
 def test_a_folder_is_no_drawing_and_passed_over(run):

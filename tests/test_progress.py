@@ -3,6 +3,7 @@
 from jupyter_client.manager import start_new_kernel
 
 from mnistlib.files import ROOT
+from mnistlib.progress import print_progress
 
 CODE = """
 from mnistlib.progress import live_curves
@@ -44,3 +45,12 @@ def test_a_runner_gets_a_line_for_each_epoch_and_nothing_else():
     assert {one["kind"] for one in sent} <= {"status", "stream", "execute_input"}
     text = "".join(one["text"] for one in sent if one["kind"] == "stream")
     assert [line.split()[:2] for line in text.splitlines()] == [["epoch", "1"], ["epoch", "2"], ["epoch", "3"]]
+
+
+def test_a_runner_gets_a_line_for_each_so_many_and_for_the_last(capsys):
+    for done in (100, 1000, 1500, 2000, 2300):
+        print_progress(done, 2300, "picture", every=1000)
+    print_progress(5, 5, "picture", every=1000)
+    print_progress(2300, 2300, "picture", every=0)
+    lines = capsys.readouterr().out.splitlines()
+    assert lines == ["1,000 of 2,300 pictures", "2,000 of 2,300 pictures", "2,300 of 2,300 pictures"]
