@@ -1,11 +1,11 @@
 """`make bench`: what the project claims, measured again, as a table, in runs/bench/<date>/bench.json and as a page.
 
-QUICK=1 takes two minutes, without it eleven, FULL=1 forty (five seeds of every profile but record); with AVX2 alone
-twice as long, FULL=1 two hours.
-The smoke pipeline always; all else with MNIST, from MNIST_DIR or runs/data/raw: profiles seed by seed beside the
-recipe that everybody starts from, cost against the size of the data, the default pipeline, how fast it answers,
-picture files among it; where PEN_STROKES names their file, UCI's pen drawings, recognised and taught; where there is
-a browser, the pad's latency.
+QUICK=1 takes two minutes, without it nine, FULL=1 forty (five seeds of every profile but record, and all people's
+drawings taught); with AVX2 alone twice as long, FULL=1 two hours.
+Without MNIST, from MNIST_DIR or runs/data/raw, the smoke pipeline alone. Else profiles seed by seed beside the recipe
+that everybody starts from, cost against the size of the data, the default pipeline, how fast it answers, picture files
+among it; where PEN_STROKES names their file, UCI's pen drawings, recognised and taught; where there is a browser, the
+pad's latency.
 """
 
 from __future__ import annotations
@@ -45,6 +45,8 @@ QUICK, FULL = (os.environ.get(name, "") not in ("", "0") for name in ("QUICK", "
 PROFILES = ("fast",) if QUICK else ("fast", "fast-30s", "default", "tiny", "best") if FULL else ("fast", "default")
 SEEDS = range(1 if QUICK else 5 if FULL else 3)
 TUTORIAL_SECONDS = 60 if QUICK else 1200 if FULL else 240
+PIPELINES = ("smoke",) if QUICK else ("smoke", "default") if FULL else ("default",)
+ONE_IN = 1 if FULL else 3  # of so many people, one's drawings are taught
 
 
 def main() -> int:
@@ -61,9 +63,10 @@ def main() -> int:
 
 def measure(kept: dict[str, Any]) -> None:
     """Measure one part after the other into `kept`."""
-    if better_source_exists("mnist"):
+    there = better_source_exists("mnist")
+    if there:
         measure_training(obtain("mnist"), kept)
-    for profile in ["smoke", *(["default"] if "profiles" in kept and not QUICK else [])]:
+    for profile in PIPELINES if there else ("smoke",):
         kept["pipelines"][profile] = measure_pipeline(profile)
         tell_pipeline(profile, kept["pipelines"][profile])
     if "default" in kept["pipelines"]:
@@ -99,7 +102,7 @@ def measure_answers(run: Run, kept: dict[str, Any]) -> None:
     if os.environ.get("PEN_STROKES"):
         strokes = ROOT / os.environ["PEN_STROKES"]
         kept["drawn"] = tell("drawn digits", measure_drawn(predictor, strokes))
-        kept["teaching"] = tell("taught five drawings of each digit, by writer", measure_teaching(run, strokes))
+        kept["teaching"] = tell("taught five drawings of each digit, by writer", measure_teaching(run, strokes, ONE_IN))
     if lab.can_browse():
         kept["pad"] = tell("the pad in JupyterLab, from pen-up to the answer", measure_latency(predictor))
 

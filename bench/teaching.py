@@ -21,15 +21,15 @@ from mnistlib.teach import Lesson, teach, versions_of
 TAUGHT = 5
 
 
-def measure_teaching(run: Run, path: Path) -> dict[str, Any]:
-    """Errors on the other drawings of each writer, and on validation and test part, before and after."""
+def measure_teaching(run: Run, path: Path, one_in: int) -> dict[str, Any]:
+    """Errors on the other drawings of one in so many writers, and on validation and test part, before and after."""
     network, lesson = load_model(run), Lesson()
     rehearsal = rehearse(run, seed=0)
     parts = {part: load_part(run, part) for part in ("val", "test")}
     untaught = {name: wrong(network, *part) for name, part in parts.items()}
     drawings = read_drawings(path)
     rows = []
-    for writer in sorted({d.writer for d in drawings}):
+    for writer in sorted({d.writer for d in drawings})[::one_in]:
         mine = [d for d in drawings if d.writer == writer]
         shown = [d for digit in range(10) for d in [m for m in mine if m.digit == digit][:TAUGHT]]
         exam = [d for d in mine if not any(d is s for s in shown)]
@@ -44,6 +44,7 @@ def measure_teaching(run: Run, path: Path) -> dict[str, Any]:
             rows[-1][f"{name}_errors_more"] = wrong(taught, *part) - untaught[name]
     total = {name: sum(row[name] for row in rows) for name in ("exam", "before", "after")}
     return {
+        "people": len(rows),
         **total,
         "ratio": total["after"] / max(total["before"], 1),
         **{f"{name}_errors_more_mean": float(np.mean([row[f"{name}_errors_more"] for row in rows])) for name in parts},
