@@ -143,6 +143,8 @@ SHARE = $(if $(filter $*,$(SIDE_BY_SIDE)),$(SHARED_THREADS:%=env OMP_NUM_THREADS
 # The empty recipe makes make look again at the stamp: stages that read nothing new are not run.
 $(STAGES:%=$(R)/status/%.handed-on): $(R)/status/%.handed-on: $(R)/notebooks/%.ipynb ;
 
+# Only a whole notebook gets its name: make, interrupted while its page is written, shall not delete it.
+.PRECIOUS: $(NOTEBOOKS)
 $(NOTEBOOKS): $(R)/notebooks/%.ipynb: $(R)/params/%.yaml
 	@exec $(SHARE) "$$PYTHON" -m mnistlib.execute $* --run $(RUN)
 $(R)/notebooks/02_preprocess.ipynb: $(R)/status/01_data.handed-on

@@ -12,6 +12,8 @@ import os
 import signal
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -107,14 +109,23 @@ def execute(run: Run, stage: Stage, parameters: dict[str, Any], limits: Any) -> 
     except (Exception, KeyboardInterrupt, SystemExit) as caught:  # whatever it was, the status must say so
         verdict, error, cell = judge(caught)
         code = caught.code if isinstance(caught, SystemExit) and isinstance(caught.code, int) else EXIT[verdict]
-    finally:
+    with undisturbed():
         kernel.close()
-    status = Status(
-        stage.name, verdict, seconds=cells.seconds(), peak_memory_bytes=peak_memory(), error=error, cell=cell
-    )
-    status = replace(status, code=source.code_version(), like=likeness(run, stage.name, parameters))
-    status = replace(status, machine=describe_machine())
-    return finish(run, stage, work, status, code or EXIT[verdict])
+        seconds, peak, like = cells.seconds(), peak_memory(), likeness(run, stage.name, parameters)
+        status = Status(stage.name, verdict, seconds=seconds, peak_memory_bytes=peak, error=error, cell=cell, like=like)
+        status = replace(status, code=source.code_version(), machine=describe_machine())
+        return finish(run, stage, work, status, code or EXIT[verdict])
+
+
+@contextmanager
+def undisturbed() -> Iterator[None]:
+    """What became of a stage takes a second to be told, and no Ctrl-C or SIGTERM then leaves it untold."""
+    kept = {number: signal.signal(number, signal.SIG_IGN) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
+    try:
+        yield
+    finally:
+        for number, handler in kept.items():
+            signal.signal(number, handler)
 
 
 def run_notebook(

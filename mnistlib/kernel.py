@@ -25,7 +25,6 @@ PR_SET_PDEATHSIG = 1
 PREFIX = "mnistlib-"
 LONGEST = 104  # bytes of a socket's path: macOS's limit, a little less than Linux's
 PERSONAL = {"MPLBACKEND", "PYTHONSTARTUP"}  # what backend a person draws with, and what a kernel would run first
-INTERRUPTED = "KeyboardInterrupt caught in kernel"
 
 
 class EarlyKernel:
@@ -62,18 +61,16 @@ class EarlyKernel:
             start_new_session=True,
             preexec_fn=end_with_parent if sys.platform == "linux" else None,
         )
+        self.ending = False  # asked to, after which what it says is no news
         self.listener = threading.Thread(target=self.listen, daemon=True)
         self.listener.start()
 
     def listen(self) -> None:
-        """Log what the process itself says, which no cell has printed: its last words above all.
-
-        That it was interrupted is no news: jupyter_client does so before every shutdown, and nobody else can.
-        """
+        """Log what the process itself says, which no cell has printed: its last words above all."""
         assert self.process.stdout
         news, no_news = Lines(logging.INFO), Lines(logging.DEBUG)
         for line in self.process.stdout:
-            (no_news if INTERRUPTED in line else news).write(line.rstrip("\n") + "\n")  # who dies may end no line
+            (no_news if self.ending else news).write(line.rstrip("\n") + "\n")  # who dies may end no line
 
     def manager_class(self) -> type[Any]:
         """A kernel manager that takes this process over instead of starting one."""
@@ -92,6 +89,10 @@ class EarlyKernel:
                 provisioner.process = early.process
                 provisioner.pid = provisioner.pgid = early.process.pid
                 provisioner.connection_info = self.get_connection_info()
+
+            async def _async_interrupt_kernel(self) -> None:
+                early.ending = True  # it does so before every shutdown, and nobody else can
+                await super()._async_interrupt_kernel()
 
         return TakeOver
 

@@ -1,5 +1,6 @@
 """One stage at a time, with notebooks that end in every way a notebook can."""
 
+import asyncio
 import json
 import logging
 import os
@@ -141,6 +142,21 @@ def test_an_interruption_leaves_no_kernel_behind(stage, number, code):
     assert "02_preprocess.ipynb" not in kept(stage)
 
 
+@pytest.mark.parametrize("named", [False, True])
+def test_a_stage_that_has_ended_stays_ended_when_it_is_interrupted_while_its_page_is_written(project, named):
+    making = project.start("data", "PARAMS=smoke", LOG="debug")
+    next(line for line in making.stdout if "writing its page" in line)
+    while named and not (project.run() / "notebooks" / "01_data.ipynb").exists() and making.poll() is None:
+        time.sleep(0.01)
+    for _ in range(3):
+        os.killpg(making.pid, signal.SIGINT)
+        time.sleep(0.1)
+    making.communicate(timeout=60)
+    assert making.returncode != 0
+    assert read_status(Run("smoke", project.run().parent), "01_data").verdict == "ok"
+    assert project.make("data", "PARAMS=smoke").stages == []
+
+
 def test_an_interruption_at_the_first_word_has_a_verdict_too(monkeypatch, tmp_path):
     monkeypatch.setattr(rundir, "RUNS", tmp_path)
     monkeypatch.setattr(logger, "info", lambda *told: sys.exit(143))  # as the handler of SIGTERM does
@@ -205,13 +221,16 @@ def test_what_a_kernel_says_itself_is_kept_and_its_farewell_is_no_news(monkeypat
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     kernel = EarlyKernel()
     kernel.close()
-    said = "print('[IPKernelApp] ERROR | KeyboardInterrupt caught in kernel.'); print('no memory left')"
-    kernel.process = subprocess.Popen([sys.executable, "-c", said], stdout=subprocess.PIPE, text=True)
-    with caplog.at_level(logging.DEBUG, "mnistlib"):
-        kernel.listen()
-    assert [(r.levelname, r.getMessage().split()[-1]) for r in caplog.records] == [
-        *(("DEBUG", "kernel."), ("INFO", "left"))
-    ]
+    manager = kernel.manager_class()()
+    for ended in (False, True):
+        if ended:  # as every shutdown begins
+            with pytest.raises(RuntimeError, match="No kernel is running"):
+                asyncio.run(manager._async_interrupt_kernel())
+        said = [sys.executable, "-c", "print('no memory left')"]
+        kernel.process = subprocess.Popen(said, stdout=subprocess.PIPE, text=True)
+        with caplog.at_level(logging.DEBUG, "mnistlib"):
+            kernel.listen()
+    assert [(r.levelname, r.getMessage().split()[-1]) for r in caplog.records] == [("INFO", "left"), ("DEBUG", "left")]
 
 
 def gone(process: int) -> bool:
