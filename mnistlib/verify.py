@@ -117,10 +117,10 @@ def execute(run: Run, kept: Receipt, again: Run, settings: dict[str, str]) -> st
     if run.drawings.is_dir():
         shutil.copytree(run.drawings, again.drawings)
     stages = list(kept.stages)
-    goal = "all" if {"05_features", "06_infer"} <= set(stages) else STAGE[stages[-1]].section
+    goals = last_goals(stages)
     say(f"runs/{run.name} again, from its receipt of {kept.written}, as {shown(again.folder)}")
     make = os.environ.get("MAKE_COMMAND") or "make"
-    process = subprocess.Popen([make, goal, f"RUN={again.name}"], cwd=ROOT, env=settings)
+    process = subprocess.Popen([make, *goals, f"RUN={again.name}"], cwd=ROOT, env=settings)
     try:
         code = process.wait()
     finally:
@@ -129,7 +129,12 @@ def execute(run: Run, kept: Receipt, again: Run, settings: dict[str, str]) -> st
             process.wait()
     made = load_receipt(again).stages if again.receipt.is_file() else {}
     missing = [stage for stage in stages if stage not in made]
-    return f"{missing[0] if missing else goal} failed" if code or missing else ""
+    return f"{missing[0] if missing else goals[-1]} failed" if code or missing else ""
+
+
+def last_goals(stages: list[str]) -> list[str]:
+    """What to ask make for so that it makes these: the goals of those that no other of them needs."""
+    return [STAGE[last].section for last in stages if not any(last in STAGE[stage].needs for stage in stages)]
 
 
 def written_to(run: Run, kept: Receipt) -> list[Line]:

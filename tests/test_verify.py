@@ -10,7 +10,8 @@ import pytest
 
 from mnistlib.receipt import load_receipt
 from mnistlib.rundir import Run
-from mnistlib.verify import environment, main
+from mnistlib.stages import STAGE
+from mnistlib.verify import environment, last_goals, main
 
 
 def beside(project) -> list[str]:
@@ -72,6 +73,13 @@ def test_a_verification_that_is_ended_leaves_nothing(made):
     assert "01_data interrupted after" in said
     assert "read runs/" not in said
     assert beside(made) == []
+
+
+def test_make_is_asked_for_what_no_other_stage_needs():
+    stages = list(STAGE)
+    assert last_goals(stages) == ["features", "infer"]
+    assert last_goals(stages[:5]) == ["evaluate", "features"]
+    assert last_goals(stages[:2]) == ["preprocess"]
 
 
 @pytest.mark.slow
