@@ -9,6 +9,7 @@ from mnistlib.describe import describe_run, describe_stage, headline_facts, metr
 from mnistlib.explore import explore_data
 from mnistlib.files import RunError, read_json, shown, write_json, write_text
 from mnistlib.known import gather, lead
+from mnistlib.modelfile import is_taught
 from mnistlib.overview import write_overview
 from mnistlib.receipt import write_receipt
 from mnistlib.report import render, render_markdown
@@ -29,7 +30,12 @@ TOLD = {
 
 
 def write_index(run: Run) -> None:
-    """Write metrics, model card, front page, what the terminal says, the receipt, and the page of all runs."""
+    """Write metrics, model card, front page, what the terminal says, the receipt, and the page of all runs.
+
+    Nothing of a taught run, whose front page is what it has won.
+    """
+    if is_taught(run):
+        return
     metrics = merged_metrics(run)
     write_json(run.all_metrics, metrics)
     stages = [describe_stage(run, stage) for stage in STAGE]

@@ -7,6 +7,7 @@ from mnistlib import rundir, taught
 from mnistlib.data import obtain
 from mnistlib.files import RunError, write_json, write_text
 from mnistlib.handwriting import Drawing
+from mnistlib.index import write_index
 from mnistlib.preprocess import Part, save_parts, split
 from mnistlib.rundir import Run
 from mnistlib.taught import check_teachable, new_run
@@ -45,6 +46,12 @@ def test_where_nothing_can_be_written_it_says_so(base, tmp_path, monkeypatch):
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(RunError, match=r"cannot write .*/r-taught"), new_run(base):
         pass
+
+
+def test_its_front_page_is_what_it_won_whatever_becomes_of_its_only_stage(base, tmp_path):
+    write_json(base.teach_json, {})
+    write_index(base)
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == [base.teach_json]
 
 
 def test_what_was_kept_back_and_the_test_part_are_counted_by_hand(monkeypatch):
