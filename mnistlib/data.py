@@ -78,8 +78,13 @@ def read_file(path: Path, dataset: Dataset, position: int) -> tuple[np.ndarray, 
         raise RunError(f"{error}\n  expected MD5 of the .gz {expected}\n  found    MD5 {found}") from error
     if dataset.sha256:
         kind, expected, found = "SHA-256 unpacked", dataset.sha256[position], bytes_digest(content)
-    else:
+    elif idx.is_packed(path):
         kind, expected, found = "MD5 of the .gz", dataset.md5[position], file_digest(path, "md5")
+    else:
+        raise RunError(
+            f"{shown(path)} is unpacked, and of {dataset.title} only the .gz files' checksums are published: put "
+            f"{FILES[position]}.gz in its place"
+        )
     if found != expected:
         raise RunError(
             f"{shown(path)} is not {dataset.title}'s {FILES[position]}.\n  expected {kind} {expected}\n"

@@ -14,12 +14,16 @@ UNSIGNED_BYTE = 0x08
 LARGEST = 1 << 30
 
 
+def is_packed(path: Path) -> bool:
+    """Whether the file is gzip, whatever it is called. Raises OSError."""
+    with path.open("rb") as file:
+        return file.read(2) == b"\x1f\x8b"
+
+
 def unpack(path: Path) -> bytes:
     """The file's content, gunzipped where it is gzip. Raises RunError when it is damaged or far too large."""
     try:
-        with path.open("rb") as file:
-            packed = file.read(2) == b"\x1f\x8b"
-        with gzip.open(path) if packed else path.open("rb") as stream:
+        with gzip.open(path) if is_packed(path) else path.open("rb") as stream:
             content = stream.read(LARGEST + 1)
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
         raise RunError(f"{shown(path)} is truncated or damaged ({error}): replace the file") from error

@@ -52,6 +52,13 @@ def served(tmp_path, mnist_dir):
     server.server_close()
 
 
+def test_what_has_no_checksum_unpacked_is_asked_for_packed(tmp_path):
+    for name in FILES:
+        (tmp_path / name).write_bytes(bytes([0, 0, 8, 1, 0, 0, 0, 0]))
+    with pytest.raises(RunError, match=r"is unpacked, .* Kuzushiji-MNIST only the \.gz .* put train-images-idx3.*\.gz"):
+        obtain("kmnist", source="local", local_dir=str(tmp_path))
+
+
 def test_download_fetches_checks_and_keeps(served, tmp_path):
     _, address = served
     raw = obtain("mnist", raw=tmp_path / "raw", mirrors=[DEAD, address])
