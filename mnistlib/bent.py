@@ -12,8 +12,8 @@ from torch import Tensor
 
 from mnistlib.augment import Distortion, distort
 from mnistlib.evaluate import in_batches
-from mnistlib.files import read_json
 from mnistlib.model import DigitNet
+from mnistlib.modelfile import read_description
 from mnistlib.rundir import Run
 
 FURTHER = 1.5
@@ -40,5 +40,4 @@ def predict_bent(
 
 def load_distortion(run: Run) -> Distortion:
     """How training bent the run's pictures; not at all where the run is older than that record."""
-    trained = read_json(run.model_json, hint="re-run 03_train")["training"]
-    return Distortion(**trained.get("distortion", {}))
+    return Distortion(**read_description(run)["training"].get("distortion", {}))

@@ -11,6 +11,7 @@ import numpy as np
 from mnistlib.catalogue import DATASETS, of_digits
 from mnistlib.evaluate import accuracy_interval, confusion
 from mnistlib.files import RunError, read_arrays, read_json, shown
+from mnistlib.modelfile import read_description
 from mnistlib.origins import ORIGINS, Origin
 from mnistlib.params import load_file
 from mnistlib.rundir import Run
@@ -43,7 +44,7 @@ class Facts:
 def gather(run: Run) -> Facts:
     """The facts of a run that has been trained. Raises RunError when it has not, or its data is none that is known."""
     raw = read_json(run.raw_json, hint="run 01_data first")
-    model = read_json(run.model_json, hint="run 03_train first")
+    model = read_description(run)
     if raw.get("dataset") not in ORIGINS:
         raise RunError(
             f"{shown(run.raw_json)} names the dataset {raw.get('dataset')!r}: known are {', '.join(ORIGINS)}"

@@ -11,7 +11,7 @@ from mnistlib.files import RunError, bytes_digest, read_json, shown, write_bytes
 from mnistlib.rundir import Run
 
 FORMAT = 3
-DESCRIBED = {"weights_sha256": str, "architecture": dict, "training": dict}
+DESCRIBED = {"weights_sha256": str, "architecture": dict, "training": dict, "parameters": int}
 
 
 def read_description(run: Run) -> dict[str, Any]:

@@ -20,10 +20,10 @@ from mnistlib.catalogue import tells_digits
 from mnistlib.evaluate import accuracy, predict_logits
 from mnistlib.exposure import expose
 from mnistlib.figures import keep_figure
-from mnistlib.files import RunError, in_words, link_or_copy, read_json, shown, write_json, write_text
+from mnistlib.files import RunError, in_words, link_or_copy, shown, write_json, write_text
 from mnistlib.handwriting import Drawing, load_handwriting
 from mnistlib.model import DigitNet, load_model, save_model
-from mnistlib.modelfile import check_made_by_make
+from mnistlib.modelfile import check_made_by_make, read_description
 from mnistlib.overview import write_overview_page
 from mnistlib.params import DEFAULT, load_file
 from mnistlib.plots.inference import plot_before_after
@@ -130,7 +130,7 @@ def measure(network: DigitNet, held: Sequence[Drawing], said: np.ndarray, test: 
 
 def keep_taught_run(base: Run, run: Run, taught: DigitNet, val: Part, scores: dict[str, Any], seed: int) -> None:
     """Write model and calibration, and what a run needs to be used: its parameters and its data, linked."""
-    described = read_json(base.model_json, hint="re-run 03_train")["training"]
+    described = read_description(base)["training"]
     allowed, copies = (setting(base, "evaluate", name) for name in ("accepted_error", "bent"))
     bent = predict_bent(taught, val.images, load_distortion(base), int(copies), seed)
     for path in (base.raw_json, *base.params().parent.glob("[!.]*"), *base.processed.glob("[!.]*")):

@@ -159,7 +159,7 @@ def test_error_among_the_surest_by_hand():
     assert told["test_error_at_98_coverage"] == pytest.approx(2 / 98)
 
 
-DESCRIBED = {"format": 3, "weights_sha256": "abc", "architecture": {}, "training": {}}
+DESCRIBED = {"format": 3, "weights_sha256": "abc", "architecture": {}, "training": {}, "parameters": 1}
 FOUND = cal.Calibration(1.2, 0.8, 5.0, 0.95, 0.001)
 
 

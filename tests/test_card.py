@@ -12,6 +12,7 @@ from mnistlib.corrupt import CORRUPTIONS
 from mnistlib.files import RunError
 from mnistlib.index import write_card, write_index
 from mnistlib.known import class_rows, gather, lead
+from mnistlib.modelfile import FORMAT
 from mnistlib.origins import ORIGINS
 from mnistlib.rundir import Run
 from mnistlib.stages import MEASURES
@@ -33,6 +34,7 @@ def trained(dataset="mnist", fallback=False, **more):
         (
             run.model_json,
             {
+                "format": FORMAT,
                 "architecture": {"widths": [8, 16, 32], "hidden": 64},
                 "parameters": 12345,
                 "weights_sha256": "ab",
@@ -52,6 +54,15 @@ def trained(dataset="mnist", fallback=False, **more):
 @pytest.fixture(autouse=True)
 def elsewhere(tmp_path, monkeypatch):
     monkeypatch.setattr(rundir, "RUNS", tmp_path)
+
+
+@pytest.mark.parametrize("lost", ["format", "parameters", "training"])
+def test_of_a_damaged_description_there_is_no_card(lost):
+    run = trained()
+    described = json.loads(run.model_json.read_text())
+    run.model_json.write_text(json.dumps({name: value for name, value in described.items() if name != lost}))
+    with pytest.raises(RunError, match=r"model\.json"):
+        gather(run)
 
 
 def words(run):
