@@ -64,7 +64,7 @@ def main() -> int:
         print(f"A and B are both {first}: there is nothing to compare; name two runs", file=sys.stderr)
         return 2
     c = compare(existing(first), existing(second))
-    path = rundir.RUNS / "compare" / f"{first}-{second}.html"
+    path = rundir.RUNS / "compare" / f"{first}~{second}.html"  # no name holds that sign
     write_text(path, render("compare.html.j2", page_of(c)))
     print(f"{Table(metric_rows(c, KEY))}\n\n{verdict(c)}\n\nreport  {shown(path)}")
     return 0

@@ -65,7 +65,7 @@ def accuracy_interval(errors: int, count: int) -> tuple[float, float]:
     p = 1 - errors / count
     middle = (p + Z95**2 / (2 * count)) / (1 + Z95**2 / count)
     half = Z95 * np.sqrt(p * (1 - p) / count + Z95**2 / (4 * count**2)) / (1 + Z95**2 / count)
-    return float(middle - half), float(middle + half)
+    return max(0.0, float(middle - half)), min(1.0, float(middle + half))
 
 
 def nll(logits: np.ndarray, labels: np.ndarray, temperature: float = 1.0) -> float:

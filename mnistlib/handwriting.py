@@ -95,13 +95,14 @@ def read_drawing(path: Path) -> Drawing:
     content = read_json(path, hint="move the file away to go on without it")
     try:
         drawing = Drawing(**content)
-        drawing.image  # noqa: B018 - strokes that cannot be drawn are found here, by the name of their file
+        if not drawing.image.any():
+            raise ValueError("it has no ink")
         said = [drawing.digit] if drawing.label is None else [drawing.digit, drawing.label]
         if not all(type(digit) is int and digit in range(10) for digit in said):
             raise ValueError("digit and label are whole numbers from 0 to 9")
         if not isinstance(drawing.drawn_at, str):
             raise ValueError("drawn_at is text")
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, OverflowError) as error:
         raise RunError(f"{shown(path)} is no drawing ({error}): move the file away to go on without it") from error
     return drawing
 

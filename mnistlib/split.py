@@ -63,6 +63,8 @@ def pictures_per_step(count: int, most: int) -> int:
 
     On a small dataset a few large steps would end the training before it has begun. Raises RunError for less than 2.
     """
+    if count < 2:
+        raise RunError(f"the training part is of {count} picture: at least 2; raise preprocess.train_limit")
     if most < 2:
         raise RunError(f"train.batch_size is {most}: at least 2, for batch norm needs something to compare with")
     return max(2, min(most, count // LEAST_STEPS))

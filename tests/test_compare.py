@@ -44,7 +44,7 @@ def test_the_page_says_what_differs(pair):
     made, won = pair
     done = made.make("compare", "A=smoke", "B=other")
     assert done.code == 0, done.text
-    page = (made.folder / "runs" / "compare" / "smoke-other.html").read_text()
+    page = (made.folder / "runs" / "compare" / "smoke~other.html").read_text()
     p = f"p = {mcnemar(won + 5, won):.2g}"
     for text in (done.text, page):
         assert p in text

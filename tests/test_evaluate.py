@@ -42,6 +42,13 @@ def test_per_class_is_scikit_learns_even_where_a_class_is_never_given(case):
         assert [row[name] for row in rows] == pytest.approx(list(column))
 
 
+@pytest.mark.parametrize("count", [16, 21, 360, 10_000])
+def test_interval_stays_inside_0_and_1(count):
+    (low, _), (_, high) = ev.accuracy_interval(count, count), ev.accuracy_interval(0, count)
+    assert (low, high) == (pytest.approx(0), pytest.approx(1))
+    assert 0 <= low <= high <= 1
+
+
 @pytest.mark.parametrize(("errors", "count"), [(0, 100), (40, 10_000), (100, 100), (1, 3)])
 def test_interval_is_scipys_wilson(errors, count):
     expected = stats.binomtest(count - errors, count).proportion_ci(method="wilson")

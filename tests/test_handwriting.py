@@ -113,10 +113,14 @@ def test_a_model_of_other_things_is_not_asked_about_digits(dataset, count):
 ODD = '{"strokes": [[[0, 1]]], "digit": %s, "label": %s, "probabilities": [], "accepted": true, "model": ""}'
 
 
+NO_INK = '{"strokes": %s, "digit": 1, "label": 1, "probabilities": [], "accepted": true, "model": ""}'
+
+
 @pytest.mark.parametrize(
     "text",
     [
         *("{}", "[]", "no json", '{"strokes": [[[0, "x"]]], "digit": 1}'),
+        *(NO_INK % strokes for strokes in ("[]", "[[]]", f"[[[{'9' * 400}, 0]]]")),
         *(ODD % (digit, "1") for digit in ("10", "-1", "true", "null", "1.0")),
         *(ODD % ("1", label) for label in ("10", "-1", "false", '""', '"<b>7"')),
         *(ODD % ("1", f'7, "drawn_at": {moment}') for moment in ("7", "null", "[]")),

@@ -119,6 +119,8 @@ def test_a_recipe_that_is_none_is_refused(digits, change, words):
 def test_a_step_has_two_pictures_at_least():
     with pytest.raises(RunError, match=r"train\.batch_size is 0"):
         pictures_per_step(1000, 0)
+    with pytest.raises(RunError, match="the training part is of 1 picture: at least 2"):
+        pictures_per_step(1, 512)
 
 
 def test_what_is_learnt_from_is_bent_and_smoothed_as_the_recipe_says(digits):
