@@ -8,8 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from mnistlib.predict import Predictor
-
-Points = tuple[tuple[float, float], ...]
+from mnistlib.variants import Points
 
 LETTERS: dict[str, tuple[Points, ...]] = {
     "A": (((10, 100), (50, 0), (90, 100)), ((25, 65), (78, 60))),

@@ -27,7 +27,6 @@ WATCH = """() => {
 def measure_latency(predictor: Predictor) -> dict[str, Any]:
     """Milliseconds from each pen-up to the pad's last word on it, after digit and bars, and the model's share."""
     drawings = [[stroke.tolist() for stroke in drawing] for drawing in examples()] * (ROUNDS // 3)
-    waits: list[float] = []
     with lab.jupyter(ROOT) as address, lab.browser() as page:
         lab.open_pad(page, address)
         page.evaluate(WATCH)
@@ -38,7 +37,7 @@ def measure_latency(predictor: Predictor) -> dict[str, Any]:
                 page.wait_for_function("seen => window.waits.length > seen", arg=seen)
             page.keyboard.press("c")
             lab.wait_status(page, "cleared")
-        waits = page.evaluate("() => window.waits")
+        waits: list[float] = page.evaluate("() => window.waits")
     shares = [seconds(predictor, drawing) * 1000 for drawing in drawings for _ in range(5)]
     return {"pen_ups": len(waits), **spread("answer_ms", waits), **spread("model_ms", shares)}
 

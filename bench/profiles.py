@@ -20,14 +20,15 @@ from mnistlib.calibrate import calibrate, confidence_metrics
 from mnistlib.catalogue import Raw
 from mnistlib.data import obtain
 from mnistlib.device import describe_device, pick_device, pick_precision
-from mnistlib.evaluate import predict_logits, softmax
+from mnistlib.evaluate import accuracy, predict_logits, softmax
 from mnistlib.exposure import expose
 from mnistlib.model import Architecture, DigitNet, build, count_parameters
 from mnistlib.preprocess import Part, split, statistics
 from mnistlib.split import Split, pictures_per_step
 from mnistlib.synthetic import synthesise
 from mnistlib.tables import Table
-from mnistlib.train import Recipe, fit
+from mnistlib.train import fit
+from mnistlib.trainer import Recipe
 
 SEEDS = range(5)
 COLUMNS = (
@@ -53,12 +54,12 @@ def as_it_is(images: np.ndarray) -> np.ndarray:
     return images
 
 
-def train_profile(profile: str, raw: Raw, seed: int, overrides: str = "", view: View = as_it_is) -> Trained:
-    """Train a profile, `overrides` (as SET) over it, on its split by the seed; the test part is scored once.
+def train_profile(profile: str, raw: Raw, seed: int, view: View = as_it_is) -> Trained:
+    """Train a profile on its split by the seed; the test part is scored once.
 
     `view`: what is made of every picture, uint8 N×28×28, before the network sees it, of the test part too.
     """
-    p = params.load(profile, overrides)
+    p = params.load(profile)
     whole = split(raw, p.preprocess.val_fraction, seed, p.preprocess.train_limit)
     parts = {name: Part(view(images), labels) for name, (images, labels) in whole.items()}
     count = len(parts["train"].labels)
@@ -79,7 +80,7 @@ def train_profile(profile: str, raw: Raw, seed: int, overrides: str = "", view: 
         "profile": profile,
         "seed": seed,
         "val_accuracy": history[-1].val_accuracy,
-        "test_accuracy": float((logits.argmax(1) == raw.test_labels).mean()),
+        "test_accuracy": accuracy(logits, raw.test_labels),
         "train_seconds": seconds,
         "epoch_seconds": float(np.median([e.seconds for e in history])),
         "parameters": count_parameters(network),
@@ -124,13 +125,13 @@ def measure_profiles(
 def measure_profile(profile: str, raw: Raw, seeds: Sequence[int]) -> dict[str, Any]:
     """One row per seed with means and spreads, and the accuracy of all members' mean answer, none picked."""
     trained = [told(train_profile(profile, raw, seed)) for seed in seeds]
-    together = np.mean([softmax(t.logits) for t in trained], axis=0).argmax(1)
+    together = np.mean([softmax(t.logits) for t in trained], axis=0)
     rows = [t.row for t in trained]
     summary: dict[str, Any] = {"profile": profile, "n": len(rows), "parameters": rows[0]["parameters"]}
     for name in ("test_accuracy", "val_accuracy", "train_seconds", "epoch_seconds", *CONFIDENCE):
         values = [row[name] for row in rows]
         summary |= {name: float(np.mean(values)), f"{name}_std": float(np.std(values, ddof=len(values) > 1))}
-    summary["ensemble_test_accuracy"] = float((together == raw.test_labels).mean())
+    summary["ensemble_test_accuracy"] = accuracy(together, raw.test_labels)
     return summary | {"seeds": rows}
 
 

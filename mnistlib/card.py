@@ -73,19 +73,19 @@ def intended(f: Facts) -> Section:
 
 def factors(f: Facts) -> Section:
     """What may change how good it is, and whether that was measured."""
-    m = f.metrics
-    classes = "measured below" if "test_accuracy" in m else "not measured in this run"
-    spoilt = "measured below" if "corrupted_error_mean" in m else "not measured in this run"
-    strange = "measured below" if any(k.startswith("stranger_") for k in m) else "not measured in this run"
-    own = "measured below" if "handwriting_count" in m else "not measured in this run"
+
+    def measured(first: str) -> str:
+        there = any(name.startswith(first) for name in f.metrics)
+        return "measured below" if there else "not measured in this run"
+
     points = [
-        f"which class it is: {classes}",
+        f"which class it is: {measured('test_accuracy')}",
         "who stands behind the picture: the data names nobody, so groups cannot be compared",
-        f"whether the picture is spoilt by noise, blur, weather or lines: {spoilt}",
-        f"whether it shows one of the {len(f.classes)} classes at all: {strange}",
+        f"whether the picture is spoilt by noise, blur, weather or lines: {measured('corrupted_error_mean')}",
+        f"whether it shows one of the {len(f.classes)} classes at all: {measured('stranger_')}",
     ]
     if f.origin.things == "handwritten digits":
-        points.append(f"whether it was drawn on the screen of the person who uses it: {own}")
+        points.append(f"whether it was drawn on the screen of the person who uses it: {measured('handwriting_count')}")
     return Section("Factors", points=tuple(points))
 
 

@@ -14,9 +14,9 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
 from mnistlib.canny import canny
+from mnistlib.ink import SIZE
 from mnistlib.overlay import blurred, dotted_line, fog, spatter, zigzag
 
-SIZE = 28
 CENTRE = (SIZE - 1) / 2
 Corruption = Callable[[np.ndarray, np.random.Generator], np.ndarray]
 

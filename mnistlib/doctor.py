@@ -119,7 +119,7 @@ def look_at_runs() -> Iterator[Said]:
     except OSError as error:
         yield (
             WRONG,
-            f"cannot write in {shown(place) or place}: {error.strerror}. Give yourself the right to (chmod, chown)",
+            f"cannot write in {shown(place)}: {error.strerror}. Give yourself the right to (chmod, chown)",
         )
     free = shutil.disk_usage(place).free
     told = f"{free / 1e9:.1f} GB free there"

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mnistlib.files import whole
+from mnistlib.files import write_arrays
 from mnistlib.rundir import Run
 
 if TYPE_CHECKING:  # pages need the figures of quality, and should not wait for torch
@@ -76,7 +76,7 @@ def nll(logits: np.ndarray, labels: np.ndarray, temperature: float = 1.0) -> flo
     return float((log_sums - scaled[np.arange(len(labels)), labels]).mean())
 
 
-def confusion(labels: np.ndarray, predictions: np.ndarray, classes: int = 10) -> np.ndarray:
+def confusion(labels: np.ndarray, predictions: np.ndarray, classes: int) -> np.ndarray:
     """How many of each class (rows) were taken for which (columns), int64."""
     flat = np.bincount(labels.astype(np.int64) * classes + predictions, minlength=classes * classes)
     return flat.reshape(classes, classes)
@@ -97,14 +97,13 @@ def per_class(matrix: np.ndarray, names: list[str]) -> list[dict[str, Any]]:
 
 @dataclass(frozen=True)
 class Mistake:
-    """A picture that was taken for something else, and how sure the network was of either."""
+    """A picture that was taken for something else, and how sure the network was of that."""
 
     index: int
     image: np.ndarray
     label: int
     prediction: int
     confidence: float
-    given_to_label: float
 
 
 def surest_mistakes(images: np.ndarray, labels: np.ndarray, probabilities: np.ndarray, count: int) -> list[Mistake]:
@@ -113,12 +112,8 @@ def surest_mistakes(images: np.ndarray, labels: np.ndarray, probabilities: np.nd
     wrong = np.flatnonzero(predictions != labels)
     order = wrong[np.argsort(-confidence[wrong], kind="stable")][:count]
     return [
-        Mistake(
-            int(i), np.array(images[i]), int(labels[i]), int(predictions[i]), float(confidence[i]),
-            float(probabilities[i, labels[i]]),
-        )
-        for i in order
-    ]  # fmt: skip
+        Mistake(int(i), np.array(images[i]), int(labels[i]), int(predictions[i]), float(confidence[i])) for i in order
+    ]
 
 
 def headline(logits: np.ndarray, labels: np.ndarray) -> dict[str, Any]:
@@ -136,5 +131,4 @@ def headline(logits: np.ndarray, labels: np.ndarray) -> dict[str, Any]:
 
 def save_predictions(run: Run, logits: np.ndarray, labels: np.ndarray) -> None:
     """Keep logits float32 N×classes and labels of the test part, for comparisons between runs."""
-    with whole(run.test_predictions) as temporary, temporary.open("wb") as file:
-        np.savez_compressed(file, logits=logits, labels=np.asarray(labels))
+    write_arrays(run.test_predictions, logits=logits, labels=np.asarray(labels))

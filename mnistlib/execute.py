@@ -12,8 +12,6 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -29,7 +27,18 @@ from mnistlib.log import TAKEN_AWAY, Lines, close_log, log_place, log_to, log_ve
 from mnistlib.machine import describe_machine
 from mnistlib.rundir import Run, make_writable
 from mnistlib.stages import STAGE, Stage
-from mnistlib.status import DIED, FAILED, INTERRUPTED, OK, TIMED_OUT, Status, begin_status, hand_on, write_status
+from mnistlib.status import (
+    DIED,
+    FAILED,
+    INTERRUPTED,
+    OK,
+    TIMED_OUT,
+    Status,
+    begin_status,
+    hand_on,
+    undisturbed,
+    write_status,
+)
 from mnistlib.usual import likeness, usual_seconds
 
 EXIT = {OK: 0, FAILED: 1, TIMED_OUT: 124, DIED: 137, INTERRUPTED: 130}
@@ -117,17 +126,6 @@ def execute(run: Run, stage: Stage, parameters: dict[str, Any], limits: Any) -> 
         return finish(run, stage, work, status, code or EXIT[verdict])
 
 
-@contextmanager
-def undisturbed() -> Iterator[None]:
-    """What became of a stage takes a second to be told, and no Ctrl-C or SIGTERM then leaves it untold."""
-    kept = {number: signal.signal(number, signal.SIG_IGN) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
-    try:
-        yield
-    finally:
-        for number, handler in kept.items():
-            signal.signal(number, handler)
-
-
 def run_notebook(
     stage: Stage, work: Path, parameters: dict[str, Any], limits: Any, kernel: EarlyKernel, cells: Cells
 ) -> None:
@@ -191,18 +189,24 @@ def finish(run: Run, stage: Stage, work: Path, status: Status, code: int) -> int
             logger.log(logging.DEBUG if ended_well else logging.ERROR, "   no page: %s", error)
     status.seconds["page"] = time.perf_counter() - began
     write_status(run, status)
+    tell(status, to_read)
+    if not ended_well:
+        index.write_index(run)
+    return code
+
+
+def tell(status: Status, to_read: Path) -> None:
+    """Say how the stage ended, and where to read why."""
     logger.debug("   %s", ", ".join(f"{phase} {seconds:.1f} s" for phase, seconds in status.seconds.items()))
-    if ended_well:
-        log_verdict(logging.INFO, f"{stage.name} ok in {status.total_seconds:.1f} s")
-        return code
+    if status.verdict == OK:
+        log_verdict(logging.INFO, f"{status.stage} ok in {status.total_seconds:.1f} s")
+        return
     where = f" in cell {status.cell}" if status.cell else ""
-    log_verdict(logging.ERROR, f"{stage.name} {status.verdict}{where} after {status.total_seconds:.1f} s")
+    log_verdict(logging.ERROR, f"{status.stage} {status.verdict}{where} after {status.total_seconds:.1f} s")
     for line in status.error.splitlines():
         logger.error("   %s", line)
     if status.verdict != INTERRUPTED or not os.environ.get(TAKEN_AWAY):
         logger.error("   read %s", shown(to_read))
-    index.write_index(run)
-    return code
 
 
 if __name__ == "__main__":

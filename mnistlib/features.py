@@ -4,26 +4,24 @@ from __future__ import annotations
 
 import numpy as np
 
-from mnistlib.files import RunError, whole
+from mnistlib.files import RunError, write_arrays
 from mnistlib.rundir import Run
 
 
 def save_embeddings(run: Run, embeddings: np.ndarray, labels: np.ndarray, predictions: np.ndarray) -> None:
     """Write embeddings float32 N×D, labels, predictions and indices into the test part to `.npz`."""
-    arrays = {
-        "embeddings": embeddings.astype(np.float32),
-        "labels": np.asarray(labels, np.int64),
-        "predictions": np.asarray(predictions, np.int64),
-        "indices": np.arange(len(labels)),
-    }
-    with whole(run.embeddings) as temporary, temporary.open("wb") as file:
-        np.savez_compressed(file, **arrays)  # type: ignore[arg-type]
+    write_arrays(
+        run.embeddings,
+        embeddings=embeddings.astype(np.float32),
+        labels=np.asarray(labels, np.int64),
+        predictions=np.asarray(predictions, np.int64),
+        indices=np.arange(len(labels)),
+    )
 
 
 def save_tsne(run: Run, points: np.ndarray, indices: np.ndarray) -> None:
     """Write points N×2 of t-SNE, float32, and the indices of their pictures in the test part, for the front page."""
-    with whole(run.tsne) as temporary, temporary.open("wb") as file:
-        np.savez_compressed(file, points=points.astype(np.float32), indices=np.asarray(indices, np.int64))
+    write_arrays(run.tsne, points=points.astype(np.float32), indices=np.asarray(indices, np.int64))
 
 
 def project_pca(embeddings: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

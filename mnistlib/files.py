@@ -151,6 +151,14 @@ def read_arrays(path: Path, names: Sequence[str], hint: str) -> list[np.ndarray]
         raise RunError(f"{shown(path)} is missing or damaged: {hint}") from error
 
 
+def write_arrays(path: Path, **arrays: np.ndarray) -> None:
+    """Write arrays by their names to an `.npz`, whole or not at all. Raises RunError."""
+    import numpy as np
+
+    with whole(path) as temporary, temporary.open("wb") as file:
+        np.savez_compressed(file, **arrays)  # type: ignore[arg-type]
+
+
 def bytes_digest(content: bytes) -> str:
     """SHA-256 in hexadecimal."""
     return hashlib.sha256(content).hexdigest()

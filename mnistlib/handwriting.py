@@ -132,7 +132,7 @@ def in_order(drawings: Any) -> list[Drawing]:
 def rescore(predictor: Predictor, drawings: Sequence[Drawing]) -> list[dict[str, object]]:
     """One row per drawing: what it is, what it was taken for when drawn, what it is taken for now, won or lost.
 
-    None when the predictor recognises no digits.
+    No rows when the predictor recognises no digits.
     """
     if not drawings or not tells_digits(predictor.dataset):
         return []

@@ -8,7 +8,8 @@ from __future__ import annotations
 import numpy as np
 from scipy import ndimage
 
-SIZE = 28
+from mnistlib.ink import SIZE
+
 FOG, ROUGHNESS, MAP, MAPS = 3.0, 1.4, 256, 256
 MUD = 63 / 255
 LINE = 2.3

@@ -105,8 +105,8 @@ def choose(profile: str, run_name: str, overrides: str, given_input: str) -> tup
     else:
         resolved = params.load(profile or params.DEFAULT, overrides)
     run = Run(run_name or Path(profile or params.DEFAULT).name.removesuffix(".yaml").removesuffix(".yml"))
-    said = "input" in params.parse_overrides(overrides).get("infer", {}) or (resolved.infer.input and not again)
-    chosen = given_input or (resolved.infer.input if said else kept_input(run))
+    said = again or "input" in params.parse_overrides(overrides).get("infer", {})
+    chosen = given_input or resolved.infer.input or ("" if said else kept_input(run))
     infer = resolved.infer.model_copy(update={"input": chosen})
     return run, resolved.model_copy(update={"infer": infer})
 

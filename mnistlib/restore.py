@@ -9,7 +9,8 @@ from __future__ import annotations
 import numpy as np
 from scipy import ndimage
 
-SIZE = 28
+from mnistlib.ink import SIZE
+
 REACH = 5
 EVEN, MOSTLY = 16, 0.8
 FULL = 20

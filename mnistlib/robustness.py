@@ -9,7 +9,7 @@ import numpy as np
 
 from mnistlib.augment import Distortion
 from mnistlib.corrupt import CORRUPTIONS, corrupt
-from mnistlib.evaluate import predict_logits
+from mnistlib.evaluate import accuracy, predict_logits
 from mnistlib.folded import FoldedNet
 from mnistlib.model import DigitNet
 from mnistlib.reframe import reframe
@@ -56,7 +56,7 @@ def robustness_rows(
 
 def error(network: DigitNet | FoldedNet, images: np.ndarray, labels: np.ndarray) -> float:
     """Share of wrong answers."""
-    return float((predict_logits(network, images).argmax(1) != labels).mean())
+    return 1 - accuracy(predict_logits(network, images), labels)
 
 
 def robustness_metrics(rows: Sequence[Mapping[str, Any]]) -> dict[str, float]:

@@ -153,12 +153,12 @@ def temporary_run(name: str) -> Run:
 
 
 def existing_runs() -> list[Run]:
-    """Runs that hold weights, the newest weights first; folders that no run could be are passed over."""
-    found = []
+    """Runs that hold weights, the newest weights first; folders that no run could be, or that go, are passed over."""
+    found = {}
     for weights in RUNS.glob(f"*/models/{MODEL_FILE}"):
-        with suppress(RunError):
-            found.append(Run(weights.parent.parent.name))
-    return sorted(found, key=lambda run: run.weights.stat().st_mtime, reverse=True)
+        with suppress(RunError, OSError):
+            found[Run(weights.parent.parent.name)] = weights.stat().st_mtime
+    return sorted(found, key=lambda run: found[run], reverse=True)
 
 
 def nearest(name: str) -> str:

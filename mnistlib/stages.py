@@ -16,7 +16,7 @@ MODEL_FILE = "pytorch_mnist_model.pth"
 class Stage:
     """A numbered notebook: its section of the parameters, the stages it reads from, what it leaves.
 
-    `leaves` are patterns under the run's folder; `hands_on` those of them that later stages read.
+    `leaves` are files under the run's folder; `hands_on` those of them that later stages read.
     """
 
     name: str

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import signal
 import time
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -125,6 +127,17 @@ def begin_status(run: Run, stage: str) -> None:
     import psutil
 
     write_status(run, Status(stage, RUNNING, process=(os.getpid(), psutil.Process().create_time())))
+
+
+@contextmanager
+def undisturbed() -> Iterator[None]:
+    """What became of a stage takes a second to be told, and no Ctrl-C or SIGTERM then leaves it untold."""
+    kept = {number: signal.signal(number, signal.SIG_IGN) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
+    try:
+        yield
+    finally:
+        for number, handler in kept.items():
+            signal.signal(number, handler)
 
 
 def is_alive(process: int, began: float) -> bool:

@@ -17,8 +17,9 @@ from PIL import Image, ImageDraw, ImageFont
 
 from mnistlib.catalogue import DATASETS, of_digits, tells_digits
 from mnistlib.data import obtain
-from mnistlib.datafolders import better_source_exists
+from mnistlib.datafolders import complete
 from mnistlib.ink import SIZE, frame, rasterise
+from mnistlib.rundir import RAW
 
 LOOKALIKES = {"0": "Oo", "1": "Il", "2": "Zz", "5": "Ss", "6": "b", "9": "gq"}
 LETTERS = "".join(c for c in string.ascii_letters if c not in "".join(LOOKALIKES.values()))
@@ -141,7 +142,7 @@ def opened(path: str) -> ImageFont.FreeTypeFont:
 
 def is_stranger_here(dataset: str) -> bool:
     """Whether an MNIST-shaped dataset of other things than digits lies on this machine."""
-    return not tells_digits(dataset) and better_source_exists(dataset)
+    return not tells_digits(dataset) and complete(RAW / dataset)
 
 
 def sample(count: int, noise: np.random.Generator, dataset: str) -> np.ndarray:

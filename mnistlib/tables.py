@@ -39,9 +39,9 @@ class Table:
 
 
 def as_text(value: Any, decimals: int | None = None) -> str:
-    """A value for people: floats to `decimals`, else below 1 to four and below 1,000 to two.
+    """A value for people: floats to `decimals`, else below 1 to four of them and below 1,000 to two.
 
-    Large whole numbers in groups.
+    Below 0.001 and from 1,000 on floats have four significant digits; large whole numbers are in groups.
     """
     if isinstance(value, bool):
         return "yes" if value else "no"

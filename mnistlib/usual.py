@@ -18,11 +18,7 @@ def usual_seconds(run: Run, stage: str, parameters: Mapping[str, Any]) -> float:
     one. 0 when it never did.
     """
     like = likeness(run, stage, parameters)
-    try:
-        runs = [run, *existing_runs()]
-    except (RunError, OSError):
-        runs = [run]
-    for kept in (read_status(one, stage) for one in runs):
+    for kept in (read_status(one, stage) for one in [run, *existing_runs()]):
         if kept.verdict == OK and kept.like == like:
             return kept.total_seconds
     return 0.0

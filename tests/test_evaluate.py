@@ -29,14 +29,14 @@ def test_accuracy_nll_and_confusion_are_scikit_learns(case):
     predictions = logits.argmax(1)
     assert ev.accuracy(logits, labels) == metrics.accuracy_score(labels, predictions)
     assert ev.nll(logits, labels) == pytest.approx(metrics.log_loss(labels, ev.softmax(logits)))
-    matrix = ev.confusion(labels, predictions)
+    matrix = ev.confusion(labels, predictions, 10)
     assert np.array_equal(matrix, metrics.confusion_matrix(labels, predictions))
 
 
 def test_per_class_is_scikit_learns_even_where_a_class_is_never_given(case):
     logits, labels = case
     predictions = np.where(logits.argmax(1) == 4, 5, logits.argmax(1))
-    rows = ev.per_class(ev.confusion(labels, predictions), [str(i) for i in range(10)])
+    rows = ev.per_class(ev.confusion(labels, predictions, 10), [str(i) for i in range(10)])
     expected = metrics.precision_recall_fscore_support(labels, predictions, zero_division=0)
     for name, column in zip(("precision", "recall", "F1", "pictures"), expected, strict=True):
         assert [row[name] for row in rows] == pytest.approx(list(column))

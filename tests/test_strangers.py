@@ -121,7 +121,7 @@ def test_other_classes_than_digits_or_a_count_of_none_make_none(raw):
 
 
 def test_another_dataset_on_the_machine_is_a_stranger(raw, monkeypatch):
-    monkeypatch.setattr(strangers, "better_source_exists", lambda name: name in ("kmnist", "mnist"))
+    monkeypatch.setattr(strangers, "complete", lambda folder: folder.name in ("kmnist", "mnist"))
     monkeypatch.setattr(strangers, "obtain", lambda name, source: {"kmnist": raw}[name])
     made = make_strangers(7, raw.test_images, raw.test_labels, DIGITS, 0)
     assert [*made] == [*KINDS, "kmnist"]

@@ -24,7 +24,7 @@ def plot_corruptions(examples: np.ndarray, rows: Sequence[Mapping[str, Any]]) ->
         show(axes, image, "")
         axes.set(xticks=[], yticks=[])
         if rows:
-            axes.set_xlabel(f"{100 * rows[place]['error']:.1f} %", fontsize=8)
+            axes.set_xlabel(f"{100 * rows[place][AS_IT_IS]:.1f} %", fontsize=8)
     if rows:
         plot_errors(figure.add_subplot(grid[1, :]), rows)
     return figure

@@ -8,11 +8,10 @@ const pictures = data.pictures.map(([index, label, prediction, confidence, level
   index, place, confidence, level, wrong: label !== prediction, label, prediction,
   is: data.classes[label], said: data.classes[prediction],
 }));
-const few = (list, most) => (list.length > most ? list.slice(0, most) : list);
-const percent = (share, digits = 1) => `${(100 * share).toFixed(digits)} %`;
-const sure = (confidence) => percent(Math.min(confidence, 0.9999), 2);  // never certain
+const percent = (share) => `${(100 * share).toFixed(2)} %`;
+const sure = (confidence) => percent(Math.min(confidence, 0.9999));  // never certain
 const grouped = (number) => number.toLocaleString("en");
-const many = (number, one = "picture") => `${grouped(number)} ${one}${number === 1 ? "" : "s"}`;
+const many = (number) => `${grouped(number)} picture${number === 1 ? "" : "s"}`;
 
 function make(name, attributes = {}, ...inside) {
   const element = document.createElement(name);
@@ -71,7 +70,7 @@ function matrix() {
         button.addEventListener("click", () => {
           table.querySelectorAll("button").forEach((other) => { other.setAttribute("aria-pressed", String(other === button)); });
           const inside = pictures.filter((p) => p.label === label && p.prediction === prediction);
-          const list = few(label === prediction ? inside.reverse() : inside, data.most.in_a_cell);
+          const list = (label === prediction ? inside.reverse() : inside).slice(0, data.most.in_a_cell);
           const which = label === prediction ? "least sure first" : "surest first";
           below.replaceChildren(...strip(`${told}: ${many(count)}, ${which}${list.length < count ? `, ${list.length} of them` : ""}`, list));
         });
@@ -104,7 +103,7 @@ function map() {
     for (const [key, value] of Object.entries({ cx: x, cy: y, visibility: "visible" })) ring.setAttribute(key, value);
     told.replaceChildren(tile(p, 84), make("p", {}, words(p)));
   }
-  function nearest(x, y, allowed = () => true) {
+  function nearest(x, y, allowed) {
     let [best, distance] = [-1, Infinity];
     points.forEach((point, i) => {
       const d = Math.hypot(point.x - x, point.y - y);
@@ -156,11 +155,11 @@ function slider() {
     const at = (Math.ceil(1e4 * data.thresholds[step] - 1e-6) / 1e4).toFixed(4), refused = data.count - accepted - data.unlike;
     value.textContent = at;
     range.setAttribute("aria-valuetext", at);
-    const error = accepted ? `${grouped(wrong)} of them wrong, ${percent(wrong / accepted, 2)}` : "none";
-    told.textContent = `Accepted: ${grouped(accepted)} of ${grouped(data.count)}, ${percent(accepted / data.count, 2)}; ${error}. `
+    const error = accepted ? `${grouped(wrong)} of them wrong, ${percent(wrong / accepted)}` : "none";
+    told.textContent = `Accepted: ${grouped(accepted)} of ${grouped(data.count)}, ${percent(accepted / data.count)}; ${error}. `
       + `Refused: ${grouped(refused)} not sure enough, ${grouped(data.unlike)} like no class.`;
-    const unsure = few(pictures.filter((p) => p.level && p.level <= step), data.most.just_refused);
-    const mistaken = few(pictures.filter((p) => p.wrong && p.level > step), data.most.wrong);
+    const unsure = pictures.filter((p) => p.level && p.level <= step).slice(0, data.most.just_refused);
+    const mistaken = pictures.filter((p) => p.wrong && p.level > step).slice(0, data.most.wrong);
     below.replaceChildren(...strip(unsure.length ? "Just refused:" : "Nothing is refused for want of confidence.", unsure),
       ...strip(mistaken.length ? "Accepted, and wrong:" : "Nothing wrong is accepted.", mistaken));
   }
