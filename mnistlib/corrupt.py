@@ -48,19 +48,20 @@ def impulse_noise(images: np.ndarray, noise: np.random.Generator) -> np.ndarray:
 
 
 def glass_blur(images: np.ndarray, noise: np.random.Generator) -> np.ndarray:
-    """As through frosted glass: blurred, pixels swapped with their neighbours, blurred again."""
-    pixels = blurred(images, 0.7).reshape(len(images), SIZE * SIZE).T.copy()
+    """As through frosted glass: blurred, cut to whole greys, pixels swapped with their neighbours, blurred again."""
+    greys = np.floor(255 * blurred(images, 0.7)) / 255
+    pixels = greys.reshape(len(images), SIZE * SIZE).T.copy()
     for _ in range(2):
         swap_neighbours(pixels, noise)
     return blurred(pixels.T.reshape(images.shape), 0.7)
 
 
 def swap_neighbours(pixels: np.ndarray, noise: np.random.Generator) -> None:
-    """One round over the inner pixels, from the last to the first: half of them change places, pictures in columns.
+    """One round over the pixels, from the last to those of row and column 2: half change places, pictures in columns.
 
     `pixels`: 784×N, changed in place. The partner is one of four: itself, or that above, left, or above and left.
     """
-    inner = np.arange(SIZE * SIZE).reshape(SIZE, SIZE)[1:-1, 1:-1].ravel()[::-1]
+    inner = np.arange(SIZE * SIZE).reshape(SIZE, SIZE)[2:, 2:].ravel()[::-1]
     backwards = np.array([0, 1, SIZE, SIZE + 1, 0, 0, 0, 0])
     picture = np.arange(pixels.shape[1])
     for here, draw in zip(inner, noise.integers(8, size=(len(inner), len(picture)), dtype=np.uint8), strict=True):

@@ -71,39 +71,43 @@ def blurred(images: np.ndarray, sigma: float) -> np.ndarray:
 
 
 def dotted_line(images: np.ndarray, noise: np.random.Generator) -> np.ndarray:
-    """A straight line from the left edge to the right, every second pair of columns left out."""
+    """A straight line from the left edge almost to the right, every second pair of columns left out."""
     first, last = noise.integers(SIZE - 1, size=(2, len(images), 1))
-    columns = np.arange(SIZE)
-    heights = first + (last - first) * columns / (SIZE - 1)
-    return images + line(heights, columns // 2 % 2 == 1)
+    dots = np.arange(SIZE) // 2 % 2 == 1
+    return images + dots * segment(np.zeros_like(first), first, np.full_like(first, SIZE - 1), last)
 
 
 def zigzag(images: np.ndarray, noise: np.random.Generator) -> np.ndarray:
     """A line of short teeth from column 2 to column 25, up or down by at most five rows."""
-    columns, (start, end) = np.arange(SIZE), (2, 25)
+    start, end = 2, 25
     rise = noise.integers(-5, 5, size=(len(images), 1))
     length = np.hypot(end - start, rise)
     teeth = np.arange(HALF_PERIOD, end - start, 2 * HALF_PERIOD)
-    sides = AMPLITUDE * (-1.0) ** np.arange(len(teeth))
-    along = np.concatenate([np.zeros_like(length), np.broadcast_to(teeth, (len(rise), len(teeth))), length], axis=1)
-    across = np.concatenate([[0.0], sides, [0.0]])
+    sides = np.broadcast_to(AMPLITUDE * (-1.0) ** np.arange(len(teeth)), (len(rise), len(teeth)))
+    rest = length - teeth[-1] + HALF_PERIOD  # from the last crossing on, where the published line ends off its middle
+    nothing = np.zeros_like(length)
+    along = np.concatenate([nothing, np.broadcast_to(teeth, sides.shape), length], axis=1)
+    across = np.concatenate([nothing, sides, sides[:, -1:] / (2 * rest)], axis=1)
     x = start + (along * (end - start) - across * rise) / length
     y = noise.integers(SIZE - 1, size=(len(images), 1)) + (along * rise + across * (end - start)) / length
-    return images + line(polyline(x, y, columns), (columns >= start) & (columns <= end))
+    lines = (segment(*(each[:, i : i + 1] for i in (at, at + 1) for each in (x, y))) for at in range(x.shape[1] - 1))
+    return images + sum(lines)
 
 
-def polyline(x: np.ndarray, y: np.ndarray, columns: np.ndarray) -> np.ndarray:
-    """The height N×W at each column of lines through the vertices x, y N×V, x increasing; beyond its ends any."""
-    heights = np.zeros((len(x), len(columns)))
-    for a in range(x.shape[1] - 1):
-        part = (columns - x[:, a, None]) / (x[:, a + 1, None] - x[:, a, None])
-        inside = (part >= 0) & (part <= 1)
-        heights = np.where(inside, y[:, a, None] + part * (y[:, a + 1, None] - y[:, a, None]), heights)
-    return heights
+def segment(x: np.ndarray, y: np.ndarray, to_x: np.ndarray, to_y: np.ndarray) -> np.ndarray:
+    """Ink N×28×28 of straight lines between two points, N×1 each coordinate.
+
+    In each column that a line reaches into it is drawn whole, so that two that meet within one both are; in the column
+    that it ends at exactly, it is not.
+    """
+    columns = np.arange(SIZE)
+    heights = y + (to_y - y) * (columns - x) / (to_x - x)
+    drawn = (columns >= np.floor(x)) & (columns < np.ceil(to_x))
+    return line(heights, drawn[:, None])
 
 
 def line(heights: np.ndarray, drawn: np.ndarray) -> np.ndarray:
-    """Ink N×28×28 about the heights N×28 of a curve, in the columns that are `drawn`.
+    """Ink N×28×28 about the heights N×28 of a curve, in the columns that are `drawn`, bool 28 or N×1×28.
 
     1 on the curve, falling with the vertical distance d as 1 + ln(1 − d / 2.3) and 0 from about 1.45 pixels on.
     """
