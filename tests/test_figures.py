@@ -12,7 +12,7 @@ from PIL import Image
 from mnistlib.figures import DPI, picture_of
 from mnistlib.history import Epoch
 from mnistlib.plots import picture_grid
-from mnistlib.plots.evaluation import plot_mistakes
+from mnistlib.plots.evaluation import plot_mistakes, plot_risk_coverage
 from mnistlib.plots.features import plot_kernels, plot_map
 from mnistlib.plots.training import plot_curves
 
@@ -62,6 +62,13 @@ def test_each_class_stands_on_its_island():
     points, labels = np.repeat([[0.0, 0.0], [10.0, 5.0]], 3, axis=0), np.repeat([0, 1], 3)
     texts = plot_map(points, labels, labels, ["a", "b"], ("x", "y")).axes[0].texts
     assert [(text.get_text(), text.get_position()) for text in texts] == [("a", (0.0, 0.0)), ("b", (10.0, 5.0))]
+
+
+@pytest.mark.parametrize(("accepted", "least"), [(0.7, 70), (0.99, 95)])
+def test_the_red_point_is_seen_and_the_first_error_too(accepted, least):
+    coverage = np.arange(1, 101) / 100
+    axes = plot_risk_coverage(coverage, np.where(coverage >= 0.95, 0.01, 0), accepted, 0).axes[0]
+    assert least - 6 < axes.get_xlim()[0] < least
 
 
 def test_a_grid_without_pictures_says_so():

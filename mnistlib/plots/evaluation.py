@@ -62,16 +62,18 @@ def plot_reliability(bins: list[Bin]) -> Figure:
 
 
 def plot_risk_coverage(coverage: np.ndarray, risk: np.ndarray, accepted: float, wrong: int) -> Figure:
-    """Error among the answered by the share that is answered, the surest first, from shortly before the first error on.
+    """Error among the answered by the share that is answered, the surest first.
 
-    Beside it what both thresholds accept: the share `accepted` of the answers, `wrong` of them wrong.
+    Beside it what both thresholds accept: the share `accepted` of the answers, `wrong` of them wrong. From shortly
+    before that or the first error on.
     """
     figure = new_figure(5, 2.8)  # narrow enough for a phone, where the red point would be scrolled out of sight
     axes = figure.subplots()
     axes.plot(100 * coverage, 100 * risk, color=BLUE)
     error = wrong / max(1, round(accepted * len(coverage)))
     axes.plot(100 * accepted, 100 * error, "o", color=RED, label="accepted by likeness and confidence")
-    axes.set_xlim(max(0.0, 100 * float(coverage[risk > 0].min(initial=1.0)) - 5), 100.5)
+    first = min(accepted, float(coverage[risk > 0].min(initial=1.0)))
+    axes.set_xlim(max(0.0, 100 * first - 5), 100.5)
     axes.set_xlabel("coverage: answered, %")
     axes.set_ylabel("error among the answered, %")
     axes.legend(frameon=False)
