@@ -30,8 +30,8 @@ ORIGINS = {
         made="MNIST (LeCun, Cortes and Burges 1998): digits from forms that NIST collected in the United States, "
         "its Special Databases 1 and 3, framed into 28 × 28 grey pixels.",
         people="Half of the digits were written by employees of the Census Bureau, half by high-school students, "
-        "all in the United States. A 7 with a bar, a 1 with a flag, a 9 like a g, as people elsewhere write them, "
-        "hardly occur.",
+        "all in the United States. A 7 with a bar (of 300 one in eight), a 1 with a flag (of 300 one in "
+        "twenty) and a 9 like a g, as people elsewhere write them, are rarer than there.",
         parts="No writer of the test part wrote for the training part.",
         flaws="A few labels are wrong or open to doubt: Northcutt, Athalye and Mueller (2021) counted fifteen in "
         "the test part.",
