@@ -58,9 +58,8 @@ def find() -> Path:
 
 def active() -> str:
     """The active environment where this Python is its, and it is another than `.venv`; else nothing."""
-    named = os.environ.get("VIRTUAL_ENV") or os.environ.get("CONDA_PREFIX") or ""
-    here = Path(sys.prefix).resolve()
-    return named if named and Path(named).resolve() == here != VENV.resolve() else ""
+    here, named = Path(sys.prefix).resolve(), (os.environ.get(name) for name in ("VIRTUAL_ENV", "CONDA_PREFIX"))
+    return next((name for name in named if name and Path(name).resolve() == here != VENV.resolve()), "")
 
 
 def is_current(python: Path) -> bool:

@@ -86,7 +86,13 @@ def to_onnx(network: FoldedNet, told: dict[str, str]) -> bytes:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", FutureWarning)  # torch's exporter calls torch's old names
         program: Any = torch.onnx.export(
-            network, (example,), input_names=["images"], output_names=["logits"], dynamic_shapes=shapes, verbose=False
+            network,
+            (example,),
+            input_names=["images"],
+            output_names=["logits"],
+            dynamic_shapes=shapes,
+            dynamo=True,
+            verbose=False,
         )
     program.save(buffer)
     model = onnx.load_from_string(buffer.getvalue())

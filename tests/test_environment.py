@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 import tomllib
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -18,7 +19,8 @@ from packaging.version import Version
 
 from mnistlib.files import ROOT
 
-PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+TOLD = tomllib.loads((ROOT / "pyproject.toml").read_text())
+PROJECT = TOLD["project"]
 OLDEST = PROJECT["requires-python"].removeprefix(">=")
 THIS = f"{sys.version_info.major}.{sys.version_info.minor}"
 CONDA_NAMES = {
@@ -28,8 +30,8 @@ CONDA_NAMES = {
     "jupyter-server": "jupyter_server",
 }
 FLOORS = {
-    "torch": "2.6", "nbconvert": "7.17.1", "jupyter-server": "2.20", "jinja2": "3.1.6", "tqdm": "4.66.3",
-    "pillow": "12.1.1", "jupyterlab": "4.4.8",
+    "torch": "2.10", "nbconvert": "7.17.1", "jupyter-server": "2.20", "jinja2": "3.1.6", "tqdm": "4.66.3",
+    "pillow": "12.3", "jupyterlab": "4.6.2", "pytest": "9.0.3",
 }  # fmt: skip
 
 
@@ -60,6 +62,15 @@ def holds(marker: Marker, extras: list[str], python: str) -> bool:
     )
 
 
+def test_every_file_of_the_package_is_packed():
+    packed = TOLD["tool"]["setuptools"]["package-data"]["mnistlib"]
+    others = [path for path in (ROOT / "mnistlib").rglob("*") if path.is_file() and path.suffix not in (".py", ".pyc")]
+    assert others
+    found = {path for pattern in packed for path in (ROOT / "mnistlib").glob(pattern)}
+    assert set(others) <= found
+
+
+@pytest.mark.skipif(Path(sys.prefix).resolve() != ROOT / ".venv", reason="not built from the lock")
 @pytest.mark.parametrize("python", ["3.11", "3.12", "3.13", "3.14"])
 def test_the_lock_is_complete_and_current(python):
     """For the Pythons that the tests do not run under, as far as what is installed says what it would need there."""
@@ -176,8 +187,10 @@ def test_debians_missing_venv_names_its_package(environment_module, tmp_path):
         environment_module.find()
 
 
-def test_an_active_environment_that_satisfies_is_used_as_it_is(environment_module, monkeypatch, tmp_path):
-    monkeypatch.setenv("VIRTUAL_ENV", sys.prefix)
+@pytest.mark.parametrize("named", ["VIRTUAL_ENV", "CONDA_PREFIX"])
+def test_an_active_environment_that_satisfies_is_used_as_it_is(environment_module, monkeypatch, tmp_path, named):
+    monkeypatch.setenv("VIRTUAL_ENV", str(tmp_path / "left behind"))
+    monkeypatch.setenv(named, sys.prefix)
     assert str(environment_module.find()) == sys.executable
     assert not (tmp_path / ".venv").exists()
 

@@ -84,5 +84,8 @@ def test_the_curves_of_few_epochs_have_whole_epochs_and_plain_numbers(count, who
     for axes in figure.axes:
         low, high = axes.get_xlim()
         assert [t.get_text() for t in axes.get_xticklabels() if low < t.get_position()[0] < high] == whole
-        assert all(float(tick.get_text()) < 20 for tick in axes.get_yticklabels())
+        bottom, top = axes.get_ylim()
+        ticks = [tick for tick in axes.get_yticklabels() if bottom <= tick.get_position()[1] <= top]
+        assert ticks
+        assert all(float(tick.get_text()) == pytest.approx(tick.get_position()[1]) for tick in ticks)
         assert not any(tick.get_text() for tick in axes.get_yticklabels(minor=True))
