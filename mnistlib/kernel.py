@@ -107,8 +107,12 @@ class EarlyKernel:
 
 
 def environment(folder: Path) -> dict[str, str]:
-    """The kernel's: this process's, but IPython as it comes, its files in `folder`: a person's may show no tables."""
-    own = {"MNISTLIB_HEADLESS": "1", "JPY_PARENT_PID": str(os.getpid()), "IPYTHONDIR": str(folder / "ipython")}
+    """The kernel's: this process's, but IPython and matplotlib as they come: a person's show no tables, or warn.
+
+    IPython's files lie in `folder`, made anew.
+    """
+    own = {"MNISTLIB_HEADLESS": "1", "JPY_PARENT_PID": str(os.getpid()), "MATPLOTLIBRC": os.devnull}
+    own["IPYTHONDIR"] = str(folder / "ipython")
     own["PYTHONPATH"] = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH", "")]))
     inherited = {name: value for name, value in os.environ.items() if name not in PERSONAL}
     return {**inherited, **own}

@@ -192,6 +192,7 @@ def test_folders_of_killed_runners_are_swept_away_and_those_of_living_ones_are_n
     ("file", "text", "variable"),
     [
         (".ipython/profile_default/ipython_config.py", "c.InteractiveShell.ast_node_interactivity = 'none'\n", ""),
+        (".config/matplotlib/matplotlibrc", "text.usetex: True\nno.such.key: 1\n", ""),
         ("startup.py", "person = 'here'\n", "PYTHONSTARTUP"),
         ("no backend", "", "MPLBACKEND"),
     ],
@@ -199,15 +200,17 @@ def test_folders_of_killed_runners_are_swept_away_and_those_of_living_ones_are_n
 def test_what_people_set_for_themselves_changes_no_page(stage, tmp_path, monkeypatch, file, text, variable):
     (tmp_path / file).parent.mkdir(parents=True, exist_ok=True)
     (tmp_path / file).write_text(text)
-    monkeypatch.delenv("IPYTHONDIR", raising=False)
+    for name in ("IPYTHONDIR", "XDG_CONFIG_HOME", "MPLCONFIGDIR", "MATPLOTLIBRC"):
+        monkeypatch.delenv(name, raising=False)
     for name, value in {"HOME": tmp_path, variable or "UNUSED": tmp_path / file}.items():
         monkeypatch.setenv(name, str(value))
-    show = "import matplotlib.pyplot as plt\nplt.get_backend(), 'person' in globals()"
+    show = "import matplotlib.pyplot as plt\nplt.get_backend(), plt.rcParams['text.usetex'], 'person' in globals()"
     stage(show).communicate(timeout=120)
     notebook = json.loads((stage.folder / "notebooks" / "02_preprocess.failed.ipynb").read_text())
     said = str(notebook["cells"][-1]["outputs"])
     assert "inline" in said
-    assert "False)" in said
+    assert "False, False)" in said
+    assert "no.such.key" not in said
 
 
 def test_a_temporary_folder_of_any_depth_will_do(project, tmp_path):
