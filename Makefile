@@ -66,6 +66,11 @@ help:
 all $(GOALS):
 	@+$(FIND); GOAL=$@ MAKE_COMMAND=$(COMMAND) exec "$$python" -m mnistlib.resolve
 
+## status: for each stage of RUN, up to date, or what would run and why; changes nothing
+.PHONY: status
+status:
+	@$(FIND); GOAL=status exec "$$python" -m mnistlib.resolve
+
 ## teach: learn your own corrected drawings with the model of RUN, into a new run
 .PHONY: teach
 teach:
@@ -131,47 +136,21 @@ clean:
 
 else
 
-R := runs/$(RUN)
-NOTEBOOKS := $(STAGES:%=$(R)/notebooks/%.ipynb)
-PAGES := $(STAGES:%=$(R)/reports/%.html)
-LOOK := $(wildcard mnistlib/templates/* mnistlib/templates/page/*)
-
+# What stands in TODO is executed in this order; the runner leaves a stage alone whose inputs are the same after all.
 # Under -j these two run at once, each with its share of the cores: two full teams of threads wait for each other.
 SIDE_BY_SIDE := 04_evaluate 05_features
-SHARE = $(if $(filter $*,$(SIDE_BY_SIDE)),$(SHARED_THREADS:%=env OMP_NUM_THREADS=%))
+SHARE = $(if $(filter $@,$(SIDE_BY_SIDE)),$(SHARED_THREADS:%=env OMP_NUM_THREADS=%))
 
-# The empty recipe makes make look again at the stamp: stages that read nothing new are not run.
-$(STAGES:%=$(R)/status/%.handed-on): $(R)/status/%.handed-on: $(R)/notebooks/%.ipynb ;
-
-# Only a whole notebook gets its name: make, interrupted while its page is written, shall not delete it.
-.PRECIOUS: $(NOTEBOOKS)
-$(NOTEBOOKS): $(R)/notebooks/%.ipynb: $(R)/params/%.yaml
-	@exec $(SHARE) "$$PYTHON" -m mnistlib.execute $* --run $(RUN)
-$(R)/notebooks/02_preprocess.ipynb: $(R)/status/01_data.handed-on
-$(R)/notebooks/03_train.ipynb: $(R)/status/02_preprocess.handed-on
-$(R)/notebooks/04_evaluate.ipynb: $(R)/status/02_preprocess.handed-on $(R)/status/03_train.handed-on
-$(R)/notebooks/05_features.ipynb: $(R)/status/02_preprocess.handed-on $(R)/status/03_train.handed-on
-$(R)/notebooks/06_infer.ipynb: $(R)/status/03_train.handed-on $(R)/status/04_evaluate.handed-on
-
-# The runner has just written the page of a stage that it executed; only a new look, or other parameters to tell, need more.
-$(PAGES): $(R)/reports/%.html: $(R)/notebooks/%.ipynb $(R)/params/params.yaml $(LOOK)
-	@for from in $^; do [ $@ -nt $$from ] || exec "$$PYTHON" -m mnistlib.report page $* --run $(RUN); done
-
-UP_TO_data := 01_data
-UP_TO_preprocess := $(UP_TO_data) 02_preprocess
-UP_TO_train := $(UP_TO_preprocess) 03_train
-UP_TO_evaluate := $(UP_TO_train) 04_evaluate
-UP_TO_features := $(UP_TO_train) 05_features
-UP_TO_infer := $(UP_TO_evaluate) 06_infer
-UP_TO_all := $(STAGES)
-GOAL := $(firstword $(MAKECMDGOALS))
-
-$(R)/reports/index.html: $(UP_TO_$(GOAL):%=$(R)/reports/%.html)
-	@exec "$$PYTHON" -m mnistlib.report index --run $(RUN)
-
-.PHONY: all $(GOALS)
-all $(GOALS): $(R)/reports/index.html
-	@cat $(R)/status/headline.txt 2>/dev/null || :
+.PHONY: all $(GOALS) pages $(STAGES)
+all $(GOALS): pages
 	$(if $(filter all-mlflow,$@-$(TRACKING)),@exec "$$PYTHON" -m mnistlib.tracking --run $(RUN))
+pages: $(TODO)
+	@exec "$$PYTHON" -m mnistlib.index --run $(RUN)
+$(STAGES):
+	$(if $(filter $@,$(TODO)),@exec $(SHARE) "$$PYTHON" -m mnistlib.execute $@ --run $(RUN))
+02_preprocess: 01_data
+03_train: 02_preprocess
+04_evaluate 05_features: 02_preprocess 03_train
+06_infer: 03_train 04_evaluate
 
 endif

@@ -17,9 +17,9 @@ from mnistlib import rundir
 from mnistlib.execute import execute
 from mnistlib.kernel import PREFIX, EarlyKernel
 from mnistlib.log import logger
+from mnistlib.record import Inputs, read_record
 from mnistlib.rundir import Run
 from mnistlib.stages import STAGE
-from mnistlib.status import read_status
 
 PARAMETERS = """run: str = "lab"  # the run
 seed: int = 0  # the seed
@@ -153,26 +153,27 @@ def test_a_stage_that_has_ended_stays_ended_when_it_is_interrupted_while_its_pag
         time.sleep(0.1)
     making.communicate(timeout=60)
     assert making.returncode != 0
-    assert read_status(Run("smoke", project.run().parent), "01_data").verdict == "ok"
+    assert read_record(Run("smoke", project.run().parent), "01_data").verdict == "ok"
     assert project.make("data", "PARAMS=smoke").stages == []
 
 
 def test_an_interruption_at_the_first_word_has_a_verdict_too(monkeypatch, tmp_path):
     monkeypatch.setattr(rundir, "RUNS", tmp_path)
     monkeypatch.setattr(logger, "info", lambda *told: sys.exit(143))  # as the handler of SIGTERM does
-    assert execute(Run("r"), STAGE["02_preprocess"], {}, None) == 143
-    assert read_status(Run("r"), "02_preprocess").verdict == "interrupted"
+    nothing = Inputs({}, [], {}, {}, {})
+    assert execute(Run("r"), STAGE["02_preprocess"], {}, nothing, None) == 143
+    assert read_record(Run("r"), "02_preprocess").verdict == "interrupted"
 
 
 def test_a_killed_runner_leaves_no_kernel_and_no_verdict_but_died(stage):
     process = stage("import os; print('pid', os.getpid(), flush=True)", "import time; time.sleep(600)")
     line = next(line for line in process.stdout if "pid" in line)
     running = Run("r", stage.folder.parent)
-    assert read_status(running, "02_preprocess").verdict == "running"
+    assert read_record(running, "02_preprocess").verdict == "running"
     process.kill()
     process.communicate(timeout=60)
     assert gone(int(line.split()[-1]))
-    assert read_status(running, "02_preprocess").verdict == "died"
+    assert read_record(running, "02_preprocess").verdict == "died"
     assert kept(stage) == [".02_preprocess.part.ipynb"]
 
 

@@ -3,7 +3,6 @@
 import csv
 import html
 import json
-import re
 from pathlib import Path
 
 import numpy as np
@@ -105,10 +104,7 @@ def test_a_drawing_that_was_corrected_since_is_looked_at(made):
 
 def planned(made, *arguments: str) -> list[str]:
     """The stages that make would execute if every one of them left something new."""
-    text = made.plan("all", "PARAMS=smoke", *arguments).text
-    return sorted(
-        {line.split("mnistlib.execute ")[1].split()[0] for line in text.splitlines() if "mnistlib.execute " in line}
-    )
+    return made.plan("all", "PARAMS=smoke", *arguments).planned
 
 
 def test_comments_and_saving_in_lab_rerun_nothing(made):
@@ -161,36 +157,34 @@ def test_a_damaged_artifact_is_made_again(made, name, expected):
     content = bytearray(path.read_bytes())
     content[len(content) // 2] ^= 1
     path.write_bytes(content)
-    first = re.search(r"mnistlib.execute (\S+)", made.plan("all", "PARAMS=smoke").text)
-    assert first and first[1] == expected
+    plan = made.plan("all", "PARAMS=smoke")
+    assert plan.certain == [expected]
+    assert f"{name} was changed" in plan.text
 
 
 @pytest.mark.parametrize(
     ("name", "content", "expected"),
     [
         ("params/params.yaml", b"\xff\xfe", None),
-        ("params/03_train.yaml", b"\xff\xfe", "03_train"),
-        ("status/02_preprocess.handed-on", b"\xff\xfe", "03_train"),
+        ("status/03_train.json", b"\xff\xfe", "03_train"),
         ("status/04_evaluate.json", b'{"stage": "04_evaluate", "verdict": "ok", "seconds": null}', "04_evaluate"),
     ],
 )
 def test_what_cannot_be_read_is_written_anew(made, name, content, expected):
     (made.run() / name).write_bytes(content)
     done = made.plan("all", "PARAMS=smoke")
-    first = re.search(r"mnistlib.execute (\S+)", done.text)
-    assert (done.code, first and first[1]) == (0, expected)
+    assert (done.code, done.certain) == (0, [expected] if expected else [])
 
 
 def test_a_new_look_renders_pages_without_executing(made):
     edit(made.folder / "mnistlib" / "templates" / "style.css", "1.8rem", "1.9rem")
     done = made.make("all", "PARAMS=smoke")
     assert done.stages == []
-    assert done.text.count("rendered") == 6
     assert "1.9rem" in (made.run() / "reports" / "03_train.html").read_text()
 
 
 def test_a_run_named_alone_keeps_its_parameters(made):
-    assert made.plan("all", "RUN=smoke").text.count("mnistlib.execute") == 0
+    assert made.plan("all", "RUN=smoke").planned == []
 
 
 @pytest.mark.slow

@@ -78,7 +78,7 @@ def check_whole(mlflow, uri, folder, target) -> None:
             assert logged.data.metrics[name] == value
     status = json.loads((folder / "status" / "03_train.json").read_text())
     assert logged.data.tags["run"] == "smoke"
-    assert logged.data.tags["code"] == status["code"]
+    assert logged.data.tags["code"] == status["commit"]
     epochs = json.loads((folder / "models" / "history.json").read_text())["epochs"]
     points = client.get_metric_history(logged.info.run_id, "epochs/val_loss")
     assert {point.step: point.value for point in points} == {e["epoch"]: e["val_loss"] for e in epochs}
