@@ -16,6 +16,7 @@ from mnistlib.made_of import index_digest
 from mnistlib.modelfile import is_taught
 from mnistlib.overview import write_overview
 from mnistlib.plan import merged_metrics
+from mnistlib.previous import settle
 from mnistlib.receipt import write_receipt
 from mnistlib.report import render, render_markdown, write_pages
 from mnistlib.rundir import Run
@@ -39,6 +40,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m mnistlib.index", description=main.__doc__)
     parser.add_argument("--run", required=True, help="the run's name")
     run = Run(parser.parse_args().run)
+    settle(run)
     write_pages(run)
     write_index(run)
     if run.headline.is_file():

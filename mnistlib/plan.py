@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from difflib import SequenceMatcher
@@ -111,14 +111,18 @@ def plan(run: Run, params: Params, goal: str) -> dict[str, list[str]]:
     """
     todo: dict[str, list[str]] = {}
     for name in stages_of(run, goal):
-        found = reasons(run, STAGE[name], params)
+        unsettled = {path for needed in needs(run, name) if needed in todo for path in STAGE[needed].hands_on}
+        found = reasons(run, STAGE[name], params, unsettled)
         if found or any(needed in todo for needed in needs(run, name)):
             todo[name] = found
     return todo
 
 
-def reasons(run: Run, stage: Stage, params: Params) -> list[str]:
-    """Return in words why the stage is not up to date; nothing when it is. Raises RunError."""
+def reasons(run: Run, stage: Stage, params: Params, unsettled: Collection[str] = ()) -> list[str]:
+    """Return in words why the stage is not up to date; nothing when it is. Raises RunError.
+
+    `unsettled` names files that a stage before it will write anew: what they hold now is no reason yet.
+    """
     record = read_record(run, stage.name)
     if record.verdict == NOT_RUN:
         earlier = run.status(stage.name).is_file() or run.metrics(stage.name).is_file()
@@ -128,8 +132,11 @@ def reasons(run: Run, stage: Stage, params: Params) -> list[str]:
     if record.inputs is None:
         return ["was made by an earlier version"]
     now = inputs_now(run, stage, params)
-    data = data_reasons(run, params) if stage.section == "data" else []
-    return [*differences(stage, record.inputs, now), *shorten(lost_outputs(run, record)), *data]
+    settled = {name: digest for name, digest in now.reads.items() if name not in unsettled}
+    now = replace(now, reads=record.inputs.reads | settled if unsettled else now.reads)
+    lost = lost_outputs(run, record)
+    data = data_reasons(run, params) if stage.section == "data" and not lost else []
+    return [*differences(stage, record.inputs, now), *shorten(lost), *data]
 
 
 def differences(stage: Stage, then: Inputs, now: Inputs) -> list[str]:
@@ -246,7 +253,12 @@ def stands(run: Run, stage: str) -> bool:
 
 
 def by_hand_stands(run: Run, stage: str, found: Mapping[str, Record]) -> bool:
-    """Return whether a stage without a record was made from what lies there: its metrics name the digests of that."""
+    """Return whether a stage without a record was made from what lies there: its metrics name the digests of that.
+
+    So it is of one that left no metrics.
+    """
+    if not run.metrics(stage).is_file():
+        return True
     try:
         read = read_json(run.metrics(stage), hint="").get("read")
     except RunError:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from dataclasses import asdict
 from typing import Annotated, Any, Literal
@@ -82,12 +83,18 @@ class Receipt(Part):
 
 
 def write_receipt(run: Run) -> None:
-    """Write the run's receipt from the records of its stages that are up to date; none for a run in which none is."""
+    """Write the run's receipt from the records of its stages that are up to date.
+
+    There is none for a run in which none is, or whose files are damaged; the reason is said.
+    """
     done = [record for record in standing(run).values() if record.verdict == OK]
+    run.receipt.unlink(missing_ok=True)
     if not done or not run.raw_json.is_file() or not run.params().is_file():
-        run.receipt.unlink(missing_ok=True)
         return
-    write_json(run.receipt, make_receipt(run, done).model_dump())
+    try:
+        write_json(run.receipt, make_receipt(run, done).model_dump())
+    except (RunError, KeyError, ValidationError) as error:
+        print(f"   no receipt: {error!s:.200}", file=sys.stderr)
 
 
 def make_receipt(run: Run, done: list[Record]) -> Receipt:

@@ -3,6 +3,9 @@
 import csv
 import html
 import json
+import os
+import re
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -185,6 +188,79 @@ def test_a_new_look_renders_pages_without_executing(made):
 
 def test_a_run_named_alone_keeps_its_parameters(made):
     assert made.plan("all", "RUN=smoke").planned == []
+
+
+@pytest.mark.parametrize("ahead", [3600, -(10**9)])
+def test_no_time_of_a_file_hides_a_change_or_causes_a_run(made, ahead):
+    for path in made.folder.rglob("*"):
+        if path.is_file():
+            os.utime(path, (path.stat().st_mtime + ahead,) * 2)
+    assert planned(made) == []
+    assert made.plan("all", "RUN=smoke", "SET=train.epochs=3 seed=5").certain == STAGES
+    told = made.make("status", "RUN=smoke", "SET=train.epochs=3 seed=5").text
+    assert "03_train       runs        seed 0 → 5; train.epochs 8 → 3" in told
+
+
+def contents(folder):
+    """All files below a folder, with the times of their last change."""
+    return {path: (path.read_bytes(), path.stat().st_mtime_ns) for path in folder.rglob("*") if path.is_file()}
+
+
+def test_a_copied_run_runs_nothing_and_tells_its_own_name(made):
+    shutil.copytree(made.run(), made.run("copy"), copy_function=shutil.copyfile)
+    done = made.make("all", "RUN=copy")
+    assert (done.code, done.stages) == (0, []), done.text
+    assert "copy" in (made.run("copy") / "reports" / "03_train.html").read_text()
+    assert json.loads((made.run("copy") / "receipt.json").read_text())["run"] == "copy"
+    assert made.plan("all", "RUN=copy", "SET=train.epochs=3").certain == ["03_train"]
+
+
+def test_who_goes_back_to_the_old_parameters_runs_nothing(made):
+    assert made.make("data", "PARAMS=smoke", "SET=train.epochs=3").stages == []
+    kept = json.loads((made.run() / "receipt.json").read_text())
+    assert "03_train" not in kept["stages"]
+    assert "train.epochs = 8" in (made.run() / "reports" / "03_train.html").read_text()  # what it was made with
+    assert planned(made) == []
+    assert made.make("all", "PARAMS=smoke").stages == []
+    assert "03_train" in json.loads((made.run() / "receipt.json").read_text())["stages"]
+
+
+def test_status_says_why_and_changes_nothing(made):
+    before = contents(made.run())
+    edit(made.folder / "notebooks" / "05_features.ipynb", "Neighbours stay", "The neighbours stay")
+    (made.run() / "models" / "calibration.json").rename(made.run() / "calibration.json")
+    edit(made.folder / "mnistlib" / "validation.py", "def validate(", "X = 1\n\n\ndef validate(")
+    said = made.make("status", "RUN=smoke", "SET=infer.examples=3").text.splitlines()
+    (made.run() / "calibration.json").rename(made.run() / "models" / "calibration.json")
+    assert any(re.fullmatch(r"01_data +runs +module mnistlib.validation changed \(about .* s\)", line) for line in said)
+    assert any(
+        re.fullmatch(r"02_preprocess +perhaps +if a stage before it leaves something new", line) for line in said
+    )
+    assert any(re.match(r"04_evaluate +runs +models/calibration.json is missing", line) for line in said)
+    assert any(re.match(r"05_features +runs +cell \d+ changed", line) for line in said)
+    assert any(re.match(r"06_infer +runs +infer.examples 20 → 3", line) for line in said)
+    assert {
+        path: (path.read_bytes(), path.stat().st_mtime_ns) for path in made.run().rglob("*") if path.is_file()
+    } == before
+
+
+@pytest.mark.slow
+def test_a_model_comes_back_when_the_one_that_replaces_it_fails(made):
+    models, notebook = made.run() / "models", made.folder / "notebooks" / "04_evaluate.ipynb"
+    before = {path.name: path.read_bytes() for path in models.iterdir()}
+    whole = notebook.read_text()
+    edit(notebook, "print(data_line(here))", "raise ValueError('no luck')")
+    done = made.make("all", "PARAMS=smoke", "SET=train.epochs=1")
+    assert (done.code, done.stages) == (2, ["03_train", "04_evaluate"])
+    assert "the model before this one is back in runs/smoke/models" in done.text
+    for name in ("pytorch_mnist_model.pth", "model.json", "calibration.json"):
+        assert (models / name).read_bytes() == before[name]
+    assert (models / "previous" / "pytorch_mnist_model.pth").read_bytes() != before["pytorch_mnist_model.pth"]
+    notebook.write_text(whole)
+    done = made.make("all", "PARAMS=smoke", "SET=train.epochs=1")
+    assert (done.code, done.stages) == (0, STAGES[3:])  # the training is not lost
+    assert (models / "pytorch_mnist_model.pth").read_bytes() != before["pytorch_mnist_model.pth"]
+    assert not (models / "previous").exists()
 
 
 @pytest.mark.slow
