@@ -28,6 +28,11 @@ export PARAMS RUN SET INPUT A B KILLS SEED LOG TRACKING PYTHON
 ifndef OMP_WAIT_POLICY
 export GOMP_SPINCOUNT ?= 2000
 endif
+# These would lead Python or pip elsewhere, or change how Python starts and ends. `make doctor` names those that are set.
+UNWANTED := PYTHONPATH PYTHONHOME PYTHONPLATLIBDIR PYTHONEXECUTABLE PYTHONSAFEPATH PYTHONSTARTUP PYTHONINSPECT \
+	PYTHONOPTIMIZE PYTHONWARNINGS PIP_USER PIP_TARGET PIP_PREFIX PIP_ROOT
+IGNORED := $(foreach name,$(UNWANTED),$(if $(filter-out undefined,$(flavor $(name))),$(name)))
+unexport $(UNWANTED)
 MAKEFLAGS += --no-print-directory
 # By another name, for a line that says $(MAKE) itself is run even under -n.
 COMMAND = $(firstword $(MAKE))
@@ -37,10 +42,14 @@ COMMAND = $(firstword $(MAKE))
 STAGES := 01_data 02_preprocess 03_train 04_evaluate 05_features 06_infer
 GOALS := data preprocess train evaluate features infer
 CANDIDATES := python3 python3.14 python3.13 python3.12 python3.11 python
+# How many files a program may open: some shells allow fewer than a kernel needs, but more when they are asked.
+OPEN_FILES := 1024
 FIND = find_python() { for p in $(CANDIDATES); do \
 	if command -v $$p >/dev/null 2>&1 && $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; \
 	then $$p mnistlib/environment.py find; return; fi; done; \
 	echo "Python 3.11 or newer is needed, and none of $(CANDIDATES) is." >&2; return 1; }; \
+	[ "$$(ulimit -S -n)" -ge $(OPEN_FILES) ] 2>/dev/null || ulimit -S -n $(OPEN_FILES) 2>/dev/null || \
+	ulimit -S -n "$$(ulimit -H -n)"; \
 	python=$$(find_python) || exit
 
 ifneq ($(RESOLVED),yes)
@@ -126,7 +135,7 @@ env:
 doctor:
 	@for least in 3,11 3,; do for p in $(CANDIDATES); do \
 	if command -v $$p >/dev/null 2>&1 && $$p -c "import sys; sys.exit(sys.version_info < ($$least))" 2>/dev/null; \
-	then exec $$p -m mnistlib.doctor; fi; done; done; \
+	then IGNORED="$(IGNORED)" exec $$p -m mnistlib.doctor; fi; done; done; \
 	echo 'wrong Python: none of $(CANDIDATES) starts; install Python 3.11 or newer' >&2; exit 1
 
 ## clean: delete runs/RUN and all that is in it; asks first

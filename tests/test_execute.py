@@ -13,8 +13,9 @@ from typing import Any
 
 import pytest
 
-from mnistlib import rundir
+from mnistlib import kernel, rundir
 from mnistlib.execute import execute
+from mnistlib.files import ROOT
 from mnistlib.kernel import PREFIX, EarlyKernel
 from mnistlib.log import logger
 from mnistlib.record import Inputs, read_record
@@ -212,6 +213,15 @@ def test_what_people_set_for_themselves_changes_no_page(stage, tmp_path, monkeyp
     assert "inline" in said
     assert "False, False)" in said
     assert "no.such.key" not in said
+
+
+def test_a_kernel_is_led_to_no_other_python(monkeypatch, tmp_path):
+    for name in kernel.PERSONAL:
+        monkeypatch.setenv(name, "/opt/other")
+    monkeypatch.setenv("PYTHONHASHSEED", "7")
+    given = kernel.environment(tmp_path)
+    assert {name: given[name] for name in kernel.PERSONAL & set(given)} == {"PYTHONPATH": str(ROOT)}
+    assert given["PYTHONHASHSEED"] == "7"
 
 
 def test_a_temporary_folder_of_any_depth_will_do(project, tmp_path):

@@ -8,11 +8,12 @@ import signal
 import socket
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from PIL import Image
 
-from mnistlib import params, rundir
+from mnistlib import kernel, params, rundir
 from mnistlib.catalogue import FILES
 from mnistlib.files import ROOT, write_json
 from mnistlib.plan import data_reasons
@@ -262,13 +263,15 @@ def test_runs_on_a_read_only_mount_is_said_plainly(project):
     assert "Traceback" not in done.stderr
 
 
-def test_a_broken_nbconvert_is_said_plainly_and_what_was_executed_is_kept(project, tmp_path):
-    (tmp_path / "nbconvert").mkdir()
-    (tmp_path / "nbconvert" / "__init__.py").write_text("raise ValueError(\"No template named 'classic'\")")
-    done = project.make("data", "PARAMS=smoke", PYTHONPATH=str(tmp_path))
+def test_a_broken_nbconvert_is_said_plainly_and_what_was_executed_is_kept(project):
+    broken = project.folder / "nbconvert"
+    broken.mkdir()
+    (broken / "__init__.py").write_text("raise ValueError(\"No template named 'classic'\")")
+    done = project.make("data", "PARAMS=smoke")
     assert done.code
     assert "nbconvert cannot make pages here (ValueError: No template named 'classic')" in done.text
     assert "Traceback" not in done.text
+    shutil.rmtree(broken)
     again = project.make("data", "PARAMS=smoke")
     assert (again.code, again.stages) == (0, []), again.text
     assert (project.run() / "reports" / "01_data.html").is_file()
@@ -306,6 +309,41 @@ def test_a_make_that_shall_run_nothing_tells_what_it_would_run_and_writes_nothin
 def test_other_flags_of_make_are_no_dry_run(monkeypatch, flags):
     monkeypatch.setenv("MAKEFLAGS", flags)
     assert asked_to_run_nothing() == ""
+
+
+def in_shell(project, first: str, *arguments: str, **environment: str) -> tuple[int, str]:
+    """Exit code and output of a make in a shell that has run a command of its own `first`."""
+    settings = {**project.settings((), environment), "args": ["sh", "-c", f'{first}; exec make "$@"', "sh", *arguments]}
+    done = subprocess.run(**settings, stdout=subprocess.PIPE, stdin=subprocess.DEVNULL)
+    return done.returncode, done.stdout
+
+
+def test_what_a_shell_sets_for_other_pythons_and_a_low_limit_on_open_files_change_nothing(project, tmp_path):
+    for name in ("numpy", "mnistlib", "encodings"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "__init__.py").write_text(f"raise ImportError('another {name}')")
+    (tmp_path / "startup.py").write_text("raise SystemExit('startup')")
+    elsewhere = {
+        "PYTHONPATH": str(tmp_path), "PYTHONHOME": str(tmp_path), "PYTHONPLATLIBDIR": "nowhere", "PYTHONSAFEPATH": "1",
+        "PYTHONINSPECT": "1", "PYTHONSTARTUP": str(tmp_path / "startup.py"), "PYTHONOPTIMIZE": "2",
+        "PYTHONWARNINGS": "error", "PYTHONEXECUTABLE": "/no/such/python",
+    }  # fmt: skip
+    code, text = in_shell(project, "ulimit -S -n 40", "data", "PARAMS=smoke", **elsewhere)
+    assert code == 0, text
+    assert "01_data ok" in text
+    on_its_line = project.make("env", *(f"{name}={value}" for name, value in elsewhere.items()))
+    assert (on_its_line.code, on_its_line.text) == (0, f"{Path(sys.prefix) / 'bin' / 'python3'}\n")
+    unwanted = (ROOT / "Makefile").read_text().split("UNWANTED := ")[1].split("IGNORED")[0]
+    assert set(elsewhere) == set(re.findall(r"PYTHON\w+", unwanted))
+    assert set(elsewhere) == kernel.PERSONAL - {"MPLBACKEND"}
+
+
+def test_too_low_a_limit_on_open_files_is_named_before_anything_is_done(project):
+    code, text = in_shell(project, "ulimit -n 40", "all", "PARAMS=smoke")
+    assert code
+    assert "this shell allows 40 open files (ulimit -n), and a stage needs 96: use a new terminal" in text
+    assert "Traceback" not in text
+    assert untouched(project)
 
 
 HOLDER = """

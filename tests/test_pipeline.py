@@ -283,6 +283,26 @@ def test_two_jobs_give_the_same_results(smoke, project):
 
 
 @pytest.mark.slow
+def test_a_run_of_mnist_never_becomes_one_of_digits_unasked(project, mnist_dir, tmp_path):
+    folder = tmp_path / "mine"
+    folder.symlink_to(mnist_dir)
+    raw_json = project.run("r") / "data" / "raw.json"
+    assert project.make("data", "RUN=r", MNIST_DIR=str(folder)).stages == ["01_data"]
+    made_of = raw_json.read_bytes()
+    again = project.make("data", "RUN=r", "SET=data.samples=20")
+    assert (again.code, again.stages, raw_json.read_bytes()) == (0, ["01_data"], made_of), again.text
+    folder.unlink()
+    for setting in ("data.samples=30", "data.dataset=fashion_mnist"):
+        refused = project.make("data", "RUN=r", f"SET={setting}")
+        assert refused.code != 0
+        for words in (f"runs/r was made with MNIST from {folder}", "=folder names", "SET=data.source=digits makes"):
+            assert words in refused.text
+        assert raw_json.read_bytes() == made_of
+    asked = project.make("data", "RUN=r", "SET=data.source=digits")
+    assert (asked.code, json.loads(raw_json.read_bytes())["dataset"]) == (0, "digits")
+
+
+@pytest.mark.slow
 def test_fallback_is_seen_everywhere_and_gives_way_to_mnist(project, mnist_dir):
     few = "features.tsne_samples=200 preprocess.train_limit=2000 evaluate.corrupted=100 evaluate.strangers=60"
     quick = f"SET=train.epochs=1 {few}"
