@@ -12,7 +12,7 @@ from mnistlib import idx
 from mnistlib.catalogue import DATASETS, FILES, Dataset, Raw
 from mnistlib.datafolders import checked_folder, complete, had, has_local, local_folder, locate
 from mnistlib.download import UnreachableError, download
-from mnistlib.files import RunError, bytes_digest, file_digest, read_json, shown, write_json
+from mnistlib.files import ROOT, RunError, bytes_digest, file_digest, read_json, shown, write_json
 from mnistlib.rundir import RAW, Run
 from mnistlib.tables import by
 
@@ -46,8 +46,8 @@ def obtain(
     if source == "local" or (source == "auto" and has_local(dataset, local_dir)):
         return read_folder(dataset, "local", checked_folder(local_folder(local_dir, dataset)))
     known, folder = had(before) if before else ("", "")
-    if source == "auto" and known == dataset and folder and complete(Path(folder)):
-        return read_folder(dataset, "local", Path(folder))
+    if source == "auto" and known == dataset and folder and complete(ROOT / folder):
+        return read_folder(dataset, "local", ROOT / folder)
     try:
         download(dataset, kept, mirrors)
     except UnreachableError as error:
@@ -81,7 +81,7 @@ def read_folder(dataset: str, source: str, folder: Path) -> Raw:
         raise RunError(f"{shown(folder)} lacks {', '.join(missing)} (.gz or unpacked): {hint}")
     parts = [read_file(path, DATASETS[dataset], i) for i, path in enumerate(found) if path is not None]
     arrays = [array for array, _ in parts]
-    return Raw(dataset, source, False, str(folder), [row for _, row in parts], *arrays)
+    return Raw(dataset, source, False, shown(folder), [row for _, row in parts], *arrays)
 
 
 def check_present(dataset: str, folder: Path) -> None:
@@ -149,13 +149,13 @@ def load_raw(run: Run) -> Raw:
     kept = read_json(run.raw_json, hint="run 01_data first")
     if kept["source"] == "digits":
         raw = embedded(kept["fallback"])
-    elif not complete(Path(kept["folder"])):
+    elif not complete(ROOT / kept["folder"]):
         raise RunError(
             f"{kept['folder']}, where 01_data found {DATASETS[kept['dataset']].title}, no longer holds it: put it "
             "back, or name its new folder in MNIST_DIR (data.local_dir for another dataset), and run make again"
         )
     else:
-        raw = read_folder(kept["dataset"], kept["source"], Path(kept["folder"]))
+        raw = read_folder(kept["dataset"], kept["source"], ROOT / kept["folder"])
     if raw.files != kept["files"]:
         raise RunError(f"{kept['folder']} is no longer what 01_data saw there: re-run 01_data")
     return raw

@@ -27,7 +27,8 @@ def is_where_it_was(kept: dict[str, Any]) -> bool:
     """Whether the files that `raw.json` names lie there still, as large as they were; embedded ones do."""
     if kept.get("source") == "digits":
         return True
-    paths = [(Path(str(kept.get("folder"))) / str(row.get("file")), row.get("bytes")) for row in kept.get("files", [])]
+    folder = ROOT / str(kept.get("folder"))
+    paths = [(folder / str(row.get("file")), row.get("bytes")) for row in kept.get("files", [])]
     return bool(paths) and all(path.is_file() and path.stat().st_size == size for path, size in paths)
 
 

@@ -14,7 +14,7 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from mnistlib.files import RunError, bytes_digest, file_digest, read_json, shown, write_json
+from mnistlib.files import ROOT, RunError, bytes_digest, file_digest, read_json, shown, write_json
 from mnistlib.rundir import Run, existing_runs
 from mnistlib.stages import SOMETIMES, always
 
@@ -202,7 +202,7 @@ def raw_files(run: Run) -> dict[str, str]:
     """Return the SHA-256 of the dataset's files that 01_data found, by their paths; none for embedded data."""
     try:
         raw = read_json(run.raw_json, hint="")
-        paths = [Path(str(raw["folder"])) / str(row["file"]) for row in raw["files"]]
+        paths = [ROOT / str(raw["folder"]) / str(row["file"]) for row in raw["files"]]
     except (RunError, KeyError, TypeError):
         return {}
     return {shown(path): file_digest(path) for path in paths if path.is_file()}

@@ -79,12 +79,12 @@ def environment(kept: Receipt) -> dict[str, str]:
     if given:
         named_pictures(given)
     if kept.data.source == "local" and not passed.get("MNIST_DIR") and not kept.parameters["data"]["local_dir"]:
-        if not Path(kept.data.folder).is_dir() and not (RAW / kept.data.dataset).is_dir():
+        if not (ROOT / kept.data.folder).is_dir() and not (RAW / kept.data.dataset).is_dir():
             raise RunError(
                 f"runs/{kept.run} read {kept.data.dataset} from {kept.data.folder}, which is not there: "
                 f"MNIST_DIR=folder make verify RUN={kept.run}"
             )
-        passed["MNIST_DIR"] = kept.data.folder
+        passed["MNIST_DIR"] = str(ROOT / kept.data.folder)
     return passed
 
 
