@@ -17,7 +17,7 @@ import numpy as np
 from PIL import Image, ImageOps
 
 from mnistlib.files import ROOT, RunError
-from mnistlib.formats import PictureError, left_out_words, open_picture, suffixes, with_pages
+from mnistlib.formats import EXTRAS, PictureError, left_out_words, open_picture, suffixes, with_pages
 from mnistlib.ink import SIZE, frame
 from mnistlib.machine import cores
 from mnistlib.paper import border, raised_above_paper, stands_out
@@ -70,12 +70,17 @@ def search(text: str) -> tuple[list[Path], Counter[str]]:
 def pictures_at(path: Path, left_out: Counter[str]) -> list[Path]:
     """The file itself, or the pictures of a folder and its subfolders; other files are counted in `left_out`.
 
+    A file of a kind that needs a package which is not installed is left out, too.
     Raises OSError, also for what may never end: a device or a pipe.
     """
     if not path.is_dir():
+        kind = path.suffix.lower()
         if not stat.S_ISREG(path.stat().st_mode):
             raise OSError(errno.EINVAL, "neither a picture file nor a folder")
-        return [path]
+        if kind not in EXTRAS or kind in suffixes():
+            return [path]
+        left_out[kind] += 1  # nothing is answered, so that the next make with the package begins anew
+        return []
     files = [file for file in files_in(path, left_out) if file.is_file()]
     pictures = [file for file in files if file.suffix.lower() in suffixes()]
     left_out.update(file.suffix.lower() or "no extension" for file in files if file.suffix.lower() not in suffixes())

@@ -121,6 +121,8 @@ def test_a_kind_that_lacks_its_package_says_which(tmp_path, monkeypatch):
         with pytest.raises(PictureError, match=f"which can be read after .* -m pip install {package}$"):
             decode(tmp_path / name)
     assert with_pages([tmp_path / "b.pdf"]) == [tmp_path / "b.pdf"]
+    with pytest.raises(RunError, match=r"no pictures .*1 file left out: \.pdf \(1\)\n\.pdf can be read after"):
+        find_pictures(str(tmp_path / "b.pdf"))
 
 
 @pytest.fixture
