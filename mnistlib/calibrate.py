@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import asdict, dataclass
-from typing import Annotated, Any
+from typing import Any
 
 import numpy as np
-from pydantic import Field, FiniteFloat, TypeAdapter, ValidationError
 
 from mnistlib.evaluate import nll, softmax
 from mnistlib.files import RunError, as_json, read_json, shown
@@ -27,11 +27,11 @@ class Calibration:
     for what is no digit. `coverage`: share of validation answers so accepted; `accepted_error`: of errors among them.
     """
 
-    temperature: Annotated[FiniteFloat, Field(gt=0)]
-    threshold: FiniteFloat
-    least_likeness: FiniteFloat
-    coverage: FiniteFloat
-    accepted_error: FiniteFloat
+    temperature: float
+    threshold: float
+    least_likeness: float
+    coverage: float
+    accepted_error: float
 
 
 @dataclass(frozen=True)
@@ -194,6 +194,16 @@ def load_calibration(run: Run) -> Calibration:
     if version == FORMAT and model != read_description(run)["weights_sha256"]:
         raise RunError(f"{where} was made for other weights than {shown(run.weights)}: {calibrated_anew(run)}")
     try:
-        return TypeAdapter(Calibration).validate_python(kept if version == FORMAT else None)
-    except ValidationError as error:
+        return as_calibration(kept if version == FORMAT else {})
+    except (TypeError, ValueError) as error:
         raise RunError(f"{where} is damaged or from another version: {calibrated_anew(run)}") from error
+
+
+def as_calibration(kept: dict[str, Any]) -> Calibration:
+    """What a calibration file holds, checked. Raises TypeError for other names, ValueError for other values."""
+    found = Calibration(**kept)
+    if not all(type(value) in (int, float) and math.isfinite(value) for value in kept.values()):
+        raise ValueError("values that are no finite numbers")
+    if found.temperature <= 0:
+        raise ValueError("a temperature that is not above 0")
+    return found

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mnistlib.files import write_arrays
+from mnistlib.numpynet import NumpyNet
 from mnistlib.rundir import Run
 
 if TYPE_CHECKING:  # pages need the figures of quality, and should not wait for torch
@@ -18,8 +19,10 @@ AT_ONCE = 1000
 Z95 = 1.959963984540054
 
 
-def predict_logits(network: DigitNet | FoldedNet, images: np.ndarray) -> np.ndarray:
+def predict_logits(network: DigitNet | FoldedNet | NumpyNet, images: np.ndarray) -> np.ndarray:
     """Logits float32 N×classes of uint8 N×28×28 pictures."""
+    if isinstance(network, NumpyNet):
+        return network.logits(images)
     from mnistlib.device import one_thread_for
 
     with one_thread_for(len(images)):

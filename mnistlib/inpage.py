@@ -17,6 +17,7 @@ from mnistlib.files import RunError, write_text
 from mnistlib.folded import FoldedNet
 from mnistlib.handwriting import Strokes
 from mnistlib.model import DigitNet, Flatten
+from mnistlib.numpynet import NumpyNet
 from mnistlib.predict import Predictor
 from mnistlib.rundir import Run
 
@@ -64,6 +65,7 @@ def export_layers(predictor: Predictor, bits: int) -> list[dict[str, Any]]:
     if not tells_digits(predictor.dataset):
         raise RunError("it recognises no digits")
     network = predictor.network
+    assert not isinstance(network, NumpyNet), "the page holds what load_predictor gives"
     folded = FoldedNet(network) if isinstance(network, DigitNet) else network
     side, steps = folded.architecture.sides()[-1], []
     for layer in folded.layers:

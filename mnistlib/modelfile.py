@@ -27,13 +27,8 @@ def read_description(run: Run) -> dict[str, Any]:
     return described
 
 
-def read_weights(run: Run, expected: str) -> Any:
-    """The weights by the names of their layers, read without running any code of the file's.
-
-    Raises RunError when the file is missing, has not the SHA-256 that is expected, or holds something else.
-    """
-    import torch  # who reads the description alone does not wait for it
-
+def weights_bytes(run: Run, expected: str) -> bytes:
+    """The content of the weights' file. Raises RunError when it is missing or has not the SHA-256 that is expected."""
     if not run.weights.is_file():
         raise RunError(f"{shown(run.weights)} is missing: re-run 03_train")
     weights = run.weights.read_bytes()
@@ -41,6 +36,17 @@ def read_weights(run: Run, expected: str) -> Any:
     if found != expected:
         text = f"{shown(run.weights)} is damaged: SHA-256 {found}, model.json says {expected}"
         raise RunError(f"{text}: delete it to re-run 03_train")
+    return weights
+
+
+def read_weights(run: Run, expected: str) -> Any:
+    """The weights by the names of their layers, read without running any code of the file's.
+
+    Raises RunError when the file is missing, has not the SHA-256 that is expected, or holds something else.
+    """
+    import torch  # who reads the description alone does not wait for it
+
+    weights = weights_bytes(run, expected)
     try:
         return torch.load(io.BytesIO(weights), map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:

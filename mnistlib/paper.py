@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 from PIL import Image
-from scipy import ndimage
 
 LEAST_CONTRAST = 24
 DIM = 64
@@ -91,6 +90,8 @@ def belongs(mask: np.ndarray) -> np.ndarray:
 
     Pieces at the border are left out only when what remains could be the digit: a twelfth of the picture or more.
     """
+    from scipy import ndimage  # a quarter of a second, for pictures that need it
+
     near = surroundings(mask, SOFT)
     pieces, count = ndimage.label(mask[near], np.ones((3, 3)), output=np.intp)
     sizes = np.bincount(pieces.ravel(), minlength=2)[1:]

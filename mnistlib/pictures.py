@@ -4,45 +4,55 @@ from __future__ import annotations
 
 import errno
 import io
+import os
 import shlex
 import stat
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import chain, pairwise
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageOps
 
 from mnistlib.files import ROOT, RunError
+from mnistlib.formats import EXTRAS, PictureError, left_out_words, open_picture, suffixes, with_pages
 from mnistlib.ink import SIZE, frame
 from mnistlib.machine import cores
 from mnistlib.paper import border, raised_above_paper, stands_out
 from mnistlib.restore import restore
 
-SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp"}
 LARGEST = 50_000_000
 WORKING = 200
 NO_INK = "no ink: nothing stands out from the background"
 
 
-class PictureError(ValueError):
-    """Why a picture cannot be recognised, in a few words."""
-
-
 def find_pictures(text: str) -> list[Path]:
-    """The picture files that INPUT names, by name: a picture, a folder's own pictures, or several of these.
+    """The picture files that INPUT names: a picture, a folder's and its subfolders' by path, or several of these.
 
     `text` is one path, or several quoted as in a shell; relative to the project's root.
     Raises RunError when nothing is there or it cannot be read.
     """
+    return search(text)[0]
+
+
+def given_pictures(text: str) -> tuple[list[Path], str]:
+    """The pictures that INPUT names, each page of a PDF one, and in words what was left out. Raises RunError."""
+    found, left_out = search(text)
+    return with_pages(found), left_out_words(left_out)
+
+
+def search(text: str) -> tuple[list[Path], Counter[str]]:
+    """The picture files that INPUT names, and how many other files of each extension. Raises RunError."""
     try:
         text.encode()
     except UnicodeEncodeError:
         raise RunError(f"INPUT {text!r} is no UTF-8: rename it, or name the folder that it lies in") from None
+    left_out: Counter[str] = Counter()
     try:
         names = [text] if (ROOT / Path(text).expanduser()).exists() else shlex.split(text)
-        found = [path for name in names for path in pictures_at(ROOT / Path(name).expanduser())]
+        found = [path for name in names for path in pictures_at(ROOT / Path(name).expanduser(), left_out)]
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
         raise RunError(f"INPUT {text!r} cannot be read: {reason}. Name a picture or a folder of pictures.") from error
@@ -52,17 +62,47 @@ def find_pictures(text: str) -> list[Path]:
             f"INPUT {text!r} cannot be read: {reason}. Name the file or folder by its whole path."
         ) from error
     if not found:
-        raise RunError(f"INPUT {text!r} holds no pictures ({', '.join(sorted(SUFFIXES))})")
-    return found
+        told = f"; {left_out_words(left_out)}" if left_out else ""
+        raise RunError(f"INPUT {text!r} holds no pictures ({', '.join(sorted(suffixes()))}){told}")
+    return found, left_out
 
 
-def pictures_at(path: Path) -> list[Path]:
-    """The file itself, or a folder's pictures. Raises OSError, also for what may never end: a device or a pipe."""
-    if path.is_dir():
-        return sorted(f for f in path.iterdir() if f.suffix.lower() in SUFFIXES and f.is_file())
-    if not stat.S_ISREG(path.stat().st_mode):
-        raise OSError(errno.EINVAL, "neither a picture file nor a folder")
-    return [path]
+def pictures_at(path: Path, left_out: Counter[str]) -> list[Path]:
+    """The file itself, or the pictures of a folder and its subfolders; other files are counted in `left_out`.
+
+    A file of a kind that needs a package which is not installed is left out, too.
+    Raises OSError, also for what may never end: a device or a pipe.
+    """
+    if not path.is_dir():
+        kind = path.suffix.lower()
+        if not stat.S_ISREG(path.stat().st_mode):
+            raise OSError(errno.EINVAL, "neither a picture file nor a folder")
+        if kind not in EXTRAS or kind in suffixes():
+            return [path]
+        left_out[kind] += 1  # nothing is answered, so that the next make with the package begins anew
+        return []
+    files = [file for file in files_in(path, left_out) if file.is_file()]
+    pictures = [file for file in files if file.suffix.lower() in suffixes()]
+    left_out.update(file.suffix.lower() or "no extension" for file in files if file.suffix.lower() not in suffixes())
+    return pictures
+
+
+def files_in(folder: Path, left_out: Counter[str]) -> list[Path]:
+    """What lies in a folder and its subfolders, by path: nothing hidden, nothing behind a link to a folder.
+
+    Raises OSError where the folder cannot be read; subfolders of which that is true are counted.
+    """
+
+    def note(error: OSError) -> None:
+        if error.filename == str(folder):
+            raise error
+        left_out["folder that cannot be read"] += 1
+
+    found = []
+    for place, folders, names in os.walk(folder, onerror=note):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        found += [Path(place, name) for name in names if not name.startswith(".")]
+    return sorted(found)
 
 
 def read_lots(paths: Sequence[Path], size: int) -> Iterator[tuple[np.ndarray, list[str]]]:
@@ -95,9 +135,7 @@ def decode(path: Path) -> np.ndarray:
     Raises PictureError with the reason.
     """
     try:
-        if path.stat().st_size == 0:
-            raise PictureError("the file is empty")
-        with Image.open(path) as picture:
+        with open_picture(path) as picture:
             if picture.width * picture.height > LARGEST:
                 raise PictureError(f"{picture.width} × {picture.height} pixels are too many")
             pages = getattr(picture, "n_frames", 1) if picture.format == "TIFF" else 1
@@ -109,8 +147,6 @@ def decode(path: Path) -> np.ndarray:
         raise
     except Image.DecompressionBombError as error:
         raise PictureError("far too many pixels") from error
-    except UnidentifiedImageError as error:
-        raise PictureError("not a picture of a known kind") from error
     except Exception as error:  # Pillow's readers raise many kinds for broken files
         raise PictureError(f"broken picture: {error or type(error).__name__}") from error
 

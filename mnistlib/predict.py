@@ -7,17 +7,21 @@ import io
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from mnistlib.calibrate import Calibration, load_calibration, why_not
 from mnistlib.evaluate import predict_logits, softmax
-from mnistlib.files import RunError, file_digest, read_json, shown, write_bytes, write_text
-from mnistlib.folded import FoldedNet
+from mnistlib.files import ROOT, RunError, file_digest, read_json, shown, write_bytes, write_text
 from mnistlib.ink import Stroke, rasterise
-from mnistlib.model import DigitNet, load_model
+from mnistlib.numpynet import NumpyNet, UnsupportedError, load_numpy_network
 from mnistlib.pictures import read_lots, to_png
 from mnistlib.rundir import Run, existing_runs
+
+if TYPE_CHECKING:  # the answer for one picture should not wait for torch
+    from mnistlib.folded import FoldedNet
+    from mnistlib.model import DigitNet
 
 AT_ONCE = 500
 
@@ -48,7 +52,7 @@ class Predictor:
     Not to be changed; safe to share.
     """
 
-    network: DigitNet | FoldedNet
+    network: DigitNet | FoldedNet | NumpyNet
     calibration: Calibration
     run: str
     model: str
@@ -98,10 +102,45 @@ def unreadable(prediction: Prediction, reason: str) -> Prediction:
 
 
 def load_predictor(run: str | Path) -> Predictor:
-    """The predictor of a run, by its name or as its folder. Raises RunError when the run is not whole."""
-    chosen = Run(run.name, run.parent) if isinstance(run, Path) else Run(run)
-    network, calibration = FoldedNet(load_model(chosen)), load_calibration(chosen)
-    return Predictor(network, calibration, chosen.name, file_digest(chosen.weights), trained_on(chosen))
+    """Load the predictor of a trained run.
+
+    Args:
+        run: its name, or its folder as text or path; a relative folder lies in the current folder or in the project's.
+
+    Raises:
+        RunError: when there is no such run, or its model or calibration is missing or damaged.
+    """
+    from mnistlib.folded import FoldedNet
+    from mnistlib.model import load_model
+
+    chosen = find_run(run)
+    return assemble(chosen, FoldedNet(load_model(chosen)))
+
+
+def quick_predictor(run: str | Path) -> Predictor:
+    """Load the same predictor without torch, for a few pictures; with torch where NumPy cannot compute the network.
+
+    Args and Raises as for `load_predictor`.
+    """
+    chosen = find_run(run)
+    try:
+        return assemble(chosen, load_numpy_network(chosen))
+    except UnsupportedError:
+        return load_predictor(chosen.folder)
+
+
+def assemble(run: Run, network: FoldedNet | NumpyNet) -> Predictor:
+    """The predictor of a run whose network is loaded. Raises RunError."""
+    return Predictor(network, load_calibration(run), run.name, file_digest(run.weights), trained_on(run))
+
+
+def find_run(run: str | Path) -> Run:
+    """The run that a name or a folder stands for. Raises RunError for what cannot be one."""
+    folder = Path(run).expanduser()
+    if len(folder.parts) == 1 and (isinstance(run, str) or not folder.is_dir()):
+        return Run(str(folder))
+    place = folder.absolute() if folder.is_dir() else ROOT / folder
+    return Run(place.name, place.parent)
 
 
 def usable_run(wanted: str) -> str:
@@ -157,17 +196,25 @@ def save_predictions_csv(run: Run, rows: Sequence[dict[str, object]]) -> Path:
     writer = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
     writer.writeheader()
     writer.writerows(rows)
-    path = run.inference / "predictions.csv"
+    path = predictions_csv(run)
     write_text(path, text.getvalue())
     return path
 
 
+def predictions_csv(run: Run) -> Path:
+    """Where the answers for the pictures given to a run are kept."""
+    return run.inference / "predictions.csv"
+
+
 def write_examples(run: Run, images: np.ndarray, labels: np.ndarray, count: int, seed: int) -> list[Path]:
-    """A few held-out test digits as PNG in `data/inference/examples/`, replaced each time."""
+    """A random sample of the test digits as PNG in `data/inference/examples/`, replaced each time; in order of drawing.
+
+    Drawn without looking at any answer, so that the share accepted is near the coverage.
+    """
     folder = run.inference / "examples"
     for old in folder.glob("test_*_is_*.png"):
         old.unlink()
-    chosen = np.sort(np.random.default_rng(seed).permutation(len(labels))[:count])
+    chosen = np.random.default_rng(seed).permutation(len(labels))[:count]
     paths = [folder / f"test_{i:05d}_is_{labels[i]}.png" for i in chosen]
     for path, i in zip(paths, chosen, strict=True):
         write_bytes(path, to_png(np.asarray(images[i])))

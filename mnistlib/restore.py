@@ -7,7 +7,6 @@ validation pictures spoilt as `corrupt` does.
 from __future__ import annotations
 
 import numpy as np
-from scipy import ndimage
 
 from mnistlib.ink import SIZE
 
@@ -50,6 +49,8 @@ def paper(images: np.ndarray) -> np.ndarray:
     Where most of these agree, their median; else a surface through all four sides, the sum of both ruled surfaces less
     the bilinear one between the corners (Coons 1967). Along a side a running median passes over what crosses it.
     """
+    from scipy import ndimage  # a quarter of a second, for pictures that need it
+
     sides = np.stack([images[:, 0], images[:, -1], images[:, :, 0], images[:, :, -1]])
     top, bottom, left, right = ndimage.median_filter(sides, (1, 1, REACH), mode="nearest")
     around = np.concatenate([top, bottom, left[:, 1:-1], right[:, 1:-1]], axis=1)

@@ -1,0 +1,72 @@
+"""The command line: `python -m mnistlib predict photo.jpg [more …] [--run default] [--json]`."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+
+from mnistlib.answers import answer_lines, exit_code, outcome, summary, trained_run
+from mnistlib.files import RunError, in_words, shown
+from mnistlib.formats import left_out_words, with_pages
+from mnistlib.pictures import pictures_at
+from mnistlib.predict import Prediction, quick_predictor
+
+
+@in_words("interrupted")
+def main() -> int:
+    """Run a command; returns the exit code: 0 when a picture was read, 1 when none was, 2 for a wrong call."""
+    parser = argparse.ArgumentParser(prog="python -m mnistlib", description="A digit classifier.")
+    commands = parser.add_subparsers(required=True, metavar="command")
+    predict = commands.add_parser("predict", help="recognise pictures", description="Recognise pictures of digits.")
+    predict.add_argument("pictures", nargs="+", help="picture files, or folders of them")
+    predict.add_argument("--run", default="default", help="the trained run to use: its name or folder (default)")
+    predict.add_argument("--json", action="store_true", help="print a list of objects instead of lines")
+    predict.set_defaults(command=predict_command)
+    given = parser.parse_args()
+    return int(given.command(given))
+
+
+def predict_command(given: argparse.Namespace) -> int:
+    """Recognise the pictures given and print what they are. Raises RunError."""
+    left_out: Counter[str] = Counter()
+    paths = with_pages(path for name in given.pictures for path in files_of(Path(name).expanduser(), left_out))
+    if left_out:
+        print(left_out_words(left_out), file=sys.stderr)
+    predictor = quick_predictor(trained_run(given.run).folder)
+    predictions = predictor.files(paths)
+    if given.json:
+        print(json.dumps(as_objects(paths, predictions, predictor.run), indent=2, ensure_ascii=False))
+    else:
+        print("\n".join([*answer_lines(paths, predictions), summary(outcome(predictions))]))
+    return exit_code(outcome(predictions))
+
+
+def files_of(path: Path, left_out: Counter[str]) -> list[Path]:
+    """A folder's pictures, or the path itself, whatever is there. Raises RunError."""
+    try:
+        return pictures_at(path, left_out) if path.is_dir() else [path]
+    except OSError as error:
+        raise RunError(f"{shown(path)} cannot be read: {error.strerror}") from error
+
+
+def as_objects(paths: Sequence[Path], predictions: Sequence[Prediction], run: str) -> list[dict[str, object]]:
+    """One object per picture; digit and confidence are None where it could not be read."""
+    return [
+        {
+            "file": shown(path),
+            "digit": p.digit if p.image.any() else None,
+            "confidence": round(p.confidence, 6) if p.image.any() else None,
+            "accepted": p.accepted,
+            "reason": p.why_not,
+            "run": run,
+        }
+        for path, p in zip(paths, predictions, strict=True)
+    ]
+
+
+if __name__ == "__main__":
+    sys.exit(main())
