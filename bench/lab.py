@@ -103,7 +103,8 @@ def open_pad(page: Any, address: str, app: str = LAB) -> None:
 
     Raises RuntimeError, saying how far the cells had come, where the pad is not there within a minute.
     """
-    with page.expect_websocket(timeout=60_000):  # before its kernel is there, the notebook calls itself idle, too
+    # Before its kernel is there, the notebook calls itself idle, too.
+    with page.expect_websocket(lambda socket: "/api/kernels/" in socket.url, timeout=60_000):
         page.goto(address.format(app))
     page.wait_for_selector(".jp-Notebook .jp-Cell", timeout=60_000)
     run_all(page)

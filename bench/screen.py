@@ -17,12 +17,14 @@ const reported = new Set();
 new MutationObserver(() => document.querySelectorAll("{BROKEN}").forEach(part => {{
   if (!reported.has(part)) console.error("broken part: " + part.outerHTML.slice(0, 500));
   reported.add(part);
-}})).observe(document, {{subtree: true, childList: true, attributes: true, attributeFilter: ["class", "data-mime-type"]}});
+}})).observe(document, {{subtree: true, childList: true, attributeFilter: ["class", "data-mime-type"]}});
 """
 # What Jupyter itself reports in a sound page, by the beginning of the message.
 KNOWN = (
     # Notebook 7 may read its keyboard shortcuts before they are there (jupyter/notebook#7862), and reads them again.
     "Cannot read properties of undefined (reading 'schema')",
+    # Notebook 7 keeps JupyterLab's list of files out of a notebook's page, where its commands may then be missing.
+    "Command 'filebrowser:open-path' not registered.",
 )
 PICTURES = """
 [...document.querySelectorAll("img, svg, canvas")].filter(e => e.checkVisibility()).map(e => {
