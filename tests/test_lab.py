@@ -36,7 +36,7 @@ def drawn_in(smoke, tmp_path_factory):
 @pytest.fixture(scope="module")
 def address(drawn_in):
     if not lab.can_browse():
-        said = 'the pad is not tried in a browser: apt-get install chromium; pip install "notebook>=7.4" playwright'
+        said = 'the pad is not tried in a browser: apt-get install chromium; pip install "notebook>=7.6" playwright'
         (pytest.fail if os.environ.get("REQUIRE_BROWSER") else pytest.skip)(said)
     with lab.jupyter(drawn_in.folder) as address:
         yield address
