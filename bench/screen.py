@@ -67,15 +67,16 @@ def is_remote(address: str) -> bool:
 
 
 def empty_pictures(page: Any) -> list[str]:
-    """Pictures that did not load, or whose pixels on the screen are all alike."""
+    """Pictures that did not load, or, wholly on the screen, whose pixels are all alike."""
     shot = screenshot(page, full_page=from_file(page))
     found = []
     for name, *place, unloaded in page.evaluate(PICTURES):
         x, y, width, height = (int(number) for number in place)
-        inner = shot[max(y + 2, 0) : max(y + height - 2, 0), max(x + 2, 0) : max(x + width - 2, 0)]
+        on_screen = 0 <= x <= shot.shape[1] - width and 0 <= y <= shot.shape[0] - height
+        inner = shot[y + 2 : y + height - 2, x + 2 : x + width - 2]
         if unloaded:
             found.append(f"not loaded: {name}")
-        elif min(width, height) >= SMALL and inner.size and not np.ptp(inner, axis=(0, 1)).any():
+        elif min(width, height) >= SMALL and on_screen and not np.ptp(inner, axis=(0, 1)).any():
             found.append(f"empty picture: {name}")
     return [text for text in found if not any(paper in text for paper in PAPERS)]
 
