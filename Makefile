@@ -12,6 +12,7 @@ override B := $(value B)
 override KILLS := $(value KILLS)
 override SEED := $(value SEED)
 override LOG := $(value LOG)
+override LAB := $(value LAB)
 override PYTHON := $(value PYTHON)
 override TRACKING := $(value TRACKING)
 ifdef MNIST_DIR
@@ -22,7 +23,7 @@ ifdef MLFLOW_TRACKING_URI
 override MLFLOW_TRACKING_URI := $(value MLFLOW_TRACKING_URI)
 export MLFLOW_TRACKING_URI
 endif
-export PARAMS RUN SET INPUT A B KILLS SEED LOG TRACKING PYTHON
+export PARAMS RUN SET INPUT A B KILLS SEED LOG LAB TRACKING PYTHON
 # Threads wait for each other by spinning for some 0.1 ms, then asleep: spinning on takes a step of training from 0.1 s to
 # 3 s beside other programs, and asleep at once it takes a third more where there are none (bench/README.md).
 ifndef OMP_WAIT_POLICY
@@ -100,10 +101,10 @@ export:
 verify:
 	@$(FIND); MAKE_COMMAND=$(COMMAND) exec "$$python" -m mnistlib.verify
 
-## lab: open the notebooks in JupyterLab
+## lab: open the notebooks in JupyterLab; LAB="--port 8899 --no-browser" gives it options
 .PHONY: lab
 lab:
-	@$(FIND); PYTHONPATH="$$PWD" exec "$$python" -m jupyter lab --notebook-dir notebooks
+	@$(FIND); PYTHONPATH="$$PWD" exec "$$python" -m mnistlib.lab
 
 ## test: the tests of a few minutes; SLOW=too with the slow ones, SLOW=only those alone
 .PHONY: test

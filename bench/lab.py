@@ -17,6 +17,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from bench import screen
 from mnistlib import machine
 
 CHROMIUM = machine.browser()
@@ -47,7 +48,9 @@ def jupyter(project: Path) -> Iterator[str]:
         for name in ("JUPYTER_CONFIG_DIR", "JUPYTERLAB_WORKSPACES_DIR", "JUPYTERLAB_SETTINGS_DIR")
     }
     environment = {**os.environ, **places, "PYTHONPATH": str(project)}
-    state.mkdir(parents=True, exist_ok=True)
+    theme = state / "JUPYTERLAB_SETTINGS_DIR" / "@jupyterlab" / "apputils-extension" / "themes.jupyterlab-settings"
+    theme.parent.mkdir(parents=True, exist_ok=True)
+    theme.write_text('{"adaptive-theme": true}')  # dark where the browser is
     with (state / "lab.log").open("w") as log:
         server = subprocess.Popen(command, cwd=project, env=environment, stdout=log, stderr=subprocess.STDOUT)
         try:
@@ -80,12 +83,18 @@ def wait_for(address: str, server: subprocess.Popen[bytes]) -> None:
 
 @contextmanager
 def browser(**context: Any) -> Iterator[Any]:
-    """A page of a headless Chromium; `context` are Playwright's options, as viewport, color_scheme or has_touch."""
+    """A page of a headless Chromium; `context` are Playwright's options, as viewport, color_scheme or has_touch.
+
+    Raises RuntimeError at the end where the page has shown a broken part.
+    """
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as driver:
         chromium = driver.chromium.launch(executable_path=CHROMIUM, args=QUIET)
-        yield chromium.new_context(**{"viewport": {"width": 1280, "height": 900}, **context}).new_page()
+        page = chromium.new_context(**{"viewport": {"width": 1280, "height": 900}, **context}).new_page()
+        found = screen.watch(page)
+        yield page
+        screen.check(page, found)
         chromium.close()
 
 
@@ -94,7 +103,9 @@ def open_pad(page: Any, address: str, app: str = LAB) -> None:
 
     Raises RuntimeError, saying how far the cells had come, where the pad is not there within a minute.
     """
-    page.goto(address.format(app))
+    # Before its kernel is there, the notebook calls itself idle, too.
+    with page.expect_websocket(lambda socket: "/api/kernels/" in socket.url, timeout=60_000):
+        page.goto(address.format(app))
     page.wait_for_selector(".jp-Notebook .jp-Cell", timeout=60_000)
     run_all(page)
     if not appears(page, CANVAS, 60):

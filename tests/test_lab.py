@@ -4,11 +4,13 @@ import json
 import os
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from bench import lab
 from bench.doodles import DOODLES, LETTERS
 from bench.pendigits import read_drawings
+from bench.screen import screenshot
 from mnistlib.files import ROOT
 from mnistlib.handwriting import read_drawing
 from mnistlib.predict import load_predictor
@@ -20,6 +22,7 @@ PIXELS = """(left, top, width, height) => {
   const canvas = document.querySelector('.sketchpad-canvas canvas, canvas.sketchpad-canvas');
   const data = canvas.getContext('2d').getImageData(left, top, width ?? canvas.width, height ?? canvas.height).data;
   return data.filter((red, i) => i % 4 == 0 && red < 100 && data[i + 3] == 255).length; }"""  # bare canvas is no ink
+BLUE = (43, 108, 176)
 INK = f"() => ({PIXELS})(0, 0)"
 INKED = f"at => ({PIXELS})(2 * at, 2 * at, 1, 1)"
 
@@ -33,7 +36,7 @@ def drawn_in(smoke, tmp_path_factory):
 @pytest.fixture(scope="module")
 def address(drawn_in):
     if not lab.can_browse():
-        said = 'the pad is not tried in a browser: apt-get install chromium; pip install "notebook>=7.4" playwright'
+        said = 'the pad is not tried in a browser: apt-get install chromium; pip install "notebook>=7.6" playwright'
         (pytest.fail if os.environ.get("REQUIRE_BROWSER") else pytest.skip)(said)
     with lab.jupyter(drawn_in.folder) as address:
         yield address
@@ -64,6 +67,27 @@ def keep_screenshot(page, name: str) -> None:
     page.screenshot(path=str(folder / f"{name}.png"))
 
 
+def seen_pixels(page):
+    """The 28x28 squares of what the model saw, as the screen shows them: three pixels each within a border of one."""
+    box = page.locator(".sketchpad-saw").bounding_box()
+    assert (box["width"], box["height"]) == (3 * 28 + 2, 3 * 28 + 2)
+    columns, rows = ((box[axis] + 1 + 3 * np.arange(28) + 1.5).astype(int) for axis in ("x", "y"))
+    return screenshot(page)[np.ix_(rows, columns)].astype(int)
+
+
+def check_pixels(page, strokes, answer) -> None:
+    """The screen shows the ink, what the model saw of it, the answer and its bar, and a label on every button."""
+    canvas = screenshot(page.locator(lab.CANVAS))
+    assert all(canvas[int(y / 2), int(x / 2)].max() < 100 for stroke in strokes for x, y in stroke)
+    assert canvas[-5, -5].min() > 200
+    assert np.abs(seen_pixels(page) - answer.image[..., None]).max() <= 1
+    bar = screenshot(page.locator(".sketchpad-bar.best i"))
+    assert np.abs(np.median(bar, axis=(0, 1)) - BLUE).max() <= 2
+    assert bar.shape[1] == pytest.approx(150 * answer.probabilities.max(), abs=1)
+    for part in page.locator(".sketchpad button, .sketchpad-digit").all():
+        assert np.ptp(screenshot(part)) > 100, part.inner_text()
+
+
 def drawings_in(project) -> list[Path]:
     return sorted(project.run("smoke").parent.glob("lab/data/inference/drawings/*/drawing.json"))
 
@@ -85,6 +109,7 @@ def test_drawn_recognised_saved_and_corrected(page, drawn_in):
         again = predictor.strokes(kept.strokes)
         assert (kept.digit, kept.accepted) == (again.digit, again.accepted)
         assert lab.shown(page, "digit") == (str(kept.digit) if kept.accepted else "?")
+        check_pixels(page, kept.strokes, again)
         page.keyboard.press(" ")
         lab.wait_status(page, "already saved")
         page.locator(".sketchpad-labels button").nth(number).click()
@@ -150,6 +175,21 @@ def test_letters_and_doodles_drawn_with_the_mouse_are_no_digits(page):
         lab.wait_status(page, "cleared")
 
 
+@pytest.mark.parametrize(("app", "scheme"), [(lab.LAB, "dark"), (lab.NOTEBOOK, "dark")])
+def test_every_part_of_the_pad_is_seen(address, drawn_in, app, scheme):
+    predictor, strokes = load_predictor(drawn_in.run("smoke")), some_strokes(2)[1]
+    with lab.browser(color_scheme=scheme) as page:
+        lab.open_pad(page, address, app)
+        lab.draw(page, strokes)
+        page.keyboard.press(" ")
+        said = lab.wait_status(page, "saved: ")
+        (path,) = [path for path in drawings_in(drawn_in) if path.parent.name in said]
+        kept = read_drawing(path).strokes
+        check_pixels(page, kept, predictor.strokes(kept))
+        keep_screenshot(page, f"pad-{app.partition('/')[0]}-{scheme}")
+        assert (screenshot(page)[-20, 20].max() < 100) == (scheme == "dark")
+
+
 def test_tab_leaves_the_paper(page):
     page.locator(lab.CANVAS).focus()
     page.keyboard.press("Tab")
@@ -166,4 +206,5 @@ def test_it_fits_a_phone_in_notebook_7_and_takes_a_finger(address):
         page.touchscreen.tap(box["x"] + 100, box["y"] + 100)
         page.wait_for_function("() => document.querySelector('.sketchpad-caption').innerText !== 'no ink yet'")
         page.wait_for_function(INKED, arg=100)
+        assert np.ptp(seen_pixels(page)) > 200
         keep_screenshot(page, "pad-phone")

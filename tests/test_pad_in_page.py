@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import nn
 
-from bench import lab
+from bench import lab, screen
 from bench.pendigits import read_drawings
 from mnistlib import inpage
 from mnistlib.files import ROOT
@@ -70,23 +70,20 @@ def browser():
 
 @pytest.fixture
 def opened(smoke, browser):
-    """Opens a front page; `context` are Playwright's options. Nothing may be asked of a host, no script may fail."""
-    complaints, contexts = [], []
+    """Opens a front page; `context` are Playwright's options. It asks nothing of a host and shows no broken part."""
+    watched = []
 
     def go(run=None, **context):
-        contexts.append(browser.new_context(offline=True, **context))
-        page = contexts[-1].new_page()
-        page.on("pageerror", lambda error: complaints.append(str(error)))
-        page.on("console", lambda message: complaints.append(message.text))
-        page.on("request", lambda asked: complaints.append(asked.url) if asked.url.startswith("http") else None)
+        page = browser.new_context(offline=True, **context).new_page()
+        watched.append((page, screen.watch(page)))
         page.goto(((run or smoke.run()) / "reports" / "index.html").as_uri())
         page.locator(PAPER).scroll_into_view_if_needed()
         return page
 
     yield go
-    for context in contexts:
-        context.close()
-    assert complaints == []
+    for page, found in watched:
+        screen.check(page, found)
+        page.context.close()
 
 
 def ask(page, drawings):

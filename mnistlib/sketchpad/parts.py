@@ -40,7 +40,7 @@ class Parts:
 def make_parts() -> Parts:
     """The canvas twice as fine as it is shown; without a layout it would fill the cell's width."""
     canvas = Canvas(width=2 * SIDE, height=2 * SIDE, layout={"width": f"{SIDE}px", "height": f"{SIDE}px"})
-    saw = widgets.Image(format="png", tooltip="what the model saw", layout={"width": "84px", "height": "84px"})
+    saw = widgets.Image(format="png", layout={"width": "84px", "height": "84px"})
     texts = {name: named(widgets.HTML(), name) for name in ("digit", "caption", "bars", "status")}
     buttons = [widgets.Button(description=text, tooltip=text) for text in COMMANDS]
     return Parts(named(canvas, "canvas"), named(saw, "saw"), **texts, buttons=buttons)
