@@ -155,7 +155,7 @@ SHARE = $(if $(filter $@,$(SIDE_BY_SIDE)),$(SHARED_THREADS:%=env OMP_NUM_THREADS
 all $(GOALS): pages
 	$(if $(filter all-mlflow,$@-$(TRACKING)),@exec "$$PYTHON" -m mnistlib.tracking --run $(RUN))
 pages: $(TODO)
-	@exec "$$PYTHON" -m mnistlib.index --run $(RUN)
+	@exec "$$PYTHON" -m mnistlib.index --run $(RUN) --answers '$(ANSWERS)'
 $(STAGES):
 	$(if $(filter $@,$(TODO)),@exec $(SHARE) "$$PYTHON" -m mnistlib.execute $@ --run $(RUN))
 02_preprocess: 01_data

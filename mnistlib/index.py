@@ -15,6 +15,7 @@ from mnistlib.log import say
 from mnistlib.made_of import index_digest
 from mnistlib.modelfile import is_taught
 from mnistlib.overview import write_overview
+from mnistlib.params import load_file
 from mnistlib.plan import merged_metrics
 from mnistlib.previous import settle
 from mnistlib.receipt import write_receipt
@@ -36,13 +37,23 @@ TOLD = {
 
 @in_words("the pages are not all written: run make again")
 def main() -> int:
-    """`python -m mnistlib.index --run RUN`: render what is stale of a run's pages, and end with the headline."""
+    """Render what is stale of a run's pages; end with the headline, or with the answers for pictures given."""
     parser = argparse.ArgumentParser(prog="python -m mnistlib.index", description=main.__doc__)
     parser.add_argument("--run", required=True, help="the run's name")
-    run = Run(parser.parse_args().run)
+    parser.add_argument("--answers", choices=["", "tell", "told"], default="", help="whether answers are to be told")
+    given = parser.parse_args()
+    run = Run(given.run)
     settle(run)
     write_pages(run)
     write_index(run)
+    if given.answers:
+        from mnistlib.answers import closing_words, tell_answers  # only who gives pictures waits for them
+
+        if given.answers == "tell":
+            tell_answers(run, load_file(run.params())["infer"]["input"])
+        words, code = closing_words(run)
+        say(words)
+        return code
     if run.headline.is_file():
         say(run.headline.read_text(encoding="utf-8").rstrip("\n"))
     return 0

@@ -69,17 +69,44 @@ def begin(run: Run, resolved: Params, goal: str) -> int:
     write_if_changed(run, resolved)
     pages = [] if todo else stale_pages(run)
     source.keep_digests()
+    answers = tell_first_answers(run, todo) if goal == "infer" and os.environ.get("INPUT") else ""
     tracked = goal == "all" and os.environ.get("TRACKING")
     if not (todo or pages or tracked):
-        say(run.headline.read_text(encoding="utf-8").rstrip("\n"))
-        return 0
+        return end(run, answers)
     if todo:
         say(tell(run, resolved, goal, todo, []))
     for name in ("PARAMS", "SET", "INPUT", "GOAL", "MAKEFILES"):
         os.environ.pop(name, None)
     make = os.environ.get("MAKE_COMMAND", "make")
-    settings = ["RESOLVED=yes", f"RUN={run.name}", f"PYTHON={sys.executable}", f"SHARED_THREADS={shared_threads()}"]
-    os.execvp(make, [make, "--no-print-directory", *settings, f"TODO={' '.join(todo)}", goal])  # noqa: S606
+    settings = {"RESOLVED": "yes", "RUN": run.name, "PYTHON": sys.executable, "SHARED_THREADS": shared_threads()}
+    settings |= {"TODO": " ".join(todo), "ANSWERS": answers}
+    said = [f"{name}={value}" for name, value in settings.items()]
+    os.execvp(make, [make, "--no-print-directory", *said, goal])  # noqa: S606
+
+
+def tell_first_answers(run: Run, todo: dict[str, list[str]]) -> str:
+    """Answer for the first pictures given before any page is made, where the model is up to date.
+
+    Returns `told`, or `tell` where the answers have to wait for a model. Raises RunError.
+    """
+    if {"03_train", "04_evaluate"} & todo.keys():
+        return "tell"
+    from mnistlib.answers import tell_answers  # only who gives pictures waits for it
+
+    tell_answers(run, os.environ["INPUT"])
+    return "told"
+
+
+def end(run: Run, answers: str) -> int:
+    """Say the last words where nothing is left to run; returns the exit code."""
+    if not answers:
+        say(run.headline.read_text(encoding="utf-8").rstrip("\n"))
+        return 0
+    from mnistlib.answers import closing_words
+
+    words, code = closing_words(run)
+    say(words)
+    return code
 
 
 def tell(run: Run, resolved: Params, goal: str, todo: dict[str, list[str]], pages: list[str]) -> str:

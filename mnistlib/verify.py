@@ -11,7 +11,6 @@ import signal
 import subprocess
 import sys
 from collections import Counter
-from pathlib import Path
 
 from mnistlib import params
 from mnistlib.agreement import DIFFERENT, IDENTICAL, WITHIN, Cause, Line, judge
