@@ -138,7 +138,7 @@ LOOK := $(wildcard mnistlib/templates/* mnistlib/templates/page/*)
 
 # Under -j these two run at once, each with its share of the cores: two full teams of threads wait for each other.
 SIDE_BY_SIDE := 04_evaluate 05_features
-SHARE = $(if $(filter $*,$(SIDE_BY_SIDE)),$(SHARED_THREADS:%=env OMP_NUM_THREADS=%))
+SHARE = $(if $(filter $*,$(SIDE_BY_SIDE)),$(SHARED_THREADS:%=env OMP_NUM_THREADS=% MNISTLIB_WARM=))
 
 # The empty recipe makes make look again at the stamp: stages that read nothing new are not run.
 $(STAGES:%=$(R)/status/%.handed-on): $(R)/status/%.handed-on: $(R)/notebooks/%.ipynb ;

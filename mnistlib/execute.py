@@ -18,7 +18,7 @@ from typing import Any
 
 from mnistlib import source
 from mnistlib.artifacts import missing, traces
-from mnistlib.cells import Cells, peak_memory
+from mnistlib.cells import Cells
 from mnistlib.files import RunError, shown
 from mnistlib.given import check_still_there
 from mnistlib.kernel import EarlyKernel
@@ -120,7 +120,7 @@ def execute(run: Run, stage: Stage, parameters: dict[str, Any], limits: Any) -> 
         code = caught.code if isinstance(caught, SystemExit) and isinstance(caught.code, int) else EXIT[verdict]
     with undisturbed():
         kernel.close()
-        seconds, peak, like = cells.seconds(), peak_memory(), likeness(run, stage.name, parameters)
+        seconds, peak, like = cells.seconds(), kernel.peak_memory(), likeness(run, stage.name, parameters)
         status = Status(stage.name, verdict, seconds=seconds, peak_memory_bytes=peak, error=error, cell=cell, like=like)
         status = replace(status, code=source.code_version(), machine=describe_machine())
         return finish(run, stage, work, status, code or EXIT[verdict])

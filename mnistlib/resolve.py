@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -55,6 +56,10 @@ def main() -> int:
     for name in ("PARAMS", "SET", "INPUT", "GOAL", "MAKEFILES"):
         os.environ.pop(name, None)
     make = setting("MAKE_COMMAND", "make")
+    if not os.environ.get("COLD") and sum(map(partial(waits, run), STAGES)) > 1:
+        from mnistlib import kernel, warm  # only who executes something waits for it
+
+        warm.start(kernel.environment(Path(os.devnull)))
     settings = ["RESOLVED=yes", f"RUN={run.name}", f"PYTHON={sys.executable}", f"SHARED_THREADS={shared_threads()}"]
     os.execvp(make, [make, "--no-print-directory", *settings, goal])  # noqa: S606
 
@@ -128,6 +133,12 @@ def resolve(run: Run, resolved: Params, goal: str) -> None:
         changed = write_if_changed(run, stage.name, fingerprints[stage.name])
         if not changed and is_stale(run, stage, resolved):
             run.notebook(stage.name).unlink(missing_ok=True)
+
+
+def waits(run: Run, stage: Stage) -> bool:
+    """Whether make executes a stage whatever the stages before it hand on."""
+    executed = run.notebook(stage.name)
+    return not executed.is_file() or executed.stat().st_mtime < run.params(stage.name).stat().st_mtime
 
 
 def lacks_card(run: Run) -> bool:
