@@ -144,6 +144,7 @@ def run_notebook(
         start_timeout=limits.startup_timeout,
         execution_timeout=limits.timeout or None,
         store_widget_state=False,
+        shutdown_kernel="immediate",  # all is written; to let it end by itself takes a second
         coalesce_streams=True,
         kernel_manager_class=kernel.manager_class(),
         on_cell_start=cells.start,

@@ -20,6 +20,7 @@ import threading
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 HUB = "MNISTLIB_WARM"  # the variable that names the socket on which a runner asks for a kernel
 FIRST = ("ipykernel.kernelapp", "matplotlib.figure", "matplotlib.backends.backend_agg", "sklearn.model_selection")
@@ -50,7 +51,7 @@ class Forked:
         self.peak = self._pid = 0
         self.socket, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         read, write = os.pipe()
-        self.stdout = open(read, encoding="utf-8", errors="backslashreplace")  # noqa: SIM115 - open as long as this
+        self.stdout = os.fdopen(read, encoding="utf-8", errors="backslashreplace")
         try:
             with socket.socket(fileno=os.dup(hub)) as asked:
                 socket.send_fds(asked, [json.dumps(request).encode()], [theirs.fileno(), write])
@@ -130,7 +131,7 @@ def main() -> None:
     for name in FIRST:
         importlib.import_module(name)
     while True:
-        watched = [hub, *(child.ended for child in children), *(child.runner for child in children)]
+        watched: list[Any] = [hub, *(child.ended for child in children), *(child.runner for child in children)]
         ready = select.select(watched, [], [], 0 if later else None)[0]
         for child in [child for child in children if child.ended in ready or child.runner in ready]:
             children.remove(child)
@@ -155,8 +156,8 @@ def bury(child: Child) -> None:
 def fork(hub: socket.socket, children: list[Child]) -> dict[str, str]:
     """Fork as one request wants it. Returns the request in the new process, nothing in this one."""
     message, files, _, _ = socket.recv_fds(hub, LONGEST_REQUEST, 2)
-    if not message or threading.active_count() > 1:  # make and all runners have ended; or it would not be safe
-        sys.exit()
+    if not message or threading.active_count() > 1:  # make and all runners have ended; or to fork is not safe
+        os._exit(0)  # its kernels end with it
     runner, output = socket.socket(fileno=files[0]), files[1]
     parent, pid = os.getpid(), os.fork()
     if pid:
