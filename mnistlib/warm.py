@@ -153,7 +153,7 @@ def bury(child: Child) -> None:
     os.close(child.ended)
 
 
-def fork(hub: socket.socket, children: list[Child]) -> dict[str, str]:
+def fork(hub: socket.socket, children: list[Child]) -> dict[str, Any]:
     """Fork as one request wants it. Returns the request in the new process, nothing in this one."""
     message, files, _, _ = socket.recv_fds(hub, LONGEST_REQUEST, 2)
     if not message or threading.active_count() > 1:  # make and all runners have ended; or to fork is not safe
@@ -181,7 +181,7 @@ def fork(hub: socket.socket, children: list[Child]) -> dict[str, str]:
     return dict(json.loads(message))
 
 
-def become_kernel(request: dict[str, str]) -> None:
+def become_kernel(request: dict[str, Any]) -> None:
     """Do what `python -m ipykernel_launcher -f CONNECTION` does."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
     os.environ.clear()
