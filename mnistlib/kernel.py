@@ -9,7 +9,6 @@ import os
 import resource
 import secrets
 import shutil
-import signal
 import subprocess
 import sys
 import tempfile
@@ -23,7 +22,6 @@ from mnistlib.files import ROOT
 from mnistlib.log import Lines
 
 PORTS = {"shell_port": 1, "iopub_port": 2, "stdin_port": 3, "control_port": 4, "hb_port": 5}
-PR_SET_PDEATHSIG = 1
 PREFIX = "mnistlib-"
 LONGEST = 104  # bytes of a socket's path: macOS's limit, a little less than Linux's
 PERSONAL = {"MPLBACKEND", "PYTHONSTARTUP"}  # what backend a person draws with, and what a kernel would run first
@@ -67,7 +65,7 @@ class EarlyKernel:
             cwd=ROOT,
             env=environment(self.folder),
             start_new_session=True,
-            preexec_fn=end_with_parent if sys.platform == "linux" else None,
+            preexec_fn=warm.end_with_parent if sys.platform == "linux" else None,
         )
 
     def begin(self, process: subprocess.Popen[str] | warm.Forked) -> None:
@@ -153,13 +151,3 @@ def sweep_folders() -> None:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             if file.read():  # else its runner is just about to lock it
                 shutil.rmtree(connection.parent, ignore_errors=True)
-
-
-def end_with_parent() -> None:
-    """Ask Linux to kill this process when its parent dies, which would notice nothing in a session of its own.
-
-    Elsewhere the kernel looks once a second whether its parent still lives.
-    """
-    import ctypes
-
-    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)

@@ -56,7 +56,7 @@ def main() -> int:
     for name in ("PARAMS", "SET", "INPUT", "GOAL", "MAKEFILES"):
         os.environ.pop(name, None)
     make = setting("MAKE_COMMAND", "make")
-    if not os.environ.get("COLD") and sum(map(partial(waits, run), STAGES)) > 1:
+    if sum(map(partial(waits, run), STAGES)) > 1:
         from mnistlib import kernel, warm  # only who executes something waits for it
 
         warm.start(kernel.environment(Path(os.devnull)))

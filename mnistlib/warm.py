@@ -6,7 +6,6 @@ that holds the other end of its socket: make, and the runners that make starts.
 
 from __future__ import annotations
 
-import ctypes
 import importlib
 import json
 import os
@@ -96,8 +95,12 @@ class Forked:
 
 
 def start(environment: dict[str, str]) -> None:
-    """Start the process; what this one becomes and starts can ask it for kernels, with `environment` but for names."""
-    if sys.platform != "linux":  # where to fork after imports is not safe
+    """Start the process. This one, what it becomes by exec and what that starts can ask it for kernels.
+
+    `environment`: that of the kernels, as far as libraries read it when they are imported. Only on Linux: elsewhere
+    forking after imports is not safe.
+    """
+    if sys.platform != "linux":
         return
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     subprocess.Popen(
@@ -116,7 +119,7 @@ def start(environment: dict[str, str]) -> None:
 
 
 def ask(connection: Path, environment: dict[str, str]) -> Forked | None:
-    """A kernel for that connection file, of the process that `start` has started; nothing where it is not there."""
+    """Ask the process that `start` has started for a kernel; returns nothing where there is no such process."""
     file, _, inode = os.environ.get(HUB, "").partition(":")
     with suppress(OSError, ValueError):
         if os.fstat(int(file)).st_ino == int(inode):  # else another file has got that number
@@ -125,7 +128,7 @@ def ask(connection: Path, environment: dict[str, str]) -> Forked | None:
 
 
 def main() -> None:
-    """Import, and fork a kernel for each runner that asks; return in a kernel's process when the kernel has ended."""
+    """Import, and fork a kernel for each runner that asks. In the kernel's process, run the kernel to its end."""
     hub = socket.socket(fileno=int(sys.argv[1]))
     later, children = list(LATER), list[Child]()
     for name in FIRST:
@@ -143,7 +146,7 @@ def main() -> None:
 
 
 def bury(child: Child) -> None:
-    """Kill a kernel whose runner has gone or wants it to end, and tell of its end."""
+    """Kill a kernel whose runner has gone or asked for it, and tell the runner how its kernel ended."""
     os.kill(child.pid, signal.SIGKILL)
     _, status, used = os.wait4(child.pid, 0)
     told = {"returncode": os.waitstatus_to_exitcode(status), "peak": used.ru_maxrss * 1024}
@@ -154,7 +157,7 @@ def bury(child: Child) -> None:
 
 
 def fork(hub: socket.socket, children: list[Child]) -> dict[str, Any]:
-    """Fork as one request wants it. Returns the request in the new process, nothing in this one."""
+    """Fork for one request. Returns the request in the new process, and an empty one in this process."""
     message, files, _, _ = socket.recv_fds(hub, LONGEST_REQUEST, 2)
     if not message or threading.active_count() > 1:  # make and all runners have ended; or to fork is not safe
         os._exit(0)  # its kernels end with it
@@ -167,7 +170,7 @@ def fork(hub: socket.socket, children: list[Child]) -> dict[str, Any]:
             runner.send(json.dumps({"pid": pid}).encode())
         return {}
     os.setsid()
-    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    end_with_parent()
     if os.getppid() != parent:
         os._exit(1)
     for number in (1, 2):
@@ -179,6 +182,16 @@ def fork(hub: socket.socket, children: list[Child]) -> dict[str, Any]:
     runner.close()
     os.close(output)
     return dict(json.loads(message))
+
+
+def end_with_parent() -> None:
+    """Ask Linux to kill this process when its parent dies, which would notice nothing in a session of its own.
+
+    Elsewhere the kernel looks once a second whether its parent still lives.
+    """
+    import ctypes
+
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def become_kernel(request: dict[str, Any]) -> None:
