@@ -100,6 +100,13 @@ def test_there_is_one_thread_where_it_forks_and_a_kernel_each_for_two_runners(hu
     assert kernel.process.poll() is None
 
 
+def test_a_kernel_ends_with_its_runner(kernel):
+    number = kernel.process.pid
+    kernel.process.socket.close()  # as a killed runner's is
+    kernel.process.returncode = -signal.SIGKILL
+    psutil.Process(number).wait(10)
+
+
 def test_who_finds_it_dead_has_a_kernel_of_its_own(hub):
     os.kill(hub, signal.SIGSTOP)
     waiting = EarlyKernel()  # has asked
