@@ -28,6 +28,11 @@ export PARAMS RUN SET INPUT A B KILLS SEED LOG TRACKING PYTHON
 ifndef OMP_WAIT_POLICY
 export GOMP_SPINCOUNT ?= 2000
 endif
+# These would lead Python or pip elsewhere, or change how Python starts and ends. `make doctor` names those that are set.
+UNWANTED := PYTHONPATH PYTHONHOME PYTHONPLATLIBDIR PYTHONEXECUTABLE PYTHONSAFEPATH PYTHONSTARTUP PYTHONINSPECT \
+	PYTHONOPTIMIZE PYTHONWARNINGS PIP_USER PIP_TARGET PIP_PREFIX PIP_ROOT
+IGNORED := $(foreach name,$(UNWANTED),$(if $(filter-out undefined,$(flavor $(name))),$(name)))
+unexport $(UNWANTED)
 MAKEFLAGS += --no-print-directory
 # By another name, for a line that says $(MAKE) itself is run even under -n.
 COMMAND = $(firstword $(MAKE))
@@ -37,10 +42,14 @@ COMMAND = $(firstword $(MAKE))
 STAGES := 01_data 02_preprocess 03_train 04_evaluate 05_features 06_infer
 GOALS := data preprocess train evaluate features infer
 CANDIDATES := python3 python3.14 python3.13 python3.12 python3.11 python
+# How many files a program may open: some shells allow fewer than a kernel needs, but more when they are asked.
+OPEN_FILES := 1024
 FIND = find_python() { for p in $(CANDIDATES); do \
 	if command -v $$p >/dev/null 2>&1 && $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; \
 	then $$p mnistlib/environment.py find; return; fi; done; \
 	echo "Python 3.11 or newer is needed, and none of $(CANDIDATES) is." >&2; return 1; }; \
+	[ "$$(ulimit -S -n)" -ge $(OPEN_FILES) ] 2>/dev/null || ulimit -S -n $(OPEN_FILES) 2>/dev/null || \
+	ulimit -S -n "$$(ulimit -H -n)"; \
 	python=$$(find_python) || exit
 
 ifneq ($(RESOLVED),yes)
@@ -65,6 +74,11 @@ help:
 .PHONY: all $(GOALS)
 all $(GOALS):
 	@+$(FIND); GOAL=$@ MAKE_COMMAND=$(COMMAND) exec "$$python" -m mnistlib.resolve
+
+## status: for each stage of RUN, up to date, or what would run and why; changes nothing
+.PHONY: status
+status:
+	@$(FIND); GOAL=status exec "$$python" -m mnistlib.resolve
 
 ## teach: learn your own corrected drawings with the model of RUN, into a new run
 .PHONY: teach
@@ -121,7 +135,7 @@ env:
 doctor:
 	@for least in 3,11 3,; do for p in $(CANDIDATES); do \
 	if command -v $$p >/dev/null 2>&1 && $$p -c "import sys; sys.exit(sys.version_info < ($$least))" 2>/dev/null; \
-	then exec $$p -m mnistlib.doctor; fi; done; done; \
+	then IGNORED="$(IGNORED)" exec $$p -m mnistlib.doctor; fi; done; done; \
 	echo 'wrong Python: none of $(CANDIDATES) starts; install Python 3.11 or newer' >&2; exit 1
 
 ## clean: delete runs/RUN and all that is in it; asks first
@@ -131,47 +145,21 @@ clean:
 
 else
 
-R := runs/$(RUN)
-NOTEBOOKS := $(STAGES:%=$(R)/notebooks/%.ipynb)
-PAGES := $(STAGES:%=$(R)/reports/%.html)
-LOOK := $(wildcard mnistlib/templates/* mnistlib/templates/page/*)
-
+# What stands in TODO is executed in this order; the runner leaves a stage alone whose inputs are the same after all.
 # Under -j these two run at once, each with its share of the cores: two full teams of threads wait for each other.
 SIDE_BY_SIDE := 04_evaluate 05_features
-SHARE = $(if $(filter $*,$(SIDE_BY_SIDE)),$(SHARED_THREADS:%=env OMP_NUM_THREADS=% MNISTLIB_WARM=))
+SHARE = $(if $(filter $@,$(SIDE_BY_SIDE)),$(SHARED_THREADS:%=env OMP_NUM_THREADS=% MNISTLIB_WARM=))
 
-# The empty recipe makes make look again at the stamp: stages that read nothing new are not run.
-$(STAGES:%=$(R)/status/%.handed-on): $(R)/status/%.handed-on: $(R)/notebooks/%.ipynb ;
-
-# Only a whole notebook gets its name: make, interrupted while its page is written, shall not delete it.
-.PRECIOUS: $(NOTEBOOKS)
-$(NOTEBOOKS): $(R)/notebooks/%.ipynb: $(R)/params/%.yaml
-	@exec $(SHARE) "$$PYTHON" -m mnistlib.execute $* --run $(RUN)
-$(R)/notebooks/02_preprocess.ipynb: $(R)/status/01_data.handed-on
-$(R)/notebooks/03_train.ipynb: $(R)/status/02_preprocess.handed-on
-$(R)/notebooks/04_evaluate.ipynb: $(R)/status/02_preprocess.handed-on $(R)/status/03_train.handed-on
-$(R)/notebooks/05_features.ipynb: $(R)/status/02_preprocess.handed-on $(R)/status/03_train.handed-on
-$(R)/notebooks/06_infer.ipynb: $(R)/status/03_train.handed-on $(R)/status/04_evaluate.handed-on
-
-# The runner has just written the page of a stage that it executed; only a new look, or other parameters to tell, need more.
-$(PAGES): $(R)/reports/%.html: $(R)/notebooks/%.ipynb $(R)/params/params.yaml $(LOOK)
-	@for from in $^; do [ $@ -nt $$from ] || exec "$$PYTHON" -m mnistlib.report page $* --run $(RUN); done
-
-UP_TO_data := 01_data
-UP_TO_preprocess := $(UP_TO_data) 02_preprocess
-UP_TO_train := $(UP_TO_preprocess) 03_train
-UP_TO_evaluate := $(UP_TO_train) 04_evaluate
-UP_TO_features := $(UP_TO_train) 05_features
-UP_TO_infer := $(UP_TO_evaluate) 06_infer
-UP_TO_all := $(STAGES)
-GOAL := $(firstword $(MAKECMDGOALS))
-
-$(R)/reports/index.html: $(UP_TO_$(GOAL):%=$(R)/reports/%.html)
-	@exec "$$PYTHON" -m mnistlib.report index --run $(RUN)
-
-.PHONY: all $(GOALS)
-all $(GOALS): $(R)/reports/index.html
-	@cat $(R)/status/headline.txt 2>/dev/null || :
+.PHONY: all $(GOALS) pages $(STAGES)
+all $(GOALS): pages
 	$(if $(filter all-mlflow,$@-$(TRACKING)),@exec "$$PYTHON" -m mnistlib.tracking --run $(RUN))
+pages: $(TODO)
+	@exec "$$PYTHON" -m mnistlib.index --run $(RUN)
+$(STAGES):
+	$(if $(filter $@,$(TODO)),@exec $(SHARE) "$$PYTHON" -m mnistlib.execute $@ --run $(RUN))
+02_preprocess: 01_data
+03_train: 02_preprocess
+04_evaluate 05_features: 02_preprocess 03_train
+06_infer: 03_train 04_evaluate
 
 endif

@@ -10,12 +10,12 @@ import sys
 import time
 
 from mnistlib.files import ROOT, shown
+from mnistlib.record import read_record
 from mnistlib.rundir import Run
 from mnistlib.stages import STAGE
-from mnistlib.status import read_status
 from mnistlib.tables import Table
 
-PHASES = ("start", "imports", "work", "page")
+PHASES = ("start", "imports", "work")
 
 
 def measure_pipeline(profile: str) -> dict[str, object]:
@@ -45,7 +45,7 @@ def make(profile: str, run: Run) -> float:
 
 
 def stage_row(run: Run, stage: str) -> dict[str, object]:
-    status = read_status(run, stage)
+    status = read_record(run, stage)
     phases = {name: round(status.seconds.get(name, 0.0), 2) for name in PHASES}
     memory = round(status.peak_memory_bytes / 1e6)
     return {"stage": stage, **phases, "total": round(status.total_seconds, 2), "peak MB": memory}

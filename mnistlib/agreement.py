@@ -8,9 +8,10 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from mnistlib.artifacts import ASIDE, PLACES, lasting
+from mnistlib.files import bytes_digest
 from mnistlib.params import flatten
 from mnistlib.receipt import Artifact, Receipt
+from mnistlib.record import ASIDE, PLACES, lasting
 from mnistlib.stages import STAGE
 
 IDENTICAL, WITHIN, DIFFERENT = "identical", "within tolerance", "different"
@@ -161,9 +162,13 @@ def differing_stages(kept: Receipt, made: Receipt) -> Iterator[tuple[str, str, A
     """Stage, what, then and now of the code of each stage and of the machine it ran on."""
     for stage in kept.stages.keys() & made.stages.keys():
         ours, theirs = kept.stages[stage], made.stages[stage]
-        for what, x, y in (("notebook", ours.notebook, theirs.notebook), ("modules", ours.modules, theirs.modules)):
+        if ours.notebook != theirs.notebook:
+            then, now = (bytes_digest("".join(one.notebook).encode()) for one in (ours, theirs))
+            yield stage, f"notebook of {stage}", of_commit(then, ours.commit), of_commit(now, theirs.commit)
+        for name in sorted(ours.modules.keys() | theirs.modules.keys()):
+            x, y = ours.modules.get(name, ""), theirs.modules.get(name, "")
             if x != y:
-                yield stage, f"{what} of {stage}", of_commit(x, ours.commit), of_commit(y, theirs.commit)
+                yield stage, f"module {name}", of_commit(x, ours.commit), of_commit(y, theirs.commit)
         a, b = kept.machine(stage), made.machine(stage)
         for name in ("system", "processor", "gpu"):
             yield stage, name, a.get(name), b.get(name)

@@ -12,8 +12,8 @@ from typing import Any
 from mnistlib.catalogue import DATASETS
 from mnistlib.describe import test_rows, training
 from mnistlib.known import Facts, class_rows, spoilt_rows, stranger_rows
+from mnistlib.record import read_record
 from mnistlib.stages import MODEL_FILE
-from mnistlib.status import read_status
 from mnistlib.tables import as_text
 
 FEW = 1000
@@ -46,7 +46,7 @@ def make_card(f: Facts) -> list[Section]:
 
 def details(f: Facts) -> Section:
     """Model details."""
-    shape, m, trained = f.model["architecture"], f.metrics, read_status(f.run, "03_train")
+    shape, m, trained = f.model["architecture"], f.metrics, read_record(f.run, "03_train")
     rows = {
         "what it is": f"a convolutional network: three convolutions of {join(shape['widths'])} channels, an embedding "
         f"of {shape['hidden']} numbers, {f.model['parameters']:,} parameters",
@@ -54,7 +54,7 @@ def details(f: Facts) -> Section:
         "answers": f"{len(f.classes)} logits; divided by a temperature, probabilities; or that it does not know",
         "trained": training(m) if "train_seconds" in m else "not recorded",
         "seed": as_text(f.params.get("seed", "not recorded")),
-        "code": trained.code or "not recorded",
+        "code": trained.commit or "not recorded",
         "finished": trained.finished or "not recorded",
         "weights": f"{MODEL_FILE}, SHA-256 {f.model['weights_sha256']}",
         "in use": f"make infer RUN={f.run.name} INPUT=folder",

@@ -17,12 +17,11 @@ from mnistlib.figures import Picture, picture_of
 from mnistlib.files import RunError, in_words, read_arrays, read_json, shown, write_text
 from mnistlib.history import load_history
 from mnistlib.modelfile import check_made_by_make, is_taught
-from mnistlib.params import flatten, load_file
+from mnistlib.plan import made_with, merged_metrics, stands
 from mnistlib.plots.comparison import plot_confusion_change, plot_curves_of_both, plot_flips
 from mnistlib.preprocess import load_part, load_statistics
 from mnistlib.report import render
 from mnistlib.rundir import Run, existing
-from mnistlib.status import merged_metrics, stands
 from mnistlib.tables import Table
 
 SHOWN = 40
@@ -111,7 +110,7 @@ def load_side(run: Run, count: int) -> Side:
         run.read_metrics(stage)
     probabilities = softmax(logits, load_calibration(run).temperature)
     history = [asdict(epoch) for epoch in load_history(run)]
-    return Side(run, probabilities, merged_metrics(run), flatten(load_file(run.params())), history)
+    return Side(run, probabilities, merged_metrics(run), made_with(run), history)
 
 
 def mcnemar(only_first: int, only_second: int) -> float:

@@ -10,7 +10,7 @@ import numpy as np
 
 from mnistlib import idx
 from mnistlib.catalogue import DATASETS, FILES, Dataset, Raw
-from mnistlib.datafolders import checked_folder, complete, has_local, local_folder, locate
+from mnistlib.datafolders import checked_folder, complete, had, has_local, local_folder, locate
 from mnistlib.download import UnreachableError, download
 from mnistlib.files import RunError, bytes_digest, file_digest, read_json, shown, write_json
 from mnistlib.rundir import RAW, Run
@@ -23,10 +23,18 @@ def obtain(
     local_dir: str = "",
     raw: Path = RAW,
     mirrors: Sequence[str] | None = None,
+    before: Run | None = None,
 ) -> Raw:
-    """The dataset from the first source that has it: raw folder, local folder, download, embedded digits.
+    """Return the dataset from the first source that has it.
 
-    A file that is present but wrong is never used or replaced: RunError names it, as it does an unknown dataset.
+    Args:
+        source: `auto` tries the raw folder, the local folder, the folder that `before` read, a download and, last,
+            scikit-learn's digits as a fallback; raw, local, download and digits try that source alone.
+        local_dir: folder with the four files; empty means MNIST_DIR.
+        before: the run that is being made. One that was made with a real dataset never takes the fallback.
+
+    Raises:
+        RunError: the dataset is unknown or out of reach, or a file is wrong: it is neither used nor replaced.
     """
     if dataset not in DATASETS:
         raise RunError(f"data.dataset is {dataset!r}: known are {', '.join(DATASETS)}")
@@ -36,15 +44,32 @@ def obtain(
     if source == "raw" or (source == "auto" and complete(kept)):
         return read_folder(dataset, "raw", kept)
     if source == "local" or (source == "auto" and has_local(dataset, local_dir)):
-        return read_folder(dataset, "local", checked_folder(local_folder(local_dir)))
+        return read_folder(dataset, "local", checked_folder(local_folder(local_dir, dataset)))
+    known, folder = had(before) if before else ("", "")
+    if source == "auto" and known == dataset and folder and complete(Path(folder)):
+        return read_folder(dataset, "local", Path(folder))
     try:
         download(dataset, kept, mirrors)
-    except UnreachableError:
+    except UnreachableError as error:
         if source == "download":
             raise
         check_present(dataset, kept)
+        if before and known:
+            raise RunError(f"{out_of_reach(before, known, folder, dataset)}\n{error}") from error
         return embedded(fallback=True)
     return read_folder(dataset, "download", kept)
+
+
+def out_of_reach(run: Run, known: str, folder: str, dataset: str) -> str:
+    """Say why a run that was made with the dataset `known` does not take the fallback, and what to do instead."""
+    made = f"runs/{run.name} was made with {DATASETS[known].title}" + (f" from {folder}" if folder else "")
+    names = "MNIST_DIR=folder" if dataset == "mnist" else "SET=data.local_dir=folder"
+    back = f"\nSET=data.dataset={known} goes back to {DATASETS[known].title}." if known != dataset else ""
+    return (
+        f"{made}. {DATASETS[dataset].title} is not there now and cannot be downloaded, so the run is left as it is.\n"
+        f"{names} names the folder with the four files.\n"
+        f"SET=data.source=digits makes the run with scikit-learn's 1,797 digits instead.{back}"
+    )
 
 
 def read_folder(dataset: str, source: str, folder: Path) -> Raw:

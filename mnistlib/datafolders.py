@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from mnistlib.catalogue import FILES
-from mnistlib.files import ROOT, RunError, shown
-from mnistlib.rundir import RAW
+from mnistlib.catalogue import DATASETS, FILES
+from mnistlib.files import ROOT, RunError, read_json, shown
+from mnistlib.rundir import RAW, Run
 
 
 def better_source_exists(dataset: str, local_dir: str = "", raw: Path = RAW) -> bool:
@@ -18,7 +19,7 @@ def better_source_exists(dataset: str, local_dir: str = "", raw: Path = RAW) -> 
 
 def lies_here(dataset: str, local_dir: str = "", raw: Path = RAW) -> bool:
     """Whether all its files lie on this machine, in one of the folders that are looked into."""
-    named = local_folder(local_dir) if has_local(dataset, local_dir) else None
+    named = local_folder(local_dir, dataset) if has_local(dataset, local_dir) else None
     return complete(raw / dataset) or (named is not None and complete(named))
 
 
@@ -30,14 +31,37 @@ def is_where_it_was(kept: dict[str, Any]) -> bool:
     return bool(paths) and all(path.is_file() and path.stat().st_size == size for path, size in paths)
 
 
-def local_folder(local_dir: str) -> Path | None:
-    """`data.local_dir`, else MNIST_DIR, relative to the project's root; None when neither is set. Raises RunError."""
+def had(run: Run) -> tuple[str, str]:
+    """Return the dataset that a run was made with and the folder that held it.
+
+    Returns:
+        Both empty for a run without a dataset or with scikit-learn's digits; the folder empty where it is not known.
+    """
+    for path in (run.raw_json, run.processed / "statistics.json", run.model_json):
+        with suppress(RunError):
+            kept = read_json(path, hint="run 01_data first")
+            told = kept.get("training", kept)  # where model.json names it
+            dataset = str(told.get("dataset")) if isinstance(told, dict) else ""
+            if dataset in DATASETS and dataset != "digits":
+                return dataset, str(kept.get("folder", ""))
+    return "", ""
+
+
+def local_folder(local_dir: str, dataset: str = "mnist") -> Path | None:
+    """Return `data.local_dir`, else MNIST_DIR, relative to the project's root; None when neither is set.
+
+    Where torchvision's root is named, this is the folder below it that holds the dataset's files. Raises RunError.
+    """
     text = local_dir or os.environ.get("MNIST_DIR", "")
+    if not text:
+        return None
     try:
-        return Path(os.path.normpath(ROOT / Path(text).expanduser())) if text else None
+        folder = Path(os.path.normpath(ROOT / Path(text).expanduser()))
     except RuntimeError as error:
         what = f"MNIST_DIR (or data.local_dir) is {text!r}: the home folder that ~ stands for is not known"
         raise RunError(f"{what}; give the folder's whole path") from error
+    below = folder / DATASETS[dataset].torchvision / "raw"
+    return below if complete(below) and not complete(folder) else folder
 
 
 def has_local(dataset: str, local_dir: str) -> bool:
@@ -63,6 +87,6 @@ def complete(folder: Path) -> bool:
 
 
 def locate(folder: Path, name: str) -> Path | None:
-    """An IDX file under one of its usual names, or None."""
+    """An IDX file under one of its usual names, or None; a folder of such a name is passed over."""
     spellings = (f"{name}.gz", name, name.replace("-idx", ".idx") + ".gz", name.replace("-idx", ".idx"))
-    return next((folder / s for s in spellings if (folder / s).exists()), None)
+    return next((path for s in spellings if (path := folder / s).exists() and not path.is_dir()), None)

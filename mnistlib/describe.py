@@ -8,9 +8,8 @@ from typing import Any
 
 from mnistlib.files import RunError, read_json
 from mnistlib.params import DEFAULT, flatten, load_file, profile_path
+from mnistlib.plan import made_with, merged_metrics, standing
 from mnistlib.rundir import Run
-from mnistlib.stages import STAGE
-from mnistlib.status import merged_metrics, present_status
 from mnistlib.tables import as_text, counted, percent
 
 
@@ -33,28 +32,23 @@ def describe_run(run: Run, stage: str = "") -> dict[str, Any]:
 
 
 def describe_stage(run: Run, stage: str) -> dict[str, Any]:
-    """A stage's status with seconds as text; `total` without the page's."""
-    status = present_status(run, stage)
-    phases = {name: f"{seconds:.1f}" for name, seconds in status.seconds.items()}
-    memory = f"{status.peak_memory_bytes / 1e6:,.0f} MB" if status.peak_memory_bytes else ""
-    return {**asdict(status), "total": f"{status.own_seconds:.1f}", "phases": phases, "memory": memory}
+    """A stage's record with its seconds, by phase and in all, and its memory as text."""
+    record = standing(run)[stage]
+    phases = {name: f"{seconds:.1f}" for name, seconds in record.seconds.items()}
+    memory = f"{record.peak_memory_bytes / 1e6:,.0f} MB" if record.peak_memory_bytes else ""
+    return {**asdict(record), "total": f"{record.total_seconds:.1f}", "phases": phases, "memory": memory}
 
 
 def differing(run: Run, stage: str = "") -> list[str]:
-    """`section.name = value` for each parameter that is not the default's; for a `stage`, of those that it hangs on."""
+    """`section.name = value` for each parameter that is not the default's; for a `stage`, of those it depends on.
+
+    What is told is what the outputs were made with, not what was asked for since.
+    """
     try:
-        default, ours = load_file(profile_path(DEFAULT)), load_file(run.params())
+        default = flatten(load_file(profile_path(DEFAULT)))
     except RunError:
         return []
-    flat = {name: flatten(content) for name, content in (("default", default), ("ours", ours))}
-    read = sections(stage) if stage else ours
-    changed = {k: v for k, v in flat["ours"].items() if flat["default"].get(k) != v}
-    return [f"{k} = {v}" for k, v in changed.items() if k.partition(".")[0] in read]
-
-
-def sections(stage: str) -> set[str]:
-    """The sections of parameters that a stage hangs on, its own and those of the stages before it, with the seed."""
-    return {"seed", STAGE[stage].section}.union(*map(sections, STAGE[stage].needs))
+    return [f"{name} = {value}" for name, value in made_with(run, stage).items() if default.get(name) != value]
 
 
 def headline_facts(run: Run) -> list[tuple[str, str]]:

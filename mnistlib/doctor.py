@@ -19,7 +19,7 @@ from mnistlib.files import RunError, shown
 from mnistlib.rundir import RAW, RUNS
 
 OK, NOTE, WRONG = "ok", "note", "wrong"
-NEEDED = {"Python", "packages", "runs"}
+NEEDED = {"Python", "shell", "packages", "runs"}
 LEAST_FREE, LEAST_MEMORY = 1e9, 2e9
 Said = tuple[str, str]
 
@@ -58,13 +58,21 @@ def look_at_python() -> Iterator[Said]:
     yield (OK, version) if new_enough else (WRONG, f"{version}: 3.11 or newer is needed; install it and run make again")
 
 
+def look_at_shell() -> Iterator[Said]:
+    """Whether a program may open enough files, and what is set that make ignores."""
+    fault = environment.too_few_files()
+    yield (WRONG, fault) if fault else (OK, "the limit on open files (ulimit -n) is high enough")
+    if ignored := os.environ.get("IGNORED", "").split():
+        yield NOTE, f"make ignores {', '.join(ignored)}: they would lead Python or pip elsewhere"
+
+
 def look_at_packages() -> Iterator[Said]:
     """What pyproject.toml asks for, and what requirements.lock names."""
     built = environment.VENV / "bin" / "python"
     if not environment.active() and Path(sys.prefix).resolve() != environment.VENV.resolve():
-        broken = environment.VENV.exists()
+        broken, fault = environment.VENV.exists(), environment.hindrance()
         text = ".venv is broken: make env mends it" if broken else ".venv is not built yet: make all and make env do"
-        yield (WRONG if broken else NOTE), text
+        yield (WRONG if broken or fault else NOTE), fault or text
         return
     lacking = environment.unsatisfied()
     if environment.active() and lacking and built.exists():
@@ -186,6 +194,7 @@ def few(names: list[str], most: int = 6) -> str:
 
 LOOKS: dict[str, Callable[[], Iterator[Said]]] = {
     "Python": look_at_python,
+    "shell": look_at_shell,
     "packages": look_at_packages,
     "processor": look_at_processor,
     "GPU": look_at_gpu,

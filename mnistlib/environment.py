@@ -11,6 +11,8 @@ import fcntl
 import hashlib
 import os
 import re
+import resource
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -24,6 +26,7 @@ OLDEST = (3, 11)
 PIN = re.compile(r'([a-z0-9-]+)==([^ ]+)(?: ; python_version == "([0-9.]+)")?')
 ACCELERATOR = re.compile(r"^(nvidia-|cuda-|triton|pytorch-triton)")
 NOT_LOCKED = {"pip", "setuptools", "wheel", "mnistlib"}
+FEWEST_FILES = 96  # that a stage must be able to open at once; it opens up to 80
 
 
 def main() -> None:
@@ -32,6 +35,8 @@ def main() -> None:
         sys.exit(f"Python {OLDEST[0]}.{OLDEST[1]} or newer is needed; {sys.executable} is {sys.version.split()[0]}")
     if sys.argv[1:] == ["lock"]:
         LOCK.write_text("\n".join(locked(LOCK.read_text(encoding="utf-8"))) + "\n", encoding="utf-8")
+    elif fault := too_few_files():
+        sys.exit(fault)
     else:
         print(find())
 
@@ -85,18 +90,50 @@ def wanted() -> str:
 
 def build(python: Path) -> None:
     """Make `.venv` from requirements.lock; the stamp comes last, so that half a build is done again."""
+    if fault := hindrance():
+        sys.exit(fault)
     STAMP.unlink(missing_ok=True)
     say("building .venv from requirements.lock (once; a minute or a few)")
-    try:
-        subprocess.run([sys.executable, "-m", "venv", "--clear", str(VENV)], check=True, stdout=sys.stderr)
-    except subprocess.CalledProcessError:
-        package = f"python{this_python()}-venv"
-        sys.exit(f"Python's venv module does not work here. On Debian or Ubuntu: apt install {package}")
+    make_venv()
     install(python, "-r", str(LOCK))
     query = "import sysconfig; print(sysconfig.get_path('purelib'))"
     site = subprocess.run([str(python), "-c", query], check=True, capture_output=True, text=True).stdout.strip()
     (Path(site) / "mnistlib-project.pth").write_text(f"{PROJECT}\n", encoding="utf-8")
     STAMP.write_text(wanted(), encoding="utf-8")
+
+
+def make_venv() -> None:
+    """Have Python make `.venv`; exits with the reason when it cannot."""
+    command = [sys.executable, "-m", "venv", "--clear", str(VENV)]
+    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace")
+    if not done.returncode:
+        return
+    say(done.stdout.strip())
+    if "ensurepip is not" in " ".join(done.stdout.split()) or "No module named" in done.stdout:
+        package = f"python{this_python()}-venv"
+        sys.exit(f"Python's venv module is not complete here. On Debian or Ubuntu: apt install {package}")
+    free = shutil.disk_usage(PROJECT).free / 1e9
+    sys.exit(f"{VENV} could not be made (see above). The disk has {free:.1f} GB left, and .venv takes 2")
+
+
+def hindrance() -> str:
+    """Return why `.venv` cannot be built where the project lies, and what to do; empty when it can."""
+    ways = "move the project, or activate an environment that has the packages of requirements.lock"
+    if os.pathsep in str(VENV):
+        return f"cannot build {VENV}: Python makes no environment in a folder with {os.pathsep!r} in its path; {ways}"
+    for folder in (PROJECT, VENV):
+        if folder.exists() and not os.access(folder, os.W_OK):
+            return f"cannot write {folder}: it or its file system is read-only, or not yours; {ways}"
+    return ""
+
+
+def too_few_files() -> str:
+    """Return what to do where this shell lets a program open fewer files than a stage needs; else empty."""
+    most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    if most == resource.RLIM_INFINITY or most >= FEWEST_FILES:
+        return ""
+    text = f"this shell allows {most} open files (ulimit -n), and a stage needs {FEWEST_FILES}"
+    return f"{text}: use a new terminal, or raise the limit (ulimit -n 1024; it may take an administrator)"
 
 
 def install(python: Path, *what: str) -> None:

@@ -1,4 +1,4 @@
-"""Run one stage: `python -m mnistlib.execute 03_train --run RUN`. The only place that knows papermill.
+"""Run one stage if it is stale: `python -m mnistlib.execute 03_train --run RUN`. The only place that knows papermill.
 
 Exit codes: 0 ok; 1 failed; 2 refused before anything was touched; 124 timed out; 137 the kernel died;
 130 and 143 interrupted.
@@ -11,35 +11,41 @@ import logging
 import os
 import signal
 import sys
-import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from mnistlib import source
-from mnistlib.artifacts import missing, traces
+from mnistlib import previous, source
 from mnistlib.cells import Cells
 from mnistlib.files import RunError, shown
-from mnistlib.given import check_still_there
 from mnistlib.kernel import EarlyKernel
 from mnistlib.liveline import terminal
 from mnistlib.log import TAKEN_AWAY, Lines, close_log, log_place, log_to, log_verdict, logger
 from mnistlib.machine import describe_machine
-from mnistlib.rundir import Run, make_writable
-from mnistlib.stages import STAGE, Stage
-from mnistlib.status import (
+from mnistlib.made_of import made_of, page_digest
+from mnistlib.params import check, load, load_file, notebook_parameters
+from mnistlib.plan import check_still_there, inputs_now, reasons
+from mnistlib.record import (
     DIED,
     FAILED,
     INTERRUPTED,
     OK,
     TIMED_OUT,
-    Status,
-    begin_status,
-    hand_on,
-    undisturbed,
-    write_status,
+    Inputs,
+    Record,
+    alike_digest,
+    begin_record,
+    describe_outputs,
+    duration_estimate,
+    missing,
+    raw_files,
+    write_record,
 )
-from mnistlib.usual import likeness, usual_seconds
+from mnistlib.rundir import Run, make_writable
+from mnistlib.schema import Params
+from mnistlib.stages import STAGE, Stage
 
 EXIT = {OK: 0, FAILED: 1, TIMED_OUT: 124, DIED: 137, INTERRUPTED: 130}
 
@@ -52,10 +58,14 @@ def main(arguments: list[str] | None = None) -> int:
     given = parser.parse_args(arguments)
     try:
         run, stage = Run(given.run), STAGE[given.stage]
-        parameters, limits = checked_parameters(run, stage)
+        resolved = checked_parameters(run, stage)
+        if not reasons(run, stage, resolved):  # a stage before it has left just what it left before
+            return 0
+        parameters = notebook_parameters(resolved, stage.section, run.name)
         check_input(run, parameters.get("input", ""))
-        last_line = terminal(stage.name, usual_seconds(run, stage.name, parameters), parameters.get("epochs", 0))
+        last_line = terminal(stage.name, duration_estimate(run, stage.name, parameters), parameters.get("epochs", 0))
         make_writable(run)
+        inputs = inputs_now(run, stage, resolved)
     except RunError as error:
         print(error, file=sys.stderr)
         return 2
@@ -64,31 +74,24 @@ def main(arguments: list[str] | None = None) -> int:
             signal.signal(number, lambda number, frame: sys.exit(128 + number))
     log_to(run.log, stage.name, last_line)
     try:
-        return execute(run, stage, parameters, limits)
+        return execute(run, stage, parameters, inputs, resolved.execute)
     finally:
         close_log()
 
 
-def checked_parameters(run: Run, stage: Stage) -> tuple[dict[str, Any], Any]:
-    """The notebook's parameters and the runner's, checked against the schema and the notebook's own cell.
-
-    Raises RunError.
-    """
-    from mnistlib import params
-
-    if run.params().is_file():
-        resolved = params.check(params.load_file(run.params()), shown(run.params()))
-    else:
-        resolved = params.load()
-    parameters = params.notebook_parameters(resolved, stage.section, run.name)
+def checked_parameters(run: Run, stage: Stage) -> Params:
+    """The run's parameters, checked against the schema and the notebook's own cell. Raises RunError."""
+    asked = run.params()
+    resolved = check(load_file(asked), shown(asked)) if asked.is_file() else load()
+    parameters = notebook_parameters(resolved, stage.section, run.name)
     declared = source.parameter_names(stage.notebook)
-    unknown, missing = set(parameters) - declared, declared - set(parameters)
-    if unknown or missing:
+    unknown, lacking = set(parameters) - declared, declared - set(parameters)
+    if unknown or lacking:
         raise RunError(
             f"{shown(stage.notebook)}'s parameters cell does not fit the schema: "
-            f"lacks {sorted(unknown) or 'nothing'}, has unknown {sorted(missing) or 'nothing'}"
+            f"lacks {sorted(unknown) or 'nothing'}, has unknown {sorted(lacking) or 'nothing'}"
         )
-    return parameters, resolved.execute
+    return resolved
 
 
 def check_input(run: Run, text: str) -> None:
@@ -102,15 +105,17 @@ def check_input(run: Run, text: str) -> None:
         raise
 
 
-def execute(run: Run, stage: Stage, parameters: dict[str, Any], limits: Any) -> int:
-    """Run the notebook; keep notebook, page and status; returns the exit code."""
+def execute(run: Run, stage: Stage, parameters: dict[str, Any], inputs: Inputs, limits: Any) -> int:
+    """Run the notebook; keep it and the record of what became of it; returns the exit code."""
     kernel, cells = EarlyKernel(), Cells(len(source.read_cells(stage.notebook)))
     work = run.notebook(stage.name).with_name(f".{stage.name}.part.ipynb")
     verdict, error, cell, code = OK, "", 0, 0
     try:
         logger.info("── %s → runs/%s", stage.name, run.name)  # after the fork above: the live line's clock is a thread
         work.parent.mkdir(parents=True, exist_ok=True)
-        begin_status(run, stage.name)
+        if stage.name == "03_train":
+            previous.keep(run)
+        begin_record(run, stage.name, inputs)
         run_notebook(stage, work, parameters, limits, kernel, cells)
         lacking = missing(run, stage.name)
         if lacking:
@@ -120,10 +125,31 @@ def execute(run: Run, stage: Stage, parameters: dict[str, Any], limits: Any) -> 
         code = caught.code if isinstance(caught, SystemExit) and isinstance(caught.code, int) else EXIT[verdict]
     with undisturbed():
         kernel.close()
-        seconds, peak, like = cells.seconds(), kernel.peak_memory(), likeness(run, stage.name, parameters)
-        status = Status(stage.name, verdict, seconds=seconds, peak_memory_bytes=peak, error=error, cell=cell, like=like)
-        status = replace(status, code=source.code_version(), machine=describe_machine())
-        return finish(run, stage, work, status, code or EXIT[verdict])
+        record = Record(
+            stage.name,
+            verdict,
+            inputs=replace(inputs, outside=raw_files(run)) if stage.section == "data" else inputs,
+            seconds=cells.seconds(),
+            peak_memory_bytes=kernel.peak_memory(),
+            error=error,
+            cell=cell,
+            commit=source.code_version(),
+            alike=alike_digest(run, stage.name, parameters),
+            machine=describe_machine(),
+        )
+        finish(run, work, record)
+    return code or EXIT[verdict]
+
+
+@contextmanager
+def undisturbed() -> Iterator[None]:
+    """What became of a stage takes a second to be told, and no Ctrl-C or SIGTERM then leaves it untold."""
+    kept = {number: signal.signal(number, signal.SIG_IGN) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
+    try:
+        yield
+    finally:
+        for number, handler in kept.items():
+            signal.signal(number, handler)
 
 
 def run_notebook(
@@ -165,48 +191,51 @@ def judge(error: BaseException) -> tuple[str, str, int]:
     return FAILED, f"{name}: {error}", 0
 
 
-def finish(run: Run, stage: Stage, work: Path, status: Status, code: int) -> int:
-    """Give the notebook its name, write page and status; returns the exit code."""
-    from mnistlib import index, report
-
-    ended_well = status.verdict == OK
-    kept = run.notebook(stage.name) if ended_well else run.failed_notebook(stage.name)
-    log_place("writing its page")
-    began = time.perf_counter()
-    status = replace(status, traces=traces(run, stage.name))
-    write_status(run, status)
-    if ended_well:
-        hand_on(run, stage.name)
-        run.failed_notebook(stage.name).unlink(missing_ok=True)
-    else:
-        run.notebook(stage.name).unlink(missing_ok=True)
-    to_read = run.log
+def finish(run: Run, work: Path, record: Record) -> None:
+    """Give the notebook its name, and commit: write the record. The pages come later, but after a failure at once."""
+    stage, ended_well = record.stage, record.verdict == OK
+    kept, other = run.notebook(stage), run.failed_notebook(stage)
+    if not ended_well:
+        kept, other = other, kept
     if work.is_file():
         work.replace(kept)
-        try:
-            report.write_page(run, stage.name)
-            to_read = run.page(stage.name)
-        except Exception as error:  # the notebook is worth more than its page, which make tries again and then says why
-            logger.log(logging.DEBUG if ended_well else logging.ERROR, "   no page: %s", error)
-    status.seconds["page"] = time.perf_counter() - began
-    write_status(run, status)
-    tell(status, to_read)
-    if not ended_well:
-        index.write_index(run)
-    return code
-
-
-def tell(status: Status, to_read: Path) -> None:
-    """Say how the stage ended, and where to read why."""
-    logger.debug("   %s", ", ".join(f"{phase} {seconds:.1f} s" for phase, seconds in status.seconds.items()))
-    if status.verdict == OK:
-        log_verdict(logging.INFO, f"{status.stage} ok in {status.total_seconds:.1f} s")
+    other.unlink(missing_ok=True)
+    if ended_well:
+        given = bool(record.inputs and record.inputs.parameters.get("input"))
+        record = replace(record, outputs=describe_outputs(run, stage, given))
+    write_record(run, record)
+    if ended_well:
+        tell(record, run.log)
         return
-    where = f" in cell {status.cell}" if status.cell else ""
-    log_verdict(logging.ERROR, f"{status.stage} {status.verdict}{where} after {status.total_seconds:.1f} s")
-    for line in status.error.splitlines():
+    if stage in ("03_train", "04_evaluate") and record.verdict != INTERRUPTED and previous.bring_back(run, stage):
+        logger.error("   the model before this one is back in %s", shown(run.models))
+    tell(record, write_pages(run, stage))
+
+
+def write_pages(run: Run, stage: str) -> Path:
+    """Render the pages after a failure; returns what to read: the stage's page, or the log where it has none."""
+    from mnistlib import index, report
+
+    try:
+        log_place("writing its page")
+        report.write_pages(run)
+    except Exception as error:  # the notebook is worth more than its page, which make tries again and then says why
+        logger.error("   no page: %s", error)
+    index.write_index(run)
+    return run.page(stage) if made_of(run.page(stage)) == page_digest(run, stage) else run.log
+
+
+def tell(record: Record, to_read: Path) -> None:
+    """Say how the stage ended, and where to read why."""
+    logger.debug("   %s", ", ".join(f"{phase} {seconds:.1f} s" for phase, seconds in record.seconds.items()))
+    if record.verdict == OK:
+        log_verdict(logging.INFO, f"{record.stage} ok in {record.total_seconds:.1f} s")
+        return
+    where = f" in cell {record.cell}" if record.cell else ""
+    log_verdict(logging.ERROR, f"{record.stage} {record.verdict}{where} after {record.total_seconds:.1f} s")
+    for line in record.error.splitlines():
         logger.error("   %s", line)
-    if status.verdict != INTERRUPTED or not os.environ.get(TAKEN_AWAY):
+    if record.verdict != INTERRUPTED or not os.environ.get(TAKEN_AWAY):
         logger.error("   read %s", shown(to_read))
 
 

@@ -170,12 +170,6 @@ def file_digest(path: Path, algorithm: str = "sha256") -> str:
         return hashlib.file_digest(file, algorithm).hexdigest()
 
 
-def listing_digest(paths: Iterable[Path]) -> str:
-    """Hash of the files' names, sizes and times."""
-    stats = [(str(path), path.stat()) for path in paths]
-    return bytes_digest(repr([(name, s.st_size, s.st_mtime_ns) for name, s in stats]).encode())
-
-
 def shown(path: Path) -> str:
     """A path as people want to read it: relative to the project where it lies inside; what is no UTF-8 as \\xff."""
     text = str(path.relative_to(ROOT) if path.is_relative_to(ROOT) else path)

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import argparse
+import sys
 from typing import Any
 
 from mnistlib.card import make_card
 from mnistlib.describe import describe_run, describe_stage, headline_facts, metric_rows
 from mnistlib.explore import explore_data
-from mnistlib.files import RunError, read_json, shown, write_json, write_text
+from mnistlib.files import RunError, in_words, read_json, shown, write_json, write_text
 from mnistlib.known import gather, lead
+from mnistlib.log import say
+from mnistlib.made_of import index_digest
 from mnistlib.modelfile import is_taught
 from mnistlib.overview import write_overview
+from mnistlib.plan import merged_metrics
+from mnistlib.previous import settle
 from mnistlib.receipt import write_receipt
-from mnistlib.report import render, render_markdown
+from mnistlib.report import render, render_markdown, write_pages
 from mnistlib.rundir import Run
 from mnistlib.stages import STAGE
-from mnistlib.status import merged_metrics
 from mnistlib.story import tell_story
 
 PAD_SCRIPTS = ("ink.js", "network.js", "pad.js")
@@ -29,10 +34,24 @@ TOLD = {
 }
 
 
-def write_index(run: Run) -> None:
-    """Write metrics, model card, front page, what the terminal says, the receipt, and the page of all runs.
+@in_words("the pages are not all written: run make again")
+def main() -> int:
+    """`python -m mnistlib.index --run RUN`: render what is stale of a run's pages, and end with the headline."""
+    parser = argparse.ArgumentParser(prog="python -m mnistlib.index", description=main.__doc__)
+    parser.add_argument("--run", required=True, help="the run's name")
+    run = Run(parser.parse_args().run)
+    settle(run)
+    write_pages(run)
+    write_index(run)
+    if run.headline.is_file():
+        say(run.headline.read_text(encoding="utf-8").rstrip("\n"))
+    return 0
 
-    Nothing of a taught run, whose front page is what it has won.
+
+def write_index(run: Run) -> None:
+    """Write metrics, model card, what the terminal says, the receipt, the page of all runs, and the front page last.
+
+    Nothing of a fine-tuned run, whose front page tells what it has won.
     """
     if is_taught(run):
         return
@@ -41,21 +60,22 @@ def write_index(run: Run) -> None:
     stages = [describe_stage(run, stage) for stage in STAGE]
     page = {
         "title": f"{run.name} · classifier",
+        "made_of": index_digest(run),
         "run": describe_run(run),
         "stages": [{**told, "told": TOLD[told["stage"]], "page": run.page(told["stage"]).is_file()} for told in stages],
         "headline": headline_facts(run),
         "metrics": metric_rows(metrics),
         "story": tell_story(run),
-        "code": ", ".join(sorted({told["code"] for told in stages} - {""})),
+        "code": ", ".join(sorted({told["commit"] for told in stages} - {""})),
         "finished": max(told["finished"] for told in stages),
         "total": f"{sum(sum(told['seconds'].values()) for told in stages):.0f}",
     }
     page |= write_card(run) | {"explore": explore_data(run), "pad": read_pad(run)}
     scripts = ["page.js", *(["explore.js"] if page["explore"] else []), *(PAD_SCRIPTS if page["pad"] else [])]
-    write_text(run.index, render("index.html.j2", page, scripts=scripts))
     write_text(run.headline, headline_text(run))
     write_receipt(run)
     write_overview(run)
+    write_text(run.index, render("index.html.j2", page, scripts=scripts))
 
 
 def write_card(run: Run) -> dict[str, Any]:
@@ -98,3 +118,7 @@ BANNER = """
   *  another dataset's), or go online, and run again.             *
   ****************************************************************
 """
+
+
+if __name__ == "__main__":
+    sys.exit(main())

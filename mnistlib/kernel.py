@@ -24,7 +24,10 @@ from mnistlib.log import Lines
 PORTS = {"shell_port": 1, "iopub_port": 2, "stdin_port": 3, "control_port": 4, "hb_port": 5}
 PREFIX = "mnistlib-"
 LONGEST = 104  # bytes of a socket's path: macOS's limit, a little less than Linux's
-PERSONAL = {"MPLBACKEND", "PYTHONSTARTUP"}  # what backend a person draws with, and what a kernel would run first
+PERSONAL = {  # what a person draws with, and what leads Python elsewhere (the Makefile's UNWANTED)
+    "MPLBACKEND", "PYTHONPATH", "PYTHONHOME", "PYTHONPLATLIBDIR", "PYTHONEXECUTABLE", "PYTHONSAFEPATH",
+    "PYTHONSTARTUP", "PYTHONINSPECT", "PYTHONOPTIMIZE", "PYTHONWARNINGS",
+}  # fmt: skip
 NOT_FOR_KERNELS = PERSONAL | {warm.HUB}
 
 
@@ -132,7 +135,7 @@ def environment(folder: Path) -> dict[str, str]:
     """
     own = {"MNISTLIB_HEADLESS": "1", "JPY_PARENT_PID": str(os.getpid()), "MATPLOTLIBRC": os.devnull}
     own["IPYTHONDIR"] = str(folder / "ipython")
-    own["PYTHONPATH"] = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH", "")]))
+    own["PYTHONPATH"] = str(ROOT)
     inherited = {name: value for name, value in os.environ.items() if name not in NOT_FOR_KERNELS}
     return {**inherited, **own}
 

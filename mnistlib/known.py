@@ -13,9 +13,9 @@ from mnistlib.evaluate import accuracy_interval, confusion
 from mnistlib.files import RunError, read_arrays, read_json, shown
 from mnistlib.modelfile import read_description
 from mnistlib.origins import ORIGINS, Origin
-from mnistlib.params import load_file
+from mnistlib.params import nested
+from mnistlib.plan import made_with, merged_metrics, stands
 from mnistlib.rundir import Run
-from mnistlib.status import merged_metrics, stands
 from mnistlib.tables import percent
 
 SPOILT, PASSED = "corrupted_error_", "stranger_accepted_"
@@ -54,7 +54,7 @@ def gather(run: Run) -> Facts:
     except RunError:
         calibration = {}
     known = DATASETS[raw["dataset"]]
-    metrics, given = merged_metrics(run), load_file(run.params())
+    metrics, given = merged_metrics(run), nested(made_with(run))
     origin, fallback = ORIGINS[raw["dataset"]], bool(raw.get("fallback"))
     return Facts(run, known.title, known.classes, fallback, origin, model, metrics, given, calibration)
 

@@ -12,6 +12,7 @@ from typing import TextIO
 from mnistlib.log import GONE, Told, chosen_level, silence
 from mnistlib.progress import read_epoch
 from mnistlib.stages import runs_side_by_side
+from mnistlib.tables import seconds_text
 
 EVERY = 1.0  # seconds from one telling to the next
 AT_MOST = 0.1  # seconds between two tellings, however fast the records come
@@ -85,12 +86,8 @@ class Progress:
 
 def in_words(seconds: float) -> str:
     """About how much longer; nothing where it is unknown or should be over."""
-    if seconds <= 0:
-        return ""
-    if seconds < 90:
-        step = 1 if seconds < 10 else 5 if seconds < 60 else 10
-        return f"about {max(1, step * round(seconds / step))} s left"
-    return f"about {seconds / 60:.0f} min left"
+    text = seconds_text(seconds)
+    return f"about {text} left" if text else ""
 
 
 class LiveLine(Heard):

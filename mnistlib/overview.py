@@ -12,10 +12,11 @@ from mnistlib import rundir
 from mnistlib.describe import describe_run
 from mnistlib.files import RunError, read_json, write_json, write_text
 from mnistlib.history import load_history
+from mnistlib.plan import merged_metrics, standing
+from mnistlib.record import NOT_RUN, OK
 from mnistlib.report import render
 from mnistlib.rundir import Run, overview_page
 from mnistlib.stages import STAGE
-from mnistlib.status import NOT_RUN, OK, merged_metrics, present_status
 
 WIDTH, HEIGHT = 96, 28
 KEPT = (
@@ -72,7 +73,7 @@ def read_taught(path: Path) -> dict[str, Any]:
 
 def summarise(run: Run) -> dict[str, Any]:
     """The run in one line: verdict, dataset, key metrics, what differs, and its validation errors by epoch."""
-    statuses = [present_status(run, stage) for stage in STAGE]
+    statuses = list(standing(run).values())
     bad = [f"{s.stage} {s.verdict}" for s in statuses if s.verdict not in (OK, NOT_RUN)]
     done = sum(s.verdict == OK for s in statuses)
     metrics, told = merged_metrics(run), describe_run(run)

@@ -176,3 +176,12 @@ def flatten(content: dict[str, Any]) -> dict[str, Any]:
         inner = flatten(value) if isinstance(value, dict) else {"": value}
         flat.update({f"{key}.{name}".rstrip("."): v for name, v in inner.items()})
     return flat
+
+
+def nested(flat: dict[str, Any]) -> dict[str, Any]:
+    """Return parameters by dotted names as sections."""
+    content: dict[str, Any] = {}
+    for name, value in flat.items():
+        section, _, key = name.rpartition(".")
+        (content.setdefault(section, {}) if section else content)[key] = value
+    return content

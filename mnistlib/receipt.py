@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
+import sys
 import time
-from contextlib import suppress
-from pathlib import Path
+from dataclasses import asdict
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from mnistlib.artifacts import content_digest, left
 from mnistlib.files import RunError, file_digest, read_json, shown, write_json
-from mnistlib.given import named_pictures
 from mnistlib.modelfile import check_made_by_make, is_taught
-from mnistlib.params import flatten, load_file
-from mnistlib.rundir import HANDWRITING, Run
+from mnistlib.params import nested
+from mnistlib.plan import made_with, standing
+from mnistlib.record import OK, Record
+from mnistlib.rundir import Run
 from mnistlib.stages import STAGE
-from mnistlib.status import OK, present_status, read_status
 
-FORMAT = 1
+FORMAT: Literal[2] = 2
 Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 
@@ -38,12 +37,12 @@ class Artifact(Part):
 
 
 class Executed(Part):
-    """A stage: git commit (with `-dirty` where files differed), hashes of its notebook and of the modules that it
-    imports, when it ended, seconds by phase, peak memory, and which of the receipt's machines it ran on."""
+    """A stage: git commit (with `-dirty` where files differed), digests of its notebook's cells and of the modules that
+    it imports, when it ended, seconds by phase, peak memory, and which of the receipt's machines it ran on."""
 
     commit: str
-    notebook: Digest
-    modules: Digest
+    notebook: list[str]
+    modules: dict[str, str]
     finished: str
     seconds: dict[str, float]
     peak_memory_bytes: int
@@ -67,7 +66,7 @@ class Data(Part):
 class Receipt(Part):
     """All of it: parameters as resolved, data, stages, the machines they ran on, metrics by stage, files left."""
 
-    format: Literal[1]
+    format: Literal[2]
     run: str
     written: str
     seed: int
@@ -84,82 +83,67 @@ class Receipt(Part):
 
 
 def write_receipt(run: Run) -> None:
-    """Write the run's receipt anew, of stages that are up to date; none for a run in which no stage is.
+    """Write the run's receipt from the records of its stages that are up to date.
 
-    What a stale stage was made of has been written over by what it will be made of.
+    There is none for a run in which none is, or whose files are damaged; the reason is said.
     """
-    done = [s for s in STAGE if present_status(run, s).verdict == OK and run.params(s).is_file()]
+    done = [record for record in standing(run).values() if record.verdict == OK]
+    run.receipt.unlink(missing_ok=True)
     if not done or not run.raw_json.is_file() or not run.params().is_file():
-        run.receipt.unlink(missing_ok=True)
         return
-    write_json(run.receipt, make_receipt(run, done).model_dump())
+    try:
+        write_json(run.receipt, make_receipt(run, done).model_dump())
+    except (RunError, KeyError, ValidationError) as error:
+        print(f"   no receipt: {error!s:.200}", file=sys.stderr)
 
 
-def make_receipt(run: Run, done: list[str]) -> Receipt:
-    """The receipt of these stages. Raises RunError when what they left is not there."""
-    parameters = load_file(run.params())
-    statuses = [read_status(run, stage) for stage in done]
-    machines = [s.machine for i, s in enumerate(statuses) if s.machine not in [t.machine for t in statuses[:i]]]
-    stages = {}
-    for status in statuses:
-        resolved = load_file(run.params(status.stage))
-        stages[status.stage] = Executed(
-            commit=status.code,
-            notebook=resolved["notebook"],
-            modules=resolved["code"],
-            finished=status.finished,
-            seconds=status.seconds,
-            peak_memory_bytes=status.peak_memory_bytes,
-            machine=machines.index(status.machine),
-        )
+def make_receipt(run: Run, done: list[Record]) -> Receipt:
+    """Return the receipt of stages by their records. Raises RunError when metrics or raw.json cannot be read."""
+    machines = [r.machine for i, r in enumerate(done) if r.machine not in [s.machine for s in done[:i]]]
+    made = nested(made_with(run))
     return Receipt(
-        format=1,
+        format=FORMAT,
         run=run.name,
         written=time.strftime("%Y-%m-%d %H:%M:%S"),
-        seed=parameters["seed"],
-        parameters=parameters,
-        data=describe_data(run, parameters),
-        stages=stages,
+        seed=made["seed"],
+        parameters=made,
+        data=describe_data(run, {record.stage: record.inputs.outside for record in done if record.inputs}),
+        stages={record.stage: describe_stage(record, machines.index(record.machine)) for record in done},
         machines=machines,
-        metrics={stage: run.read_metrics(stage) for stage in done},
-        artifacts={name: describe_artifact(run, stage, name) for stage in done for name in left(run, stage)},
+        metrics={record.stage: run.read_metrics(record.stage) for record in done},
+        artifacts={
+            name: Artifact(stage=record.stage, **asdict(output))
+            for record in done
+            for name, output in record.outputs.items()
+            if not name.startswith("notebooks/")
+        },
     )
 
 
-def describe_data(run: Run, parameters: dict[str, Any]) -> Data:
-    """What went into the run besides parameters and code."""
+def describe_stage(record: Record, machine: int) -> Executed:
+    """Return a stage as its record tells it, and which of the machines it ran on."""
+    inputs = record.inputs
+    return Executed(
+        commit=record.commit,
+        notebook=inputs.notebook if inputs else [],
+        modules=inputs.code if inputs else {},
+        finished=record.finished,
+        seconds=record.seconds,
+        peak_memory_bytes=record.peak_memory_bytes,
+        machine=machine,
+    )
+
+
+def describe_data(run: Run, outside: dict[str, dict[str, str]]) -> Data:
+    """Return what went into the run besides parameters and code; `outside` is what the records name of it by stage."""
     raw = read_json(run.raw_json, hint="run 01_data first")
     kept = {name: raw[name] for name in ("dataset", "source", "folder", "fallback", "files")}
     found = {
-        "input": input_hashes(run, parameters["infer"]["input"]),
-        "handwriting": hashes(sorted(HANDWRITING.glob("*.json"))),
+        "input": outside.get("06_infer", {}),
+        "handwriting": outside.get("04_evaluate", {}),
         "drawings": {path.parent.name: file_digest(path) for path in sorted(run.drawings.glob("[!.]*/drawing.json"))},
     }
     return Data.model_validate(kept | found)
-
-
-def input_hashes(run: Run, text: str) -> dict[str, str]:
-    """The pictures given by their hashes; once they are gone, as the receipt before names them."""
-    try:
-        return hashes(named_pictures(text) if text else [])
-    except RunError:
-        with suppress(RunError):
-            before = load_receipt(run)
-            return before.data.input if flatten(before.parameters).get("infer.input") == text else {}
-        return {}
-
-
-def hashes(paths: list[Path]) -> dict[str, str]:
-    """SHA-256 of files by their paths."""
-    return {shown(path): file_digest(path) for path in paths}
-
-
-def describe_artifact(run: Run, stage: str, name: str) -> Artifact:
-    """One file of a run by its hashes."""
-    path = run.folder / name
-    digest = file_digest(path)
-    content = content_digest(path, run.name) if path.suffix in (".json", ".csv") else digest
-    return Artifact(stage=stage, bytes=path.stat().st_size, sha256=digest, content=content)
 
 
 def load_receipt(run: Run) -> Receipt:

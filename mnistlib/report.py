@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import base64
 import hashlib
 import re
@@ -13,36 +12,19 @@ from typing import Any
 
 from mnistlib.describe import describe_run, describe_stage
 from mnistlib.files import RunError, shown, write_text
-from mnistlib.log import say
+from mnistlib.made_of import TEMPLATES, page_digest, stale_stage_pages
 from mnistlib.modelfile import is_taught
 from mnistlib.rundir import Run
 from mnistlib.stages import STAGE
 
 BANNER = "papermill-error-cell-tag"  # the frame says it better
 LINK = re.compile(r'<a href="(\d\d_\w+)\.ipynb">(.*?)</a>', re.DOTALL)
-TEMPLATES = Path(__file__).parent / "templates"
 
 
-def main(arguments: list[str] | None = None) -> int:
-    """`page STAGE --run RUN`: render a stage's page again; `index --run RUN`: write the index."""
-    parser = argparse.ArgumentParser(prog="python -m mnistlib.report", description=main.__doc__)
-    parser.add_argument("what", choices=["page", "index"])
-    parser.add_argument("stage", nargs="?", choices=list(STAGE))
-    parser.add_argument("--run", required=True)
-    given = parser.parse_args(arguments)
-    run = Run(given.run)
-    try:
-        if given.what == "page":
-            write_page(run, given.stage)
-            say(f"   rendered {shown(run.page(given.stage))}")
-        else:
-            from mnistlib.index import write_index
-
-            write_index(run)
-    except RunError as error:
-        print(f"   {error}", file=sys.stderr)
-        return 1
-    return 0
+def write_pages(run: Run) -> None:
+    """Render the pages of stages that are made of something else by now. Raises RunError."""
+    for stage in stale_stage_pages(run):
+        write_page(run, stage)
 
 
 def write_page(run: Run, stage: str) -> None:
@@ -101,6 +83,7 @@ def page_context(run: Run, stage: str) -> dict[str, Any]:
     place = names.index(stage)
     return {
         **assets(),
+        "made_of": page_digest(run, stage),
         "title": f"{stage} · {run.name}",
         "stage": describe_stage(run, stage),
         "run": describe_run(run, stage),
@@ -148,7 +131,3 @@ def assets(scripts: Sequence[str] = ("page.js",)) -> dict[str, Any]:
     allowed = " ".join(f"'sha256-{digest}'" for digest in digests)
     policy = f"default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src {allowed}"
     return {"style": (TEMPLATES / "style.css").read_text(encoding="utf-8"), "scripts": texts, "policy": policy}
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -1,45 +1,44 @@
-"""The light step before make: parameters and fingerprints into small files, rewritten only on change.
+"""The light step before make: settle the parameters, find what is stale and why, and become the make that runs it.
 
-Called by the Makefile with its settings in the environment (GOAL, PARAMS, RUN, SET, INPUT);
-it then becomes the make that executes what those files say is out of date.
+Called by the Makefile with its settings in the environment (GOAL, PARAMS, RUN, SET, INPUT). `make status` and `make -n`
+tell the same plan and change nothing.
 """
 
 from __future__ import annotations
 
 import os
 import sys
-from functools import partial
 from pathlib import Path
-from typing import Any
 
-from mnistlib import params, source
-from mnistlib.artifacts import missing, traces
-from mnistlib.datafolders import better_source_exists, is_where_it_was, lies_here
-from mnistlib.files import RunError, in_words, listing_digest, read_json, sweep, write_text
-from mnistlib.given import check_still_there, input_digest, kept_input, named_pictures
+from mnistlib import params, previous, source
+from mnistlib.files import RunError, in_words, sweep, write_text
 from mnistlib.lock import hold
-from mnistlib.log import chosen_level
+from mnistlib.log import chosen_level, say
 from mnistlib.machine import threads
+from mnistlib.made_of import stale_pages
 from mnistlib.modelfile import check_made_by_make, is_taught
-from mnistlib.rundir import HANDWRITING, Run, leftovers, make_writable, nearest, overview_page
+from mnistlib.plan import check_still_there, named_pictures, plan, stages_of
+from mnistlib.record import duration_estimate
+from mnistlib.rundir import Run, leftovers, make_writable, nearest
 from mnistlib.schema import Params
-from mnistlib.stages import STAGE, STAGES, Stage, asked_to_run_nothing, runs_side_by_side
-from mnistlib.status import read_status
+from mnistlib.stages import STAGE, asked_to_run_nothing, runs_side_by_side
+from mnistlib.tables import seconds_text
+
+PERHAPS = "perhaps, if a stage before it leaves something new"
 
 
 @in_words("nothing begun")
 def main() -> int:
     """Resolve, then become make. Exit code 2 when a setting is wrong; nothing is touched then."""
     setting = os.environ.get
-    if flag := asked_to_run_nothing():
-        text = "cannot tell what would run: parameters and fingerprints would have to be written first"
-        raise RunError(f"make -{flag} {text}. Nothing done; without -{flag}, make runs just what is out of date")
     chosen_level()
     if setting("TRACKING"):
         from mnistlib.tracking import check_tracking  # only who tracks waits for it
 
         check_tracking(setting("TRACKING", ""))
-    goal = setting("GOAL", "all")
+    goal, asked = setting("GOAL", "all"), asked_to_run_nothing()
+    if asked == "t":
+        raise RunError("make -t would call stages done that are not. Nothing done; make -n tells what would run")
     if not setting("PARAMS"):
         check_made_by_make(Run(setting("RUN") or params.DEFAULT))
         if goal == "infer" and setting("INPUT"):
@@ -47,21 +46,61 @@ def main() -> int:
     run, resolved = choose(setting("PARAMS", ""), setting("RUN", ""), setting("SET", ""), setting("INPUT", ""))
     if resolved.infer.input not in ("", kept_input(run)):
         named_pictures(resolved.infer.input)
+    if is_taught(run) and goal not in ("infer", "status"):
+        raise RunError(f"runs/{run.name} was made by make teach and can do 'make infer' alone; give RUN another name")
+    if goal == "status" or asked:
+        goal = "all" if goal == "status" else goal
+        todo = plan(run, resolved, goal)
+        pages = [] if todo else stale_pages(run)
+        say(tell(run, resolved, goal, todo, pages))
+        return int(asked == "q" and bool(todo or pages))
+    return begin(run, resolved, goal)
+
+
+def begin(run: Run, resolved: Params, goal: str) -> int:
+    """Take the run, keep what is asked for, and become the make that executes what is stale; 0 when nothing is."""
     make_writable(run)
     hold(run)
     sweep(leftovers(run))
-    if is_taught(run):
-        infer_alone(run, resolved, goal)
-    resolve(run, resolved, goal)
+    previous.settle(run)
+    todo = plan(run, resolved, goal)
+    if todo.get("06_infer"):
+        check_still_there(run, resolved.infer.input)
+    write_if_changed(run, resolved)
+    pages = [] if todo else stale_pages(run)
+    source.keep_digests()
+    tracked = goal == "all" and os.environ.get("TRACKING")
+    if not (todo or pages or tracked):
+        say(run.headline.read_text(encoding="utf-8").rstrip("\n"))
+        return 0
+    if todo:
+        say(tell(run, resolved, goal, todo, []))
     for name in ("PARAMS", "SET", "INPUT", "GOAL", "MAKEFILES"):
         os.environ.pop(name, None)
-    make = setting("MAKE_COMMAND", "make")
-    if sum(map(partial(waits, run), STAGES)) > 1:
-        from mnistlib import kernel, warm  # only who executes something waits for it
+    if len(todo) > 1:
+        from mnistlib import kernel, warm  # only who executes something waits for them
 
         warm.start(kernel.environment(Path(os.devnull)))
+    make = os.environ.get("MAKE_COMMAND", "make")
     settings = ["RESOLVED=yes", f"RUN={run.name}", f"PYTHON={sys.executable}", f"SHARED_THREADS={shared_threads()}"]
-    os.execvp(make, [make, "--no-print-directory", *settings, goal])  # noqa: S606
+    os.execvp(make, [make, "--no-print-directory", *settings, f"TODO={' '.join(todo)}", goal])  # noqa: S606
+
+
+def tell(run: Run, resolved: Params, goal: str, todo: dict[str, list[str]], pages: list[str]) -> str:
+    """Return a line for each stage: up to date, or what runs, why, and about how long it took before."""
+    lines = []
+    for stage in stages_of(run, goal):
+        if stage not in todo:
+            lines.append((stage, "up to date", ""))
+        elif not todo[stage]:
+            lines.append((stage, "perhaps", PERHAPS.partition(", ")[2]))
+        else:
+            given = params.notebook_parameters(resolved, STAGE[stage].section, run.name)
+            about = seconds_text(duration_estimate(run, stage, given))
+            lines.append((stage, "runs", f"{'; '.join(todo[stage])}{f' (about {about})' if about else ''}"))
+    if pages:
+        lines.append(("pages", "to render", ", ".join(pages)))
+    return "\n".join(f"{stage:<14} {what:<11} {why}".rstrip() for stage, what, why in lines)
 
 
 def check_is_there(name: str) -> None:
@@ -86,15 +125,6 @@ def shared_threads() -> str:
     return str(threads(stages=2))
 
 
-def infer_alone(run: Run, resolved: Params, goal: str) -> None:
-    """Become the runner of 06 in a run that `make teach` made, whose model no stage may train anew. Raises RunError."""
-    if goal != "infer":
-        raise RunError(f"runs/{run.name} was made by make teach and can do 'make infer' alone; give RUN another name")
-    check_still_there(run, resolved.infer.input)
-    write_if_changed(run, "params", resolved.model_dump())
-    os.execv(sys.executable, [sys.executable, "-m", "mnistlib.execute", "06_infer", "--run", run.name])  # noqa: S606
-
-
 def choose(profile: str, run_name: str, overrides: str, given_input: str) -> tuple[Run, Params]:
     """The run and its parameters. Raises RunError; INPUT, when given, is looked at before anything is written.
 
@@ -116,90 +146,20 @@ def choose(profile: str, run_name: str, overrides: str, given_input: str) -> tup
     return run, resolved.model_copy(update={"infer": infer})
 
 
-def resolve(run: Run, resolved: Params, goal: str) -> None:
-    """Write the run's parameter files where they differ; make those of stale stages newer.
-
-    Raises RunError for what cannot be read or named, or is gone where the goal needs it; nothing is written then.
-    """
-    fingerprints = {stage.name: fingerprint(run, stage, resolved) for stage in STAGES}  # before anything is written
-    infer = STAGE["06_infer"]
-    if goal in ("all", "infer") and must_run(run, infer, resolved, fingerprints[infer.name]):
-        check_still_there(run, resolved.infer.input)
-    write_if_changed(run, "params", resolved.model_dump())
-    wanted = (run.all_metrics, run.headline, run.receipt, overview_page())
-    if not all(path.is_file() for path in wanted) or lacks_card(run):
-        run.index.unlink(missing_ok=True)
-    for stage in STAGES:
-        changed = write_if_changed(run, stage.name, fingerprints[stage.name])
-        if not changed and is_stale(run, stage, resolved):
-            run.notebook(stage.name).unlink(missing_ok=True)
+def kept_input(run: Run) -> str:
+    """The pictures that the run was given last, wherever they are by now: a second make leaves their answers be."""
+    try:
+        return str(params.load_file(run.params())["infer"]["input"])
+    except (RunError, KeyError, TypeError):
+        return ""
 
 
-def waits(run: Run, stage: Stage) -> bool:
-    """Whether make executes a stage whatever the stages before it hand on."""
-    executed = run.notebook(stage.name)
-    return not executed.is_file() or executed.stat().st_mtime < run.params(stage.name).stat().st_mtime
-
-
-def lacks_card(run: Run) -> bool:
-    """Whether a model lies there without its card."""
-    return run.model_json.is_file() and not run.card.is_file()
-
-
-def fingerprint(run: Run, stage: Stage, resolved: Params) -> dict[str, Any]:
-    """What a stage depends on besides the stages before it."""
-    described: dict[str, Any] = {
-        "parameters": params.notebook_parameters(resolved, stage.section, run.name),
-        "notebook": source.notebook_digest(stage.notebook),
-        "code": source.code_digest(stage.notebook),
-    }
-    if stage.section == "evaluate" and (drawings := sorted(HANDWRITING.glob("*.json"))):
-        described["handwriting"] = listing_digest(drawings)
-    if stage.section == "infer" and resolved.infer.input:
-        described["input"] = input_digest(run, resolved.infer.input)
-    return described
-
-
-def must_run(run: Run, stage: Stage, resolved: Params, content: dict[str, Any]) -> bool:
-    """Whether a stage has to run whatever the stages before it hand on."""
-    executed = run.notebook(stage.name).is_file() and not differs(run, stage.name, content)
-    return not executed or is_stale(run, stage, resolved)
-
-
-def is_stale(run: Run, stage: Stage, resolved: Params) -> bool:
-    """Whether an executed stage must run again for what lies around it: files lost or written to, better data found."""
-    if not run.notebook(stage.name).is_file():
-        return False
-    if missing(run, stage.name) or not run.handed_on(stage.name).is_file():
-        return True
-    if read_status(run, stage.name).traces != traces(run, stage.name):
-        return True
-    return stage.section == "data" and has_better_data(run, resolved)
-
-
-def has_better_data(run: Run, resolved: Params) -> bool:
-    """Whether 01 would find the dataset where it lies now: the run made do without, or its files have moved since."""
-    if resolved.data.source == "digits":  # asked for, whatever else lies here
-        return False
-    kept = read_json(run.raw_json, hint="delete it and run make again")
-    if not kept.get("fallback") and is_where_it_was(kept):
-        return False
-    found = better_source_exists if kept.get("fallback") else lies_here
-    return found(resolved.data.dataset, resolved.data.local_dir)
-
-
-def differs(run: Run, name: str, content: dict[str, Any]) -> bool:
-    """Whether `params/<name>.yaml` says something else, or nothing."""
-    path = run.params(name)
-    return not path.is_file() or path.read_bytes() != params.dump_yaml(content).encode()
-
-
-def write_if_changed(run: Run, name: str, content: dict[str, Any]) -> bool:
-    """Write `params/<name>.yaml` unless it says just this already; whether it was written."""
-    changed = differs(run, name, content)
-    if changed:
-        write_text(run.params(name), params.dump_yaml(content))
-    return changed
+def write_if_changed(run: Run, resolved: Params) -> None:
+    """Write what is asked for unless the run's `params.yaml` says just this already. Raises RunError."""
+    text = params.dump_yaml(resolved.model_dump())
+    path = run.params()
+    if not path.is_file() or path.read_bytes() != text.encode():
+        write_text(path, text)
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
@@ -12,8 +13,8 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
-from mnistlib.files import ROOT, RunError, read_json, shown, write_json
-from mnistlib.stages import MEASURES, MODEL_FILE
+from mnistlib.files import ROOT, RunError, file_digest, read_json, shown, write_json
+from mnistlib.stages import MEASURES, MODEL_FILE, STAGE
 
 RUNS = ROOT / "runs"
 RAW = RUNS / "data" / "raw"
@@ -56,6 +57,8 @@ class Run:
     inference = Place("data/inference")
     drawings = Place("data/inference/drawings")
     checkpoints = Place("checkpoints")
+    models = Place("models")
+    previous = Place("models/previous")  # the model that a new training replaces, until that has ended well
     weights = Place(f"models/{MODEL_FILE}")
     onnx = Place("models/model.onnx")  # the network for programs without torch; `make export` writes it
     model_json = Place("models/model.json")
@@ -81,8 +84,9 @@ class Run:
     def folder(self) -> Path:
         return (self.base or RUNS) / self.name
 
-    def params(self, stage: str = "params") -> Path:
-        return self.folder / "params" / f"{stage}.yaml"
+    def params(self) -> Path:
+        """What was last asked for."""
+        return self.folder / "params" / "params.yaml"
 
     def notebook(self, stage: str) -> Path:
         return self.folder / "notebooks" / f"{stage}.ipynb"
@@ -96,10 +100,6 @@ class Run:
     def status(self, stage: str) -> Path:
         return self.folder / "status" / f"{stage}.json"
 
-    def handed_on(self, stage: str) -> Path:
-        """A stamp that changes only when what later stages read from this one has changed."""
-        return self.folder / "status" / f"{stage}.handed-on"
-
     def metrics(self, stage: str) -> Path:
         return self.folder / "metrics" / f"{stage}.json"
 
@@ -107,13 +107,17 @@ class Run:
         return self.folder / "reports" / "figures" / f"{name}.png"
 
     def write_metrics(self, stage: str, metrics: dict[str, Any]) -> dict[str, Any]:
-        """Keep what a stage measured (fractions, seconds, bytes); returns it to be shown."""
-        write_json(self.metrics(stage), metrics)
+        """Keep what a stage measured (fractions, seconds, bytes), with the digests of the files that it read; returns
+        what was measured, to be shown."""
+        names = [name for needed in STAGE[stage].needs for name in STAGE[needed].hands_on]
+        read = {name: file_digest(self.folder / name) for name in names if (self.folder / name).is_file()}
+        write_json(self.metrics(stage), {**metrics, "read": read})
         return metrics
 
     def read_metrics(self, stage: str) -> dict[str, Any]:
         """What a stage measured. Raises RunError when it has not run, or the file is damaged."""
         measured = read_json(self.metrics(stage), hint=f"run {stage} first")
+        measured.pop("read", None)
         for name in MEASURES.get(stage, ()):
             if not isinstance(measured.get(name), int | float):
                 text = f"{shown(self.metrics(stage))} is damaged: {name} is {measured.get(name)!r}, which is no number"
@@ -127,6 +131,11 @@ def leftovers(run: Run) -> Iterator[Path]:
     for folder in (run.folder, RAW, HANDWRITING):
         yield from folder.rglob(".*.part")
     yield from run.folder.glob("notebooks/.*.part.ipynb")
+
+
+def module_cache() -> Path:
+    """What `source` keeps of the package's modules from one command to the next."""
+    return RUNS / ".modules.json"
 
 
 def overview_page() -> Path:
@@ -153,12 +162,20 @@ def temporary_run(name: str) -> Run:
 
 
 def existing_runs() -> list[Run]:
-    """Runs that hold weights, the newest weights first; folders that no run could be, or that go, are passed over."""
+    """Runs that hold weights, those trained last first; folders that no run could be, or that go, are passed over."""
     found = {}
     for weights in RUNS.glob(f"*/models/{MODEL_FILE}"):
         with suppress(RunError, OSError):
-            found[Run(weights.parent.parent.name)] = weights.stat().st_mtime
+            run = Run(weights.parent.parent.name)
+            found[run] = trained_at(run)
     return sorted(found, key=lambda run: found[run], reverse=True)
+
+
+def trained_at(run: Run) -> str:
+    """When the run was trained, by its record; for one trained by hand, when its weights were written."""
+    with suppress(RunError):
+        return str(read_json(run.status("03_train"), hint="").get("finished", ""))
+    return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(run.weights.stat().st_mtime))
 
 
 def nearest(name: str) -> str:

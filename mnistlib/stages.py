@@ -90,6 +90,11 @@ MEASURES = {  # the metrics, numbers all, without which a stage's are no whole o
 STAGE = {stage.name: stage for stage in STAGES}
 
 
+def always(stage: str) -> list[str]:
+    """Return the files that a stage leaves in every run, by their paths in the run's folder."""
+    return [*STAGE[stage].leaves, *(f"reports/figures/{name}.png" for name in FIGURES[stage]), f"metrics/{stage}.json"]
+
+
 def runs_side_by_side() -> bool:
     """Whether make may run several stages at once: -j, or a jobserver that hands out the jobs."""
     flags = os.environ.get("MAKEFLAGS", "").partition(" -- ")[0]

@@ -66,6 +66,16 @@ def counted(count: int, thing: str) -> str:
     return f"{count:,} {thing}{'s' * (count != 1)}"
 
 
+def seconds_text(seconds: float) -> str:
+    """A rough duration, as 7 s, 25 s, 3 min; empty for none."""
+    if seconds <= 0:
+        return ""
+    if seconds < 90:
+        step = 1 if seconds < 10 else 5 if seconds < 60 else 10
+        return f"{max(1, step * round(seconds / step))} s"
+    return f"{seconds / 60:.0f} min"
+
+
 def sure(confidence: float) -> str:
     """A confidence in 0…1 as 99.5 %, rounded, but never to certainty."""
     return percent(min(confidence, 0.999), 1)

@@ -25,7 +25,8 @@ from mnistlib.handwriting import Drawing, load_handwriting
 from mnistlib.model import DigitNet, load_model, save_model
 from mnistlib.modelfile import check_made_by_make, read_description
 from mnistlib.overview import write_overview_page
-from mnistlib.params import DEFAULT, load_file
+from mnistlib.params import DEFAULT
+from mnistlib.plan import made_with
 from mnistlib.plots.inference import plot_before_after
 from mnistlib.predict import trained_on
 from mnistlib.preprocess import Part, load_part, load_statistics
@@ -133,7 +134,7 @@ def keep_taught_run(base: Run, run: Run, taught: DigitNet, val: Part, scores: di
     described = read_description(base)["training"]
     allowed, copies = (setting(base, "evaluate", name) for name in ("accepted_error", "bent"))
     bent = predict_bent(taught, val.images, load_distortion(base), int(copies), seed)
-    for path in (base.raw_json, *base.params().parent.glob("[!.]*"), *base.processed.glob("[!.]*")):
+    for path in (base.raw_json, base.params(), *base.processed.glob("[!.]*")):
         target = run.folder / path.relative_to(base.folder)
         target.parent.mkdir(parents=True, exist_ok=True)
         link_or_copy(path, target)
@@ -143,7 +144,7 @@ def keep_taught_run(base: Run, run: Run, taught: DigitNet, val: Part, scores: di
 
 def setting(base: Run, section: str, name: str) -> float:
     """One of the base run's parameters, a share; 0 where the run is older than the parameter."""
-    return float(load_file(base.params())[section].get(name, 0.0))
+    return float(made_with(base).get(f"{section}.{name}", 0.0))
 
 
 def before_and_after(scores: dict[str, Any]) -> Table:

@@ -12,19 +12,20 @@ import logging
 import os
 import re
 import sys
+import time
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 from mnistlib import rundir
-from mnistlib.artifacts import worth_keeping
 from mnistlib.files import RunError, bytes_digest
 from mnistlib.history import load_history
 from mnistlib.log import Told, log_to, logger
 from mnistlib.machine import pip_install
-from mnistlib.params import flatten, load_file
+from mnistlib.plan import made_with, merged_metrics
+from mnistlib.record import read_record
 from mnistlib.rundir import Run
 from mnistlib.stages import STAGE
-from mnistlib.status import merged_metrics, read_status
 
 NEEDED = "mlflow"
 EXPERIMENT = "digit-classifier"
@@ -77,18 +78,18 @@ def log_run(run: Run, uri: str) -> str:
     from mlflow import MlflowClient
     from mlflow.entities import Metric, Param
 
-    client, statuses = MlflowClient(uri), [read_status(run, stage) for stage in STAGE]
-    finished = int(max(run.status(stage).stat().st_mtime for stage in STAGE) * 1000)
+    client, statuses = MlflowClient(uri), [read_record(run, stage) for stage in STAGE]
+    finished = int(max(time.mktime(time.strptime(status.finished, "%Y-%m-%d %H:%M:%S")) for status in statuses) * 1000)
     began = finished - int(sum(status.total_seconds for status in statuses) * 1000)
     experiment, digest = experiment_id(client, uri), stages_digest(run)
     found = client.search_runs([experiment], f"tags.`{TAG}` = '{digest}'", max_results=1)
     if found and found[0].info.status == "FINISHED":
         return f"logged before, as {found[0].info.run_id} in {uri}"
     numbers, words = measured(run)
-    tags = words | {"run": run.name, "code": ", ".join(sorted({s.code for s in statuses} - {""})), TAG: digest}
+    tags = words | {"run": run.name, "code": ", ".join(sorted({s.commit for s in statuses} - {""})), TAG: digest}
     logged = (found or [client.create_run(experiment, began, tags, run.name)])[0].info.run_id
     metrics = [Metric(name, value, finished, step) for name, value, step in numbers]
-    params = [Param(name, str(value)) for name, value in flatten(load_file(run.params())).items()]
+    params = [Param(name, str(value)) for name, value in made_with(run).items()]
     for start in range(0, max(len(metrics), len(params)), AT_ONCE):
         chosen = slice(start, start + AT_ONCE)
         client.log_batch(logged, metrics[chosen], params[chosen])
@@ -119,6 +120,12 @@ def measured(run: Run) -> tuple[list[tuple[str, float, int]], dict[str, str]]:
     curves = [(f"epochs/{k}", float(v), int(e["epoch"])) for e in epochs for k, v in e.items() if k != "epoch"]
     words = {name: str(value) for name, value in metrics.items() if name not in numbers}
     return [*((name, float(value), 0) for name, value in numbers.items()), *curves], words
+
+
+def worth_keeping(run: Run) -> list[Path]:
+    """What goes to a tracker: parameters, executed notebooks, the model, figures and metrics."""
+    patterns = ("params/params.yaml", "notebooks/??_*.ipynb", "models/[!.]*.*", "reports/figures/[!.]*")
+    return sorted(path for name in (*patterns, "reports/metrics.json") for path in run.folder.glob(name))
 
 
 def without_password(text: str) -> str:

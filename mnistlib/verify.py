@@ -16,11 +16,10 @@ from pathlib import Path
 from mnistlib import params
 from mnistlib.agreement import DIFFERENT, IDENTICAL, WITHIN, Cause, Line, judge
 from mnistlib.files import ROOT, RunError, file_digest, in_words, shown, write_text
-from mnistlib.given import named_pictures
 from mnistlib.log import TAKEN_AWAY, chosen_level, say
 from mnistlib.overview import write_overview_page
+from mnistlib.plan import named_pictures
 from mnistlib.receipt import Receipt, load_receipt
-from mnistlib.resolve import write_if_changed
 from mnistlib.rundir import RAW, Run, temporary_run
 from mnistlib.source import code_version
 from mnistlib.stages import STAGE
@@ -113,7 +112,7 @@ def parameters_again(kept: Receipt) -> dict[str, object]:
 
 def execute(run: Run, kept: Receipt, again: Run, settings: dict[str, str]) -> str:
     """Make the receipt's stages in the run `again`; returns the first that failed, or nothing."""
-    write_if_changed(again, "params", kept.parameters)
+    write_text(again.params(), params.dump_yaml(kept.parameters))
     if run.drawings.is_dir():
         shutil.copytree(run.drawings, again.drawings)
     stages = list(kept.stages)

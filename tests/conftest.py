@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -30,6 +31,16 @@ class Made(NamedTuple):
     def stages(self) -> list[str]:
         """The stages that were executed, in order."""
         return [line.split()[1] for line in self.text.splitlines() if line.startswith("── ")]
+
+    @property
+    def planned(self) -> list[str]:
+        """The stages that `make -n` or `make status` says would run, for sure or perhaps, in order."""
+        return [line.split()[0] for line in self.text.splitlines() if re.match(r"\d\d_\w+ +(runs|perhaps)", line)]
+
+    @property
+    def certain(self) -> list[str]:
+        """The stages that it says would run whatever the stages before them leave."""
+        return [line.split()[0] for line in self.text.splitlines() if re.match(r"\d\d_\w+ +runs", line)]
 
 
 class Project:
@@ -67,12 +78,8 @@ class Project:
         return Made(done.returncode, done.stdout)
 
     def plan(self, *arguments: str, **environment: str) -> Made:
-        """What make would execute, if every stage of it left something new: resolved, then a dry run of the rest."""
-        dry = self.folder / "dry-make"
-        dry.write_text('#!/bin/sh\nexec make -n "$@"\n')
-        dry.chmod(0o755)
-        path = f"{self.folder}{os.pathsep}{self.environment()['PATH']}"
-        return self.make("MAKE=dry-make", *arguments, PATH=path, **environment)
+        """What make would execute and why, and nothing executed."""
+        return self.make("-n", *arguments, **environment)
 
     def start(self, *arguments: str, output: IO[str] | int = subprocess.PIPE, **environment: str) -> subprocess.Popen:
         """A make that runs by itself, in a process group of its own, to be killed."""

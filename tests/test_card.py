@@ -16,7 +16,7 @@ from mnistlib.modelfile import FORMAT
 from mnistlib.origins import ORIGINS
 from mnistlib.rundir import Run
 from mnistlib.stages import MEASURES
-from mnistlib.status import Status, write_status
+from tests.records import keep_record
 
 EVIL = '<script>document.title="owned"</script> [x](javascript:owned) `a` **b** | c\n\n# d'
 HEADINGS = (
@@ -47,7 +47,7 @@ def trained(dataset="mnist", fallback=False, **more):
         path.write_text(json.dumps(content))
     run.params().parent.mkdir(exist_ok=True)
     run.params().write_text("seed: 5\ndata: {dataset: mnist}\n")
-    write_status(run, Status("03_train", "ok", code=more.get("code", "abc")))
+    keep_record(run, "03_train", parameters={"seed": 5}, commit=more.get("code", "abc"))
     return run
 
 
@@ -114,6 +114,7 @@ def test_numbers_are_the_runs_own():
 def test_classes_are_counted_as_by_hand():
     run, labels = Run("made"), np.array([0, 0, 0, 1, 1, 2])
     run.test_predictions.parent.mkdir(parents=True)
+    run.write_metrics("04_evaluate", {})
     np.savez(run.test_predictions, labels=labels, logits=np.eye(3)[[0, 0, 1, 1, 1, 0]])
     assert [row[:4] for row in class_rows(run, ("a", "b", "c"))] == [
         ("a", "3", "1", "66.67 %"), ("b", "2", "0", "100.00 %"), ("c", "1", "1", "0.00 %"),
@@ -123,14 +124,15 @@ def test_classes_are_counted_as_by_hand():
 
 
 def test_the_card_says_how_pictures_were_distorted_and_which_were_not():
-    run, bent = trained(), "train: {rotate: 12.0, shear: 0.1, scale: 0.1, shift: 0.2, undistorted: 0.25}"
-    run.params().write_text(f"seed: 5\n{bent}\n")
+    run, limits = trained(), {"seed": 5, "rotate": 12.0, "shear": 0.1, "scale": 0.1, "shift": 0.2}
+    keep_record(run, "03_train", parameters=limits | {"undistorted": 0.25})
     assert "each picture in every epoch, but for 25 % of them" in words(run)
     assert "by up to these: turned by 12°" in words(run)
-    run.params().write_text(f"seed: 5\n{bent.replace('0.25', '0.0')}\n")
+    keep_record(run, "03_train", parameters=limits | {"undistorted": 0.0})
     assert "each picture in every epoch" in words(run)
     assert "but for" not in words(run)
-    run.params().write_text("seed: 5\ntrain: {rotate: 0.0, shear: 0.0, scale: 0.0, shift: 0.0, undistorted: 0.25}\n")
+    none = dict.fromkeys(("rotate", "shear", "scale", "shift"), 0.0)
+    keep_record(run, "03_train", parameters=limits | none | {"undistorted": 0.25})
     assert "in every epoch" not in words(run)
 
 

@@ -16,7 +16,7 @@ import pytest
 from mnistlib import idx, rundir
 from mnistlib.catalogue import DATASETS, FILES
 from mnistlib.data import load_raw, obtain, save_raw
-from mnistlib.datafolders import better_source_exists, lies_here
+from mnistlib.datafolders import better_source_exists, had, lies_here
 from mnistlib.download import UnreachableError, download, mirrors
 from mnistlib.files import RunError, write_json
 from mnistlib.rundir import Run
@@ -271,3 +271,118 @@ def test_other_files_than_01_saw_are_refused(tmp_path, monkeypatch):
     write_json(Run("r").raw_json, told)
     with pytest.raises(RunError, match="no longer what 01_data saw there"):
         load_raw(Run("r"))
+
+
+@pytest.fixture
+def run(tmp_path, monkeypatch) -> Run:
+    monkeypatch.setattr(rundir, "RUNS", tmp_path / "runs")
+    return Run("r")
+
+
+@pytest.fixture
+def made_with_mnist(run, mnist_dir, tmp_path) -> Path:
+    """The folder with MNIST that the run r was made from."""
+    folder = tmp_path / "mine"
+    shutil.copytree(mnist_dir, folder)
+    save_raw(run, obtain("mnist", local_dir=str(folder), raw=tmp_path / "raw"))
+    return folder
+
+
+def test_a_run_takes_its_dataset_from_the_folder_that_it_was_found_in_before(made_with_mnist, run, tmp_path):
+    raw = obtain("mnist", raw=tmp_path / "raw", mirrors=[DEAD], before=run)
+    assert (raw.dataset, raw.source, raw.folder) == ("mnist", "local", str(made_with_mnist))
+    assert obtain("mnist", raw=tmp_path / "raw", mirrors=[DEAD], before=Run("new")).fallback
+
+
+def test_a_wrong_file_in_the_folder_of_before_is_named(made_with_mnist, run, tmp_path):
+    damage(made_with_mnist / f"{FILES[1]}.gz", "one byte flipped")
+    with pytest.raises(RunError, match=FILES[1]):
+        obtain("mnist", raw=tmp_path / "raw", mirrors=[DEAD], before=run)
+
+
+@pytest.mark.parametrize("left", ["nothing", "three files", "a damaged raw.json", "no raw.json", "model.json alone"])
+def test_a_run_of_a_dataset_that_is_gone_stops_with_both_ways_out(made_with_mnist, run, tmp_path, left):
+    if left == "three files":
+        (made_with_mnist / f"{FILES[1]}.gz").unlink()
+    else:
+        shutil.rmtree(made_with_mnist)
+    write_json(run.processed / "statistics.json", {"dataset": "mnist", "fallback": False})
+    write_json(run.model_json, {"training": {"dataset": "mnist"}})
+    if left == "a damaged raw.json":
+        run.raw_json.write_bytes(b"{")
+    elif left != "nothing":
+        run.raw_json.unlink(missing_ok=left != "three files")
+    if left == "model.json alone":
+        (run.processed / "statistics.json").write_bytes(b"\xff")
+    with pytest.raises(RunError) as caught:
+        obtain("mnist", raw=tmp_path / "raw", mirrors=[DEAD], before=run)
+    said = str(caught.value)
+    assert "runs/r was made with MNIST" in said
+    for words in ("MNIST is not there now", "MNIST_DIR=folder names", "SET=data.source=digits makes", "127.0.0.1:9"):
+        assert words in said
+
+
+def test_another_dataset_that_is_out_of_reach_does_not_become_digits_in_a_run_of_mnist(made_with_mnist, run, tmp_path):
+    with pytest.raises(RunError) as caught:
+        obtain("fashion_mnist", raw=tmp_path / "raw", mirrors=[DEAD], before=run)
+    said = str(caught.value)
+    assert f"runs/r was made with MNIST from {made_with_mnist}. Fashion-MNIST is not there now" in said
+    for words in ("SET=data.local_dir=folder", "SET=data.dataset=mnist goes back to MNIST"):
+        assert words in said
+
+
+def test_who_asks_for_digits_gets_them_whatever_the_run_was_made_with(made_with_mnist, run, tmp_path):
+    shutil.rmtree(made_with_mnist)
+    for asked in ({"dataset": "digits"}, {"dataset": "mnist", "source": "digits"}):
+        assert obtain(**asked, raw=tmp_path / "raw", mirrors=[DEAD], before=run).dataset == "digits"
+
+
+def test_a_run_that_had_no_real_dataset_may_take_the_fallback_again(run, tmp_path):
+    for asked in ({"dataset": "mnist"}, {"dataset": "digits"}):
+        save_raw(run, obtain(**asked, raw=tmp_path / "raw", mirrors=[DEAD]))
+        write_json(run.model_json, {"training": {"dataset": "digits"}})
+        assert had(run) == ("", "")
+        assert obtain("mnist", raw=tmp_path / "raw", mirrors=[DEAD], before=run).fallback
+
+
+@pytest.mark.parametrize("content", ["[]", '{"dataset": ["mnist"]}', '{"training": "mnist"}', "\udc80"])
+def test_what_a_run_had_is_not_known_from_damaged_files(run, content):
+    for path in (run.raw_json, run.model_json, run.processed / "statistics.json"):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(content, errors="surrogateescape")
+    assert had(run) == ("", "")
+
+
+def test_kaggles_archive_is_taken(mnist_dir, tmp_path):
+    """A file under one name beside a folder of nearly the same, which holds a copy."""
+    folder = tmp_path / "archive"
+    for name in FILES:
+        content = gzip.decompress((mnist_dir / f"{name}.gz").read_bytes())
+        (folder / name).mkdir(parents=True)
+        (folder / name / name).write_bytes(content)
+        (folder / name.replace("-idx", ".idx")).write_bytes(content)
+    assert lies_here("mnist", str(folder), tmp_path / "raw")
+    raw = obtain("mnist", local_dir=str(folder), raw=tmp_path / "raw")
+    assert [row["file"] for row in raw.files] == [name.replace("-idx", ".idx") for name in FILES]
+
+
+def test_torchvisions_root_is_taken(mnist_dir, tmp_path, run, monkeypatch):
+    below = tmp_path / "root" / "MNIST" / "raw"
+    shutil.copytree(mnist_dir, below)
+    monkeypatch.setenv("MNIST_DIR", str(tmp_path / "root"))
+    assert lies_here("mnist", raw=tmp_path / "raw")
+    raw = obtain("mnist", raw=tmp_path / "raw")
+    assert (raw.source, raw.folder) == ("local", str(below))
+    save_raw(run, raw)
+    assert load_raw(run).folder == str(below)
+
+
+def test_other_datasets_lie_below_torchvisions_root_under_their_own_names(tmp_path):
+    for dataset in ("fashion_mnist", "kmnist"):
+        below = tmp_path / DATASETS[dataset].torchvision / "raw"
+        below.mkdir(parents=True)
+        for name in FILES:
+            assert not lies_here(dataset, str(tmp_path), tmp_path / "raw")
+            (below / f"{name}.gz").write_bytes(b"")
+        assert lies_here(dataset, str(tmp_path), tmp_path / "raw")
+    assert not lies_here("mnist", str(tmp_path), tmp_path / "raw")

@@ -11,7 +11,7 @@ import pytest
 
 from mnistlib import machine
 
-NAMES = {"Python", "packages", "processor", "GPU", "runs", "data", "browser", "fonts"}
+NAMES = {"Python", "shell", "packages", "processor", "GPU", "runs", "data", "browser", "fonts"}
 
 
 def lines(text: str) -> dict[str, list[tuple[str, str]]]:
@@ -32,6 +32,23 @@ def test_this_machine_is_ready_and_every_line_is_there(project):
     assert "MNIST_DIR=folder" in done.text
     assert done.code == 0
     assert not (project.folder / "runs").exists()
+
+
+def test_what_make_ignores_is_named(project):
+    assert len(lines(project.make("doctor").text)["shell"]) == 1
+    done = project.make("doctor", PYTHONPATH="/opt/other", PYTHONSAFEPATH="1", PIP_USER="1")
+    assert done.code == 0
+    verdict, text = lines(done.text)["shell"][1]
+    assert verdict == "note"
+    assert text.startswith("make ignores PYTHONPATH, PYTHONSAFEPATH, PIP_USER:")
+
+
+def test_too_low_a_limit_on_open_files_is_wrong(project):
+    settings = {**project.settings((), {}), "args": ["sh", "-c", "ulimit -n 40; exec make doctor"]}
+    done = subprocess.run(**settings, stdout=subprocess.PIPE)
+    assert done.returncode
+    assert lines(done.stdout)["shell"][0][0] == "wrong"
+    assert "wrong: shell" in done.stdout
 
 
 def test_a_package_that_is_missing_or_too_old_is_named(project):

@@ -188,6 +188,42 @@ def test_debians_missing_venv_names_its_package(environment_module, tmp_path):
         environment_module.find()
 
 
+def test_a_venv_that_fails_otherwise_says_its_own_words_and_blames_no_package(environment_module, tmp_path, capfd):
+    fake = tmp_path / "python3"
+    fake.write_text("#!/bin/sh\necho 'Error: no room for it' >&2; exit 1\n")
+    fake.chmod(0o755)
+    environment_module.sys = type("S", (), {**vars(sys), "executable": str(fake)})
+    with pytest.raises(SystemExit, match=r"\.venv could not be made \(see above\)\. The disk has .* GB left") as caught:
+        environment_module.find()
+    assert "apt install" not in str(caught.value)
+    assert "Error: no room for it" in capfd.readouterr().err
+
+
+def test_a_colon_in_the_projects_path_is_named(environment_module, tmp_path, monkeypatch):
+    monkeypatch.setattr(environment_module, "VENV", tmp_path / "a:b" / ".venv")
+    with pytest.raises(SystemExit, match=r"a:b/\.venv: .* with ':' in its path; move the project, or activate"):
+        environment_module.find()
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="mounts read-only, as Linux lets one")
+@pytest.mark.parametrize("left", ["nothing", "an environment of an older lock"])
+def test_a_project_on_a_read_only_disk_is_named(project, left):
+    if left != "nothing":
+        (project.folder / ".venv").mkdir()
+        (project.folder / ".venv" / "built-from").write_text("")
+    outside = f'cd / && cd "$OLDPWD" && env -u VIRTUAL_ENV PATH="{Path(sys.base_prefix) / "bin"}:$PATH" make'
+    script = f"mount --bind . . && mount -o remount,ro,bind . && {outside} env; {outside} doctor"
+    command = ["unshare", "--mount", "--map-root-user", "sh", "-c", script]
+    environment = project.environment(VIRTUAL_ENV="")
+    done = subprocess.run(command, cwd=project.folder, env=environment, capture_output=True, text=True)
+    if "unshare" in done.stderr or "mount:" in done.stderr:
+        pytest.skip(f"no private mounts here: {done.stderr.strip()}")
+    assert f"cannot write {project.folder}: it or its file system is read-only" in done.stderr
+    assert re.search(r"^wrong packages +cannot write", done.stdout, re.MULTILINE)
+    assert "Traceback" not in done.stderr
+    assert "apt install" not in done.stderr
+
+
 @pytest.mark.parametrize("named", ["VIRTUAL_ENV", "CONDA_PREFIX"])
 def test_an_active_environment_that_satisfies_is_used_as_it_is(environment_module, monkeypatch, tmp_path, named):
     monkeypatch.setenv("VIRTUAL_ENV", str(tmp_path / "left behind"))

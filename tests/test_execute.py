@@ -13,13 +13,14 @@ from typing import Any
 
 import pytest
 
-from mnistlib import rundir
+from mnistlib import kernel, rundir
 from mnistlib.execute import execute
+from mnistlib.files import ROOT
 from mnistlib.kernel import PREFIX, EarlyKernel
 from mnistlib.log import logger
+from mnistlib.record import Inputs, read_record
 from mnistlib.rundir import Run
 from mnistlib.stages import STAGE
-from mnistlib.status import read_status
 
 LINUX = pytest.mark.skipif(sys.platform != "linux", reason="elsewhere no kernel is forked")
 PARAMETERS = """run: str = "lab"  # the run
@@ -164,15 +165,16 @@ def test_a_stage_that_has_ended_stays_ended_when_it_is_interrupted_while_its_pag
         time.sleep(0.1)
     making.communicate(timeout=60)
     assert making.returncode != 0
-    assert read_status(Run("smoke", project.run().parent), "01_data").verdict == "ok"
+    assert read_record(Run("smoke", project.run().parent), "01_data").verdict == "ok"
     assert project.make("data", "PARAMS=smoke").stages == []
 
 
 def test_an_interruption_at_the_first_word_has_a_verdict_too(monkeypatch, tmp_path):
     monkeypatch.setattr(rundir, "RUNS", tmp_path)
     monkeypatch.setattr(logger, "info", lambda *told: sys.exit(143))  # as the handler of SIGTERM does
-    assert execute(Run("r"), STAGE["02_preprocess"], {}, None) == 143
-    assert read_status(Run("r"), "02_preprocess").verdict == "interrupted"
+    nothing = Inputs({}, [], {}, {}, {})
+    assert execute(Run("r"), STAGE["02_preprocess"], {}, nothing, None) == 143
+    assert read_record(Run("r"), "02_preprocess").verdict == "interrupted"
 
 
 @EITHER_KERNEL
@@ -180,11 +182,11 @@ def test_a_killed_runner_leaves_no_kernel_and_no_verdict_but_died(stage, warm):
     process = stage("import os; print('pid', os.getpid(), flush=True)", "import time; time.sleep(600)", warm=warm)
     line = next(line for line in process.stdout if "pid" in line)
     running = Run("r", stage.folder.parent)
-    assert read_status(running, "02_preprocess").verdict == "running"
+    assert read_record(running, "02_preprocess").verdict == "running"
     process.kill()
     process.communicate(timeout=60)
     assert gone(int(line.split()[-1]))
-    assert read_status(running, "02_preprocess").verdict == "died"
+    assert read_record(running, "02_preprocess").verdict == "died"
     assert kept(stage) == [".02_preprocess.part.ipynb"]
 
 
@@ -224,6 +226,15 @@ def test_what_people_set_for_themselves_changes_no_page(stage, tmp_path, monkeyp
     assert "inline" in said
     assert "False, False)" in said
     assert "no.such.key" not in said
+
+
+def test_a_kernel_is_led_to_no_other_python(monkeypatch, tmp_path):
+    for name in kernel.PERSONAL:
+        monkeypatch.setenv(name, "/opt/other")
+    monkeypatch.setenv("PYTHONHASHSEED", "7")
+    given = kernel.environment(tmp_path)
+    assert {name: given[name] for name in kernel.PERSONAL & set(given)} == {"PYTHONPATH": str(ROOT)}
+    assert given["PYTHONHASHSEED"] == "7"
 
 
 def test_a_temporary_folder_of_any_depth_will_do(project, tmp_path):

@@ -8,14 +8,16 @@ import signal
 import socket
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from PIL import Image
 
-from mnistlib import params, rundir
+from mnistlib import kernel, params, rundir
 from mnistlib.catalogue import FILES
 from mnistlib.files import ROOT, write_json
-from mnistlib.resolve import choose, has_better_data
+from mnistlib.plan import data_reasons
+from mnistlib.resolve import choose
 from mnistlib.rundir import Run
 from mnistlib.stages import asked_to_run_nothing
 
@@ -122,14 +124,13 @@ def test_who_needs_pictures_that_are_gone_is_told_both_ways_out(gone):
     resolved = {path: path.read_bytes() for path in (made.run() / "params").iterdir()}
     refused = made.make("all", "RUN=smoke", "SET=infer.shown=5")
     assert {path: path.read_bytes() for path in (made.run() / "params").iterdir()} == resolved
-    (made.run() / "status" / "04_evaluate.handed-on").touch()
-    (made.run() / "reports" / "index.html").unlink()
+    (made.run() / "data" / "inference" / "predictions.csv").rename(made.run() / "predictions.csv")
     refused_later = made.make("all", "RUN=smoke")
+    (made.run() / "predictions.csv").rename(made.run() / "data" / "inference" / "predictions.csv")
     for done in (refused, refused_later):
         assert (done.code, done.stages) == (2, [])
         for words in ("INPUT 'scans' cannot be read", "INPUT=… names the pictures", "SET=infer.input= goes back"):
             assert words in done.text
-    assert 'class="verdict stale"' in (made.run() / "reports" / "index.html").read_text()
     assert (made.run() / "data" / "inference" / "predictions.csv").read_bytes() == answers
     back = made.make("infer", "RUN=smoke", "SET=infer.input=")
     assert (back.code, back.stages) == (0, ["06_infer"])
@@ -160,10 +161,10 @@ def test_a_dataset_that_has_moved_is_looked_for_where_it_is_and_one_that_is_gone
     files = [{"file": name, "bytes": 4} for name in ("a", "b", "c", "d")]
     write_json(Run("r").raw_json, {"dataset": "kmnist", "source": "local", "folder": str(old), "files": files})
     resolved = params.load("default", f"data.dataset=kmnist data.local_dir={new}")
-    assert has_better_data(Run("r"), resolved) is expected
+    assert bool(data_reasons(Run("r"), resolved)) is expected
     if here == ("a", "b", "c", "d") and named:
         (old / "a").write_bytes(b"12345")
-        assert has_better_data(Run("r"), resolved)
+        assert data_reasons(Run("r"), resolved)
 
 
 def test_digits_that_were_asked_for_stand_in_for_nothing_better(tmp_path, monkeypatch, mnist_dir):
@@ -172,8 +173,8 @@ def test_digits_that_were_asked_for_stand_in_for_nothing_better(tmp_path, monkey
     write_json(
         Run("r").raw_json, {"dataset": "digits", "source": "digits", "fallback": True, "folder": "", "files": []}
     )
-    assert has_better_data(Run("r"), params.load("default"))
-    assert not has_better_data(Run("r"), params.load("default", "data.source=digits"))
+    assert data_reasons(Run("r"), params.load("default"))
+    assert not data_reasons(Run("r"), params.load("default", "data.source=digits"))
 
 
 def test_pictures_for_a_run_that_is_not_there_train_nothing(made):
@@ -262,13 +263,15 @@ def test_runs_on_a_read_only_mount_is_said_plainly(project):
     assert "Traceback" not in done.stderr
 
 
-def test_a_broken_nbconvert_is_said_plainly_and_what_was_executed_is_kept(project, tmp_path):
-    (tmp_path / "nbconvert").mkdir()
-    (tmp_path / "nbconvert" / "__init__.py").write_text("raise ValueError(\"No template named 'classic'\")")
-    done = project.make("data", "PARAMS=smoke", PYTHONPATH=str(tmp_path))
+def test_a_broken_nbconvert_is_said_plainly_and_what_was_executed_is_kept(project):
+    broken = project.folder / "nbconvert"
+    broken.mkdir()
+    (broken / "__init__.py").write_text("raise ValueError(\"No template named 'classic'\")")
+    done = project.make("data", "PARAMS=smoke")
     assert done.code
     assert "nbconvert cannot make pages here (ValueError: No template named 'classic')" in done.text
     assert "Traceback" not in done.text
+    shutil.rmtree(broken)
     again = project.make("data", "PARAMS=smoke")
     assert (again.code, again.stages) == (0, []), again.text
     assert (project.run() / "reports" / "01_data.html").is_file()
@@ -281,18 +284,24 @@ def test_a_broken_nbconvert_is_said_plainly_and_what_was_executed_is_kept(projec
 def test_stages_that_run_at_once_share_the_cores(project, monkeypatch, jobs, wanted, shared):
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
     environment = {"OMP_NUM_THREADS": wanted} if wanted else {}
-    text = project.plan(*jobs, "all", "PARAMS=smoke", **environment).text
+    dry = project.folder / "dry-make"
+    dry.write_text('#!/bin/sh\nexec make -n "$@"\n')
+    dry.chmod(0o755)
+    path = f"{project.folder}{os.pathsep}{project.environment()['PATH']}"
+    text = project.make("MAKE=dry-make", *jobs, "all", "PARAMS=smoke", PATH=path, **environment).text
     share = f"env OMP_NUM_THREADS={max(1, (os.cpu_count() or 1) // 2)}"
     given = set(re.findall(rf"{share} .*mnistlib.execute (\S+)", text))
     assert given == ({"04_evaluate", "05_features"} if shared else set())
     assert text.count("mnistlib.execute") == 6
 
 
-@pytest.mark.parametrize("flags", [["-n"], ["-q"], ["-t"], ["-kn", "-j2"], ["--dry-run"]])
-def test_a_make_that_shall_run_nothing_writes_nothing(project, flags):
+@pytest.mark.parametrize(
+    ("flags", "code"), [(["-n"], 0), (["-q"], 1), (["-t"], 2), (["-kn", "-j2"], 0), (["--dry-run"], 0)]
+)
+def test_a_make_that_shall_run_nothing_tells_what_it_would_run_and_writes_nothing(project, flags, code):
     done = project.make(*flags, "all", "PARAMS=smoke")
-    assert "cannot tell what would run" in done.text
-    assert (done.code, untouched(project)) == (2, True)
+    assert (done.code, untouched(project)) == (code, True)
+    assert len(done.planned) == (6 if code != 2 else 0)
     assert "which run?" not in project.make("-n", "verify").text
 
 
@@ -300,6 +309,41 @@ def test_a_make_that_shall_run_nothing_writes_nothing(project, flags):
 def test_other_flags_of_make_are_no_dry_run(monkeypatch, flags):
     monkeypatch.setenv("MAKEFLAGS", flags)
     assert asked_to_run_nothing() == ""
+
+
+def in_shell(project, first: str, *arguments: str, **environment: str) -> tuple[int, str]:
+    """Exit code and output of a make in a shell that has run a command of its own `first`."""
+    settings = {**project.settings((), environment), "args": ["sh", "-c", f'{first}; exec make "$@"', "sh", *arguments]}
+    done = subprocess.run(**settings, stdout=subprocess.PIPE, stdin=subprocess.DEVNULL)
+    return done.returncode, done.stdout
+
+
+def test_what_a_shell_sets_for_other_pythons_and_a_low_limit_on_open_files_change_nothing(project, tmp_path):
+    for name in ("numpy", "mnistlib", "encodings"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "__init__.py").write_text(f"raise ImportError('another {name}')")
+    (tmp_path / "startup.py").write_text("raise SystemExit('startup')")
+    elsewhere = {
+        "PYTHONPATH": str(tmp_path), "PYTHONHOME": str(tmp_path), "PYTHONPLATLIBDIR": "nowhere", "PYTHONSAFEPATH": "1",
+        "PYTHONINSPECT": "1", "PYTHONSTARTUP": str(tmp_path / "startup.py"), "PYTHONOPTIMIZE": "2",
+        "PYTHONWARNINGS": "error", "PYTHONEXECUTABLE": "/no/such/python",
+    }  # fmt: skip
+    code, text = in_shell(project, "ulimit -S -n 40", "data", "PARAMS=smoke", **elsewhere)
+    assert code == 0, text
+    assert "01_data ok" in text
+    on_its_line = project.make("env", *(f"{name}={value}" for name, value in elsewhere.items()))
+    assert (on_its_line.code, on_its_line.text) == (0, f"{Path(sys.prefix) / 'bin' / 'python3'}\n")
+    unwanted = (ROOT / "Makefile").read_text().split("UNWANTED := ")[1].split("IGNORED")[0]
+    assert set(elsewhere) == set(re.findall(r"PYTHON\w+", unwanted))
+    assert set(elsewhere) == kernel.PERSONAL - {"MPLBACKEND"}
+
+
+def test_too_low_a_limit_on_open_files_is_named_before_anything_is_done(project):
+    code, text = in_shell(project, "ulimit -n 40", "all", "PARAMS=smoke")
+    assert code
+    assert "this shell allows 40 open files (ulimit -n), and a stage needs 96: use a new terminal" in text
+    assert "Traceback" not in text
+    assert untouched(project)
 
 
 HOLDER = """

@@ -11,7 +11,7 @@ from mnistlib.history import Epoch, save_history
 from mnistlib.overview import HEIGHT, TAUGHT, WIDTH, summarise, thumbnail, write_overview
 from mnistlib.rundir import Run, overview_page
 from mnistlib.stages import MEASURES, STAGE
-from mnistlib.status import Status, write_status
+from tests.records import keep_record
 
 EVIL = '<script>document.title="owned"</script><img src=x onerror=\'document.title="owned"\'>"&'
 
@@ -23,7 +23,7 @@ def runs(tmp_path, monkeypatch):
     for place, (name, accuracy) in enumerate([("good", 0.995), ("middling", 0.97), ("odd", 0.985)]):
         run = Run(name)
         for stage in STAGE:
-            write_status(run, Status(stage, "failed" if (name, stage) == ("middling", "05_features") else "ok"))
+            keep_record(run, stage, "failed" if (name, stage) == ("middling", "05_features") else "ok")
         measured = dict.fromkeys(MEASURES["04_evaluate"], 0) | {"test_accuracy": accuracy, "test_accuracy_low": 0.9}
         own = {"handwriting_count": 9, "handwriting_right": 5 + place} if place else {}
         run.write_metrics("04_evaluate", measured | own)
@@ -78,7 +78,7 @@ def test_without_taught_runs_nothing_is_said_of_them(tmp_path, monkeypatch):
 
 def test_a_run_in_progress_says_how_far_it_is(tmp_path, monkeypatch):
     monkeypatch.setattr(rundir, "RUNS", tmp_path)
-    write_status(Run("r"), Status("01_data", "ok"))
+    keep_record(Run("r"), "01_data")
     assert (summarise(Run("r"))["verdict"], summarise(Run("r"))["ok"]) == ("1 of 6 stages", True)
 
 

@@ -5,7 +5,7 @@ import subprocess
 
 import pytest
 
-from mnistlib import source
+from mnistlib import rundir, source
 from mnistlib.files import RunError
 
 
@@ -18,7 +18,8 @@ def write_notebook(path, code, **extra):
 @pytest.fixture
 def tree(tmp_path, monkeypatch):
     monkeypatch.setattr(source, "ROOT", tmp_path)
-    source.module_digest.cache_clear()
+    monkeypatch.setattr(rundir, "RUNS", tmp_path / "runs")
+    forget()
     package = tmp_path / "mnistlib"
     (package / "plots").mkdir(parents=True)
     modules = {
@@ -33,12 +34,17 @@ def tree(tmp_path, monkeypatch):
     for name, text in modules.items():
         (package / f"{name}.py").write_text(text)
     yield package
-    source.module_digest.cache_clear()
+    forget()
+
+
+def forget():
+    for cached in (source.module_digest, source.kept_digests, source.seen_digests):
+        cached.cache_clear()
 
 
 def digest(notebook):
-    source.module_digest.cache_clear()
-    return source.code_digest(notebook)
+    forget()
+    return source.code_digests(notebook)
 
 
 @pytest.mark.parametrize(
@@ -67,12 +73,12 @@ def test_comments_do_not_count(tree, tmp_path):
 
 
 def test_outputs_and_counts_of_a_notebook_do_not_count(tmp_path):
-    first = source.notebook_digest(write_notebook(tmp_path / "a.ipynb", "x = 1"))
+    first = source.cell_digests(write_notebook(tmp_path / "a.ipynb", "x = 1"))
     run = write_notebook(tmp_path / "b.ipynb", "x = 1", execution_count=3, outputs=[{"output_type": "stream"}], id="z")
-    assert source.notebook_digest(run) == first
-    assert source.notebook_digest(write_notebook(tmp_path / "c.ipynb", "x = 2")) != first
+    assert source.cell_digests(run) == first
+    assert source.cell_digests(write_notebook(tmp_path / "c.ipynb", "x = 2")) != first
     tagged = write_notebook(tmp_path / "d.ipynb", "x = 1", metadata={"tags": ["setup"]})
-    assert source.notebook_digest(tagged) != first
+    assert source.cell_digests(tagged) != first
 
 
 def test_parameters_are_read_from_the_tagged_cell(tmp_path):
@@ -86,7 +92,7 @@ def test_parameters_are_read_from_the_tagged_cell(tmp_path):
 def test_a_broken_notebook_is_named(tmp_path):
     (tmp_path / "a.ipynb").write_text("{")
     with pytest.raises(RunError, match=r"a\.ipynb"):
-        source.notebook_digest(tmp_path / "a.ipynb")
+        source.cell_digests(tmp_path / "a.ipynb")
 
 
 @pytest.mark.parametrize(
@@ -150,7 +156,7 @@ def test_a_parameter_that_is_no_literal_is_named(tmp_path, code, words):
 def test_what_fetches_data_is_not_in_the_fingerprints_of_who_reads_it(stage, monkeypatch):
     seen, digest_of = set(), source.module_digest
     monkeypatch.setattr(source, "module_digest", lambda path: seen.add(path.name) or digest_of(path))
-    source.code_digest(source.ROOT / "notebooks" / f"{stage}.ipynb")
+    source.code_digests(source.ROOT / "notebooks" / f"{stage}.ipynb")
     assert "preprocess.py" in seen
     assert not seen & {"download.py", "idx.py", "digits.py", "validation.py"}
 

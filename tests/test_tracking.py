@@ -78,7 +78,7 @@ def check_whole(mlflow, uri, folder, target) -> None:
             assert logged.data.metrics[name] == value
     status = json.loads((folder / "status" / "03_train.json").read_text())
     assert logged.data.tags["run"] == "smoke"
-    assert logged.data.tags["code"] == status["code"]
+    assert logged.data.tags["code"] == status["commit"]
     epochs = json.loads((folder / "models" / "history.json").read_text())["epochs"]
     points = client.get_metric_history(logged.info.run_id, "epochs/val_loss")
     assert {point.step: point.value for point in points} == {e["epoch"]: e["val_loss"] for e in epochs}
@@ -156,25 +156,25 @@ def test_a_tracker_that_cannot_be_reached_is_said_and_the_run_stays_ok(made, mlf
 
 
 @pytest.fixture
-def broken(tmp_path):
-    """A folder with an `mlflow` that cannot be imported."""
-    package = tmp_path / "broken" / "mlflow"
-    package.mkdir(parents=True)
+def broken(made):
+    """The finished smoke project, in it an `mlflow` that cannot be imported."""
+    package = made.folder / "mlflow"
+    package.mkdir()
     (package / "__init__.py").write_text("raise ImportError('mlflow was imported')\n")
-    return str(package.parent)
+    return made
 
 
-def test_a_tracker_that_breaks_is_said_and_the_run_stays_ok(made, broken):
-    done = made.make("all", "PARAMS=smoke", TRACKING="mlflow", PYTHONPATH=broken)
+def test_a_tracker_that_breaks_is_said_and_the_run_stays_ok(broken):
+    done = broken.make("all", "PARAMS=smoke", TRACKING="mlflow")
     assert done.code == 0
     assert "ImportError: mlflow was imported" in done.text
     assert "To log it: TRACKING=mlflow make all RUN=smoke" in done.text
-    assert json.loads((made.run() / "status" / "06_infer.json").read_text())["verdict"] == "ok"
+    assert json.loads((broken.run() / "status" / "06_infer.json").read_text())["verdict"] == "ok"
 
 
-def test_without_tracking_nothing_of_it_is_run_or_imported(made, broken):
-    assert "mnistlib.tracking" not in made.plan("all", "PARAMS=smoke").text
-    done = made.make("all", "PARAMS=smoke", PYTHONPATH=broken)
+def test_without_tracking_nothing_of_it_is_run_or_imported(broken):
+    assert "mnistlib.tracking" not in broken.plan("all", "PARAMS=smoke").text
+    done = broken.make("all", "PARAMS=smoke")
     assert (done.code, done.stages) == (0, [])
     assert "mlflow" not in done.text
     imports = "from mnistlib import execute, index, report, resolve, tracking"
@@ -182,9 +182,9 @@ def test_without_tracking_nothing_of_it_is_run_or_imported(made, broken):
     assert subprocess.run([sys.executable, "-c", said], capture_output=True, text=True).stdout == "[]\n"
 
 
-def test_a_stage_alone_is_not_tracked(made, broken):
-    assert "mnistlib.tracking" in made.plan("all", "PARAMS=smoke", TRACKING="mlflow", PYTHONPATH=broken).text
-    done = made.plan("train", "PARAMS=smoke", TRACKING="mlflow", PYTHONPATH=broken)
+def test_a_stage_alone_is_not_tracked(broken):
+    assert "mnistlib.tracking" in broken.plan("all", "PARAMS=smoke", TRACKING="mlflow").text
+    done = broken.plan("train", "PARAMS=smoke", TRACKING="mlflow")
     assert (done.code, "mnistlib.tracking" in done.text) == (0, False)
 
 

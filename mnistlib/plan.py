@@ -1,0 +1,298 @@
+"""What is up to date and what is not, by content: the inputs of each stage now, held against its record."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Iterable, Mapping
+from contextlib import suppress
+from dataclasses import replace
+from difflib import SequenceMatcher
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from mnistlib import params as parameters
+from mnistlib import source
+from mnistlib.datafolders import better_source_exists, is_where_it_was, lies_here
+from mnistlib.files import ROOT, RunError, file_digest, read_json, shown
+from mnistlib.modelfile import is_taught
+from mnistlib.record import NOT_RUN, OK, STALE, Inputs, Record, lost_outputs, read_record
+from mnistlib.rundir import HANDWRITING, Run
+from mnistlib.schema import Params
+from mnistlib.stages import STAGE, STAGES, Stage
+
+MOST = 3  # reasons of one kind that are named
+
+
+def inputs_now(run: Run, stage: Stage, params: Params) -> Inputs:
+    """Return what the stage would be made from now. Raises RunError for a notebook or module that cannot be read."""
+    given = parameters.notebook_parameters(params, stage.section, run.name)
+    del given["run"]
+    return Inputs(
+        parameters=json.loads(json.dumps(given)),
+        notebook=source.cell_digests(stage.notebook),
+        code=source.code_digests(stage.notebook),
+        reads=reads_now(run, stage.name),
+        outside=outside_now(run, stage, params),
+    )
+
+
+def reads_now(run: Run, stage: str) -> dict[str, str]:
+    """Return the SHA-256 of the files that the stage reads of earlier ones, those that are there."""
+    names = [name for needed in STAGE[stage].needs for name in STAGE[needed].hands_on]
+    return {name: file_digest(run.folder / name) for name in names if (run.folder / name).is_file()}
+
+
+def outside_now(run: Run, stage: Stage, params: Params) -> dict[str, str]:
+    """Return the SHA-256 of what the stage reads from outside the run.
+
+    A dataset or pictures that are gone count as unchanged: the digests in the record stand.
+    """
+    before = read_record(run, stage.name).inputs
+    recorded = before.outside if before else {}
+    if stage.section == "data":
+        return {name: file_digest(ROOT / name) if (ROOT / name).is_file() else kept for name, kept in recorded.items()}
+    if stage.section == "evaluate":
+        return digests(sorted(HANDWRITING.glob("*.json")))
+    if stage.section == "infer" and params.infer.input:
+        try:
+            return digests(named_pictures(params.infer.input))
+        except RunError:
+            return recorded
+    return {}
+
+
+def digests(paths: Iterable[Path]) -> dict[str, str]:
+    """Return the SHA-256 of files by their paths."""
+    return {shown(path): file_digest(path) for path in paths}
+
+
+def named_pictures(text: str) -> list[Path]:
+    """Return the pictures that INPUT names. Raises RunError when there are none."""
+    from mnistlib.pictures import find_pictures  # only who gives pictures waits for what reads them
+
+    return find_pictures(text)
+
+
+def check_still_there(run: Run, text: str) -> None:
+    """Raise RunError, with both ways out, where 06 cannot run because the pictures given are gone."""
+    try:
+        if text:
+            named_pictures(text)
+    except RunError as error:
+        raise RunError(
+            f"{error}\n06_infer has to run and cannot, because the pictures that runs/{run.name} was given are gone. "
+            f"Its answers stay in {shown(run.inference)}.\n"
+            "INPUT=… names the pictures where they are now, SET=infer.input= goes back to examples from the test set"
+        ) from error
+
+
+def needs(run: Run, stage: str) -> tuple[str, ...]:
+    """Return the stages that a stage reads from; none in a fine-tuned run, where 06 alone is ever executed."""
+    return () if is_taught(run) else STAGE[stage].needs
+
+
+def stages_of(run: Run, goal: str) -> list[str]:
+    """Return the stages that a goal (`all`, or a section such as `train`) asks for, in order."""
+    if is_taught(run):
+        return ["06_infer"]
+    if goal == "all":
+        return list(STAGE)
+    wanted = {stage.name for stage in STAGES if stage.section == goal}
+    for stage in reversed(STAGES):
+        wanted |= set(stage.needs) if stage.name in wanted else set()
+    return [name for name in STAGE if name in wanted]
+
+
+def plan(run: Run, params: Params, goal: str) -> dict[str, list[str]]:
+    """Return the stages to look at, in order, each with the reasons why it runs.
+
+    A stage without a reason of its own runs only if a stage before it leaves something new.
+    """
+    todo: dict[str, list[str]] = {}
+    for name in stages_of(run, goal):
+        unsettled = {path for needed in needs(run, name) if needed in todo for path in STAGE[needed].hands_on}
+        found = reasons(run, STAGE[name], params, unsettled)
+        if found or any(needed in todo for needed in needs(run, name)):
+            todo[name] = found
+    return todo
+
+
+def reasons(run: Run, stage: Stage, params: Params, unsettled: Collection[str] = ()) -> list[str]:
+    """Return in words why the stage is not up to date; nothing when it is. Raises RunError.
+
+    `unsettled` names files that a stage before it will write anew: what they hold now is no reason yet.
+    """
+    record = read_record(run, stage.name)
+    if record.verdict == NOT_RUN:
+        earlier = run.status(stage.name).is_file() or run.metrics(stage.name).is_file()
+        return ["was made by hand, or by an earlier version" if earlier else "has not run yet"]
+    if record.verdict != OK:
+        return [f"{record.verdict}{f' in cell {record.cell}' if record.cell else ''} before"]
+    if record.inputs is None:
+        return ["was made by an earlier version"]
+    now = inputs_now(run, stage, params)
+    settled = {name: digest for name, digest in now.reads.items() if name not in unsettled}
+    now = replace(now, reads=record.inputs.reads | settled if unsettled else now.reads)
+    lost = lost_outputs(run, record)
+    data = data_reasons(run, params) if stage.section == "data" and not lost else []
+    return [*differences(stage, record.inputs, now), *shorten(lost), *data]
+
+
+def differences(stage: Stage, then: Inputs, now: Inputs) -> list[str]:
+    """Return in words what differs between the recorded inputs of a stage and those of now."""
+    changed = [name for name in {**then.parameters, **now.parameters} if differ(name, then.parameters, now.parameters)]
+    named = {name: name if name == "seed" else f"{stage.section}.{name}" for name in changed}
+    values = [(named[n], then.parameters.get(n, "none"), now.parameters.get(n, "none")) for n in changed]
+    said = [f"{name} {old} → {new}" for name, old, new in values]
+    said += changed_cells(then.notebook, now.notebook)
+    modules = [name for name in {**then.code, **now.code} if differ(name, then.code, now.code)]
+    said += shorten([f"module {name} changed" for name in modules])
+    for old, new in ((then.reads, now.reads), (then.outside, now.outside)):
+        said += shorten([what_became(name, old, new) for name in {**old, **new} if differ(name, old, new)])
+    return said
+
+
+def differ(name: str, then: Mapping[str, Any], now: Mapping[str, Any]) -> bool:
+    """Return whether a name stands in only one of two mappings, or for another value in each."""
+    return name not in then or name not in now or then[name] != now[name]
+
+
+def what_became(name: str, then: Mapping[str, str], now: Mapping[str, str]) -> str:
+    """Return in words how a file that is read differs from the recorded one."""
+    return f"{name} {'is new' if name not in then else 'is gone' if name not in now else 'changed'}"
+
+
+def changed_cells(then: list[str], now: list[str]) -> list[str]:
+    """Return which cells of a notebook were changed, added or taken away, by their numbers from 1."""
+    said = []
+    for kind, a, b, c, d in SequenceMatcher(None, then, now, autojunk=False).get_opcodes():
+        if kind != "equal":
+            first, last = (c, d) if d > c else (a, b)
+            number = f"cell {first + 1}" if last - first == 1 else f"cells {first + 1} to {last}"
+            said.append(f"{number} {'changed' if kind == 'replace' else 'added' if kind == 'insert' else 'removed'}")
+    return shorten(said)
+
+
+def shorten(said: list[str]) -> list[str]:
+    """Return the first few of many, and how many more there are."""
+    return said if len(said) <= MOST + 1 else [*said[:MOST], f"{len(said) - MOST} more like these"]
+
+
+def data_reasons(run: Run, params: Params) -> list[str]:
+    """Return why 01 would find the dataset elsewhere: the run made do without it, or its files have moved since."""
+    if params.data.source == "digits":  # asked for, whatever else lies here
+        return []
+    raw = read_json(run.raw_json, hint="delete it and run make again")
+    if not raw.get("fallback") and is_where_it_was(raw):
+        return []
+    found = better_source_exists if raw.get("fallback") else lies_here
+    if not found(params.data.dataset, params.data.local_dir):
+        return []
+    lacked = "the run had to do without it" if raw.get("fallback") else f"{raw.get('folder')} no longer holds it"
+    return [f"{params.data.dataset} can be had now, and {lacked}"]
+
+
+def standing(run: Run) -> dict[str, Record]:
+    """Return the record of each stage as pages and receipts may tell it.
+
+    The verdict is `stale` where a stage ended well, but other parameters have been asked for since, what it read from
+    an earlier stage is another by now, or such a stage is not ok itself. Outputs are not hashed for this.
+    """
+    stamp = tuple(stat_key(path) for path in (run.params(), *run.folder.glob("*/*.json")))
+    return dict(stand(run, run.folder, stamp))
+
+
+def stat_key(path: Path) -> tuple[str, int, int]:
+    """Return what changes whenever a file is written anew, for a cache that lasts as long as this process."""
+    try:
+        stat = path.stat()
+    except OSError:
+        return str(path), 0, 0
+    return str(path), stat.st_mtime_ns, stat.st_ino
+
+
+@lru_cache(maxsize=64)
+def stand(run: Run, folder: Path, stamp: tuple[Any, ...]) -> dict[str, Record]:
+    """Return `standing`, computed once while the run's files, known by `stamp`, are the same."""
+    asked: dict[str, Any] = {}
+    with suppress(RunError):
+        asked = parameters.load_file(run.params())
+    found: dict[str, Record] = {}
+    for name in STAGE:
+        record = read_record(run, name)
+        if record.verdict == OK and (is_outdated(run, record, asked) or not all_ok(run, name, found)):
+            record = replace(record, verdict=STALE)
+        found[name] = record
+    return found
+
+
+def is_outdated(run: Run, record: Record, asked: Mapping[str, Any]) -> bool:
+    """Return whether a record names other parameters than were asked for, or files that are others by now."""
+    if record.inputs is None:
+        return True
+    section = {**asked.get(STAGE[record.stage].section, {}), "seed": asked.get("seed")} if asked else {}
+    ours = record.inputs.parameters
+    return any(ours.get(name) != value for name, value in section.items()) or (
+        record.inputs.reads != reads_now(run, record.stage)
+    )
+
+
+def all_ok(run: Run, stage: str, found: Mapping[str, Record]) -> bool:
+    """Return whether the stages that a stage reads from are ok, or, run by hand, left just what it read."""
+    return all(
+        found[needed].verdict == OK or (found[needed].verdict == NOT_RUN and by_hand_stands(run, needed, found))
+        for needed in needs(run, stage)
+    )
+
+
+def stands(run: Run, stage: str) -> bool:
+    """Return whether what the stage left may be told: it is ok, or was run by hand from what lies there now."""
+    found = standing(run)
+    return found[stage].verdict == OK or (found[stage].verdict == NOT_RUN and by_hand_stands(run, stage, found))
+
+
+def by_hand_stands(run: Run, stage: str, found: Mapping[str, Record]) -> bool:
+    """Return whether a stage without a record was made from what lies there: its metrics name the digests of that.
+
+    So it is of one that left no metrics.
+    """
+    if not run.metrics(stage).is_file():
+        return True
+    try:
+        read = read_json(run.metrics(stage), hint="").get("read")
+    except RunError:
+        return False
+    return read == reads_now(run, stage) and all_ok(run, stage, found)
+
+
+def merged_metrics(run: Run) -> dict[str, Any]:
+    """Return the metrics of all stages that stand, flat, later stages last; without those that are damaged."""
+    merged: dict[str, Any] = {}
+    for stage in (stage for stage in STAGE if stands(run, stage)):
+        with suppress(RunError):
+            merged.update(run.read_metrics(stage))
+    return merged
+
+
+def made_with(run: Run, stage: str = "") -> dict[str, Any]:
+    """Return the parameters by dotted names that what lies in the run was made with, for a `stage` or for all.
+
+    They come from the records; for stages that never ran, from what was asked for.
+    """
+    asked: dict[str, Any] = {}
+    with suppress(RunError):
+        asked = parameters.flatten(parameters.load_file(run.params()))
+    chosen = [stage, *all_needs(stage)] if stage else list(STAGE)
+    sections = {STAGE[name].section for name in chosen}
+    made = {name: value for name, value in asked.items() if not stage or name.partition(".")[0] in {*sections, "seed"}}
+    for name in sorted(chosen):
+        inputs = read_record(run, name).inputs
+        for key, value in (inputs.parameters if inputs else {}).items():
+            made[key if key == "seed" else f"{STAGE[name].section}.{key}"] = value
+    return made
+
+
+def all_needs(stage: str) -> set[str]:
+    """Return the stages that a stage depends on, near and far."""
+    return set(STAGE[stage].needs).union(*map(all_needs, STAGE[stage].needs))
