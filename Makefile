@@ -149,7 +149,7 @@ else
 # What stands in TODO is executed in this order; the runner leaves a stage alone whose inputs are the same after all.
 # Under -j these two run at once, each with its share of the cores: two full teams of threads wait for each other.
 SIDE_BY_SIDE := 04_evaluate 05_features
-SHARE = $(if $(filter $@,$(SIDE_BY_SIDE)),$(SHARED_THREADS:%=env OMP_NUM_THREADS=%))
+SHARE = $(if $(filter $@,$(SIDE_BY_SIDE)),$(SHARED_THREADS:%=env OMP_NUM_THREADS=% MNISTLIB_WARM=))
 
 .PHONY: all $(GOALS) pages $(STAGES)
 all $(GOALS): pages

@@ -1,9 +1,7 @@
-"""A notebook's cells as they run: told in the log, and what they take: seconds by phase, and memory."""
+"""A notebook's cells as they run: told in the log, and the seconds that they take by phase."""
 
 from __future__ import annotations
 
-import resource
-import sys
 import time
 from typing import Any
 
@@ -35,9 +33,3 @@ class Cells:
         ends = [*(moment for moment, _ in self.starts[1:]), now]
         imports = sum(end - moment for (moment, is_setup), end in zip(self.starts, ends, strict=True) if is_setup)
         return {"start": first - begun, "imports": imports, "work": now - first - imports}
-
-
-def peak_memory() -> int:
-    """The largest resident size that the kernel reached, in bytes, once it has ended."""
-    unit = 1 if sys.platform == "darwin" else 1024
-    return resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * unit

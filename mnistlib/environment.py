@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import fcntl
 import hashlib
-import importlib.metadata as metadata
 import os
 import re
 import resource
@@ -154,15 +153,31 @@ def unsatisfied() -> list[str]:
         return ["packaging"]
     project = tomllib.loads((PROJECT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     lines = [*project["dependencies"], *project["optional-dependencies"]["dev"]]
-    return [line for line in lines if not met(Requirement(line))]
+    found = versions()
+    return [line for line in lines if not met(Requirement(line), found)]
 
 
-def met(requirement: Any) -> bool:
+def met(requirement: Any, found: dict[str, str]) -> bool:
     """Whether a distribution is installed in a version that fits."""
+    version = found.get(canonical(requirement.name)) or told_version(requirement.name)
+    return bool(version and requirement.specifier.contains(version, prereleases=True))
+
+
+def told_version(name: str) -> str:
+    """The version of a distribution that has no `.dist-info` folder; empty where it is not installed."""
+    import importlib.metadata as metadata  # takes 0.05 s, which is felt in each command
+
     try:
-        return bool(requirement.specifier.contains(metadata.version(requirement.name), prereleases=True))
+        return metadata.version(name)
     except metadata.PackageNotFoundError:
-        return False
+        return ""
+
+
+def versions() -> dict[str, str]:
+    """Versions of what is installed, by canonical name, from the names of its folders: reading each takes longer."""
+    folders = [path for place in reversed(sys.path) for path in Path(place).glob("*.dist-info")]
+    parted = [path.name.removesuffix(".dist-info").partition("-") for path in folders]
+    return {canonical(name): version for name, _, version in parted}
 
 
 def locked(before: str) -> list[str]:
@@ -184,6 +199,8 @@ def locked(before: str) -> list[str]:
 
 def installed() -> dict[str, str]:
     """Versions of all that this environment holds, without their builds, by canonical name."""
+    import importlib.metadata as metadata
+
     return {canonical(d.metadata["Name"]): d.version.split("+")[0] for d in metadata.distributions()}
 
 

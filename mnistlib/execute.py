@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from mnistlib import previous, source
-from mnistlib.cells import Cells, peak_memory
+from mnistlib.cells import Cells
 from mnistlib.files import RunError, shown
 from mnistlib.kernel import EarlyKernel
 from mnistlib.liveline import terminal
@@ -130,7 +130,7 @@ def execute(run: Run, stage: Stage, parameters: dict[str, Any], inputs: Inputs, 
             verdict,
             inputs=replace(inputs, outside=raw_files(run)) if stage.section == "data" else inputs,
             seconds=cells.seconds(),
-            peak_memory_bytes=peak_memory(),
+            peak_memory_bytes=kernel.peak_memory(),
             error=error,
             cell=cell,
             commit=source.code_version(),
@@ -170,6 +170,7 @@ def run_notebook(
         start_timeout=limits.startup_timeout,
         execution_timeout=limits.timeout or None,
         store_widget_state=False,
+        shutdown_kernel="immediate",  # all is written; to let it end by itself takes a second
         coalesce_streams=True,
         kernel_manager_class=kernel.manager_class(),
         on_cell_start=cells.start,

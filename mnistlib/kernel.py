@@ -6,9 +6,9 @@ import fcntl
 import json
 import logging
 import os
+import resource
 import secrets
 import shutil
-import signal
 import subprocess
 import sys
 import tempfile
@@ -17,17 +17,18 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from mnistlib import warm
 from mnistlib.files import ROOT
 from mnistlib.log import Lines
 
 PORTS = {"shell_port": 1, "iopub_port": 2, "stdin_port": 3, "control_port": 4, "hb_port": 5}
-PR_SET_PDEATHSIG = 1
 PREFIX = "mnistlib-"
 LONGEST = 104  # bytes of a socket's path: macOS's limit, a little less than Linux's
 PERSONAL = {  # what a person draws with, and what leads Python elsewhere (the Makefile's UNWANTED)
     "MPLBACKEND", "PYTHONPATH", "PYTHONHOME", "PYTHONPLATLIBDIR", "PYTHONEXECUTABLE", "PYTHONSAFEPATH",
     "PYTHONSTARTUP", "PYTHONINSPECT", "PYTHONOPTIMIZE", "PYTHONWARNINGS",
 }  # fmt: skip
+NOT_FOR_KERNELS = PERSONAL | {warm.HUB}
 
 
 class EarlyKernel:
@@ -52,8 +53,13 @@ class EarlyKernel:
         fcntl.flock(self.lock, fcntl.LOCK_EX)
         self.lock.write(json.dumps(self.info))
         self.lock.flush()
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "ipykernel_launcher", "-f", str(connection)],
+        self.ending = False  # asked to, after which what it says is no news
+        self.begin(warm.ask(connection, environment(self.folder)) or self.start())
+
+    def start(self) -> subprocess.Popen[str]:
+        """A process that imports everything itself."""
+        return subprocess.Popen(
+            [sys.executable, "-m", "ipykernel_launcher", "-f", self.lock.name],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -62,9 +68,12 @@ class EarlyKernel:
             cwd=ROOT,
             env=environment(self.folder),
             start_new_session=True,
-            preexec_fn=end_with_parent if sys.platform == "linux" else None,
+            preexec_fn=warm.end_with_parent if sys.platform == "linux" else None,
         )
-        self.ending = False  # asked to, after which what it says is no news
+
+    def begin(self, process: subprocess.Popen[str] | warm.Forked) -> None:
+        """Listen to the process that is, or becomes, the kernel."""
+        self.process = process
         self.listener = threading.Thread(target=self.listen, daemon=True)
         self.listener.start()
 
@@ -88,6 +97,9 @@ class EarlyKernel:
                 self.load_connection_info(dict(early.info, key=early.info["key"].encode()))  # type: ignore[arg-type]
 
             async def _async_launch_kernel(self, kernel_cmd: list[str], **kwargs: Any) -> None:
+                if not early.process.pid:  # what was to fork it has died
+                    early.process.kill()
+                    early.begin(early.start())
                 provisioner: Any = self.provisioner
                 provisioner.process = early.process
                 provisioner.pid = provisioner.pgid = early.process.pid
@@ -108,6 +120,13 @@ class EarlyKernel:
         shutil.rmtree(self.folder, ignore_errors=True)
         self.lock.close()
 
+    def peak_memory(self) -> int:
+        """The largest resident size that it reached, in bytes, once it has ended."""
+        if isinstance(self.process, warm.Forked):
+            return self.process.peak
+        unit = 1 if sys.platform == "darwin" else 1024
+        return resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * unit
+
 
 def environment(folder: Path) -> dict[str, str]:
     """The kernel's: this process's, but IPython and matplotlib as they come: a person's show no tables, or warn.
@@ -117,7 +136,7 @@ def environment(folder: Path) -> dict[str, str]:
     own = {"MNISTLIB_HEADLESS": "1", "JPY_PARENT_PID": str(os.getpid()), "MATPLOTLIBRC": os.devnull}
     own["IPYTHONDIR"] = str(folder / "ipython")
     own["PYTHONPATH"] = str(ROOT)
-    inherited = {name: value for name, value in os.environ.items() if name not in PERSONAL}
+    inherited = {name: value for name, value in os.environ.items() if name not in NOT_FOR_KERNELS}
     return {**inherited, **own}
 
 
@@ -135,13 +154,3 @@ def sweep_folders() -> None:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             if file.read():  # else its runner is just about to lock it
                 shutil.rmtree(connection.parent, ignore_errors=True)
-
-
-def end_with_parent() -> None:
-    """Ask Linux to kill this process when its parent dies, which would notice nothing in a session of its own.
-
-    Elsewhere the kernel looks once a second whether its parent still lives.
-    """
-    import ctypes
-
-    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)

@@ -77,6 +77,10 @@ def begin(run: Run, resolved: Params, goal: str) -> int:
         say(tell(run, resolved, goal, todo, []))
     for name in ("PARAMS", "SET", "INPUT", "GOAL", "MAKEFILES"):
         os.environ.pop(name, None)
+    if len(todo) > 1:
+        from mnistlib import kernel, warm  # only who executes something waits for them
+
+        warm.start(kernel.environment(Path(os.devnull)))
     make = os.environ.get("MAKE_COMMAND", "make")
     settings = {"RESOLVED": "yes", "RUN": run.name, "PYTHON": sys.executable, "SHARED_THREADS": shared_threads()}
     settings |= {"TODO": " ".join(todo), "ANSWERS": answers}

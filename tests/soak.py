@@ -35,7 +35,7 @@ QUICK = (
 SMALLEST = ("PARAMS=smoke", "RUN=soak", f"SET={QUICK}")  # epochs enough for some kills to fall between two
 WAYS = ("SIGKILL to all", "SIGKILL to the kernel", "SIGKILL to the runner", "SIGTERM to make", "SIGINT to all")
 WEIGHTS = (4, 1, 1, 1, 1)
-NAMED = {"SIGKILL to the kernel": "ipykernel_launcher", "SIGKILL to the runner": "mnistlib.execute"}
+NAMED = {"SIGKILL to the kernel": "mnistlib.warm", "SIGKILL to the runner": "mnistlib.execute"}
 PATIENCE = 15  # seconds in which processes must be gone
 READERS = {
     ".json": lambda path: json.loads(path.read_text()),
@@ -141,7 +141,7 @@ def strike(make: subprocess.Popen[str], way: str) -> str:
     if way in NAMED:
         found = [p for p in psutil.Process(make.pid).children(recursive=True) if is_named(p, NAMED[way])]
         if found:
-            found[0].kill()
+            found[-1].kill()  # a kernel comes after the process that forks it, and has its name
             return way
         way = "SIGKILL to all"
     if way == "SIGTERM to make":

@@ -17,6 +17,7 @@ from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 from packaging.version import Version
 
+from mnistlib import environment
 from mnistlib.files import ROOT
 
 TOLD = tomllib.loads((ROOT / "pyproject.toml").read_text())
@@ -282,3 +283,15 @@ def test_two_makes_at_once_build_it_once(environment_module, monkeypatch, tmp_pa
         make.join()
     assert len(built) == 1
     assert environment_module.STAMP.is_file()
+
+
+def test_a_distribution_counts_by_its_folder_or_by_what_it_says_of_itself(monkeypatch, tmp_path):
+    (tmp_path / "Some_Thing-2.1.dist-info").mkdir()
+    (tmp_path / "old_one.egg-info").mkdir()
+    (tmp_path / "old_one.egg-info" / "PKG-INFO").write_text("Name: old-one\nVersion: 1.5\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    found = environment.versions()
+    told = {line: environment.met(Requirement(line), found) for line in ("some-thing>=2", "old-one<2", "pytest>=7")}
+    assert all(told.values()), told
+    told = {line: environment.met(Requirement(line), found) for line in ("some-thing>=3", "old-one>2", "no-such-thing")}
+    assert not any(told.values()), told

@@ -22,11 +22,18 @@ from mnistlib.record import Inputs, read_record
 from mnistlib.rundir import Run
 from mnistlib.stages import STAGE
 
+LINUX = pytest.mark.skipif(sys.platform != "linux", reason="elsewhere no kernel is forked")
 PARAMETERS = """run: str = "lab"  # the run
 seed: int = 0  # the seed
 val_fraction: float = 0.1  # share
 train_limit: int = 0  # at most"""
 OPENING = "from mnistlib.rundir import Run\nhere = Run(run)"
+
+WARM_FIRST = """import os, pathlib, sys
+from mnistlib import kernel, warm
+warm.start(kernel.environment(pathlib.Path(os.devnull)))
+os.execv(sys.argv[1], sys.argv[1:])"""  # as the step before make does
+EITHER_KERNEL = pytest.mark.parametrize("warm", [False, pytest.param(True, marks=LINUX)])
 
 
 def cell(source: str, *tags: str) -> dict:
@@ -41,12 +48,14 @@ def stage(project):
     """Put code into 02_preprocess and start it; what still runs after the test is ended."""
     started: list[subprocess.Popen] = []
 
-    def start(*codes: str, parameters: str = PARAMETERS) -> subprocess.Popen:
+    def start(*codes: str, parameters: str = PARAMETERS, warm: bool = False) -> subprocess.Popen:
         cells = [cell(parameters, "parameters"), cell(OPENING, "setup"), *map(cell, codes)]
         kernel = {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}
         notebook = {"cells": cells, "metadata": kernel, "nbformat": 4, "nbformat_minor": 5}
         (project.folder / "notebooks" / "02_preprocess.ipynb").write_text(json.dumps(notebook))
         command = [sys.executable, "-m", "mnistlib.execute", "02_preprocess", "--run", "r"]
+        if warm:
+            command = [sys.executable, "-c", WARM_FIRST, *command]
         pipes: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
         started.append(subprocess.Popen(command, cwd=project.folder, **pipes))
         return started[-1]
@@ -103,10 +112,11 @@ def test_an_end_without_its_files_is_a_failure(stage):
     assert kept(stage) == ["02_preprocess.failed.ipynb"]
 
 
-def test_a_dead_kernel_is_called_so(stage):
+@EITHER_KERNEL
+def test_a_dead_kernel_is_called_so(stage, warm):
     last = "get_ipython().kernel.log.error('last words, of no cell')"
     cut_off = "os.write(sys.__stderr__.fileno(), b'cut off')"
-    process = stage(last, f"import os, signal, sys; {cut_off}; os.kill(os.getpid(), signal.SIGKILL)")
+    process = stage(last, f"import os, signal, sys; {cut_off}; os.kill(os.getpid(), signal.SIGKILL)", warm=warm)
     text, _ = process.communicate(timeout=120)
     assert process.returncode == 137
     log = (stage.folder / "run.log").read_text()
@@ -128,9 +138,10 @@ def test_a_cell_that_hangs_is_timed_out(stage):
     assert verdict(stage)["verdict"] == "timed out"
 
 
+@EITHER_KERNEL
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130), (signal.SIGHUP, 129)])
-def test_an_interruption_leaves_no_kernel_behind(stage, number, code):
-    process = stage("import os; print('pid', os.getpid(), flush=True)", "import time; time.sleep(600)")
+def test_an_interruption_leaves_no_kernel_behind(stage, number, code, warm):
+    process = stage("import os; print('pid', os.getpid(), flush=True)", "import time; time.sleep(600)", warm=warm)
     line = next(line for line in process.stdout if "pid" in line)
     kernel = int(line.split()[-1])
     time.sleep(0.5)
@@ -166,8 +177,9 @@ def test_an_interruption_at_the_first_word_has_a_verdict_too(monkeypatch, tmp_pa
     assert read_record(Run("r"), "02_preprocess").verdict == "interrupted"
 
 
-def test_a_killed_runner_leaves_no_kernel_and_no_verdict_but_died(stage):
-    process = stage("import os; print('pid', os.getpid(), flush=True)", "import time; time.sleep(600)")
+@EITHER_KERNEL
+def test_a_killed_runner_leaves_no_kernel_and_no_verdict_but_died(stage, warm):
+    process = stage("import os; print('pid', os.getpid(), flush=True)", "import time; time.sleep(600)", warm=warm)
     line = next(line for line in process.stdout if "pid" in line)
     running = Run("r", stage.folder.parent)
     assert read_record(running, "02_preprocess").verdict == "running"
@@ -190,6 +202,7 @@ def test_folders_of_killed_runners_are_swept_away_and_those_of_living_ones_are_n
     assert not list(tmp_path.iterdir())
 
 
+@EITHER_KERNEL
 @pytest.mark.parametrize(
     ("file", "text", "variable"),
     [
@@ -199,7 +212,7 @@ def test_folders_of_killed_runners_are_swept_away_and_those_of_living_ones_are_n
         ("no backend", "", "MPLBACKEND"),
     ],
 )
-def test_what_people_set_for_themselves_changes_no_page(stage, tmp_path, monkeypatch, file, text, variable):
+def test_what_people_set_for_themselves_changes_no_page(stage, tmp_path, monkeypatch, file, text, variable, warm):
     (tmp_path / file).parent.mkdir(parents=True, exist_ok=True)
     (tmp_path / file).write_text(text)
     for name in ("IPYTHONDIR", "XDG_CONFIG_HOME", "MPLCONFIGDIR", "MATPLOTLIBRC"):
@@ -207,7 +220,7 @@ def test_what_people_set_for_themselves_changes_no_page(stage, tmp_path, monkeyp
     for name, value in {"HOME": tmp_path, variable or "UNUSED": tmp_path / file}.items():
         monkeypatch.setenv(name, str(value))
     show = "import matplotlib.pyplot as plt\nplt.get_backend(), plt.rcParams['text.usetex'], 'person' in globals()"
-    stage(show).communicate(timeout=120)
+    stage(show, warm=warm).communicate(timeout=120)
     notebook = json.loads((stage.folder / "notebooks" / "02_preprocess.failed.ipynb").read_text())
     said = str(notebook["cells"][-1]["outputs"])
     assert "inline" in said
