@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import difflib
 import re
+from copy import deepcopy
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -82,6 +84,12 @@ def parse_yaml(text: str, where: str) -> Any:
         raise ParamsError(f"{where}:{line} not valid YAML: {what}") from error
 
 
+@lru_cache(maxsize=16)
+def parse_once(text: str, where: str) -> Any:
+    """Return what `parse_yaml` gives; not to be changed. One command reads the same few files many times."""
+    return parse_yaml(text, where)
+
+
 def dump_yaml(content: dict[str, Any]) -> str:
     """A mapping as the YAML that `parse_yaml` gives back; Unicode's own line ends are escaped, for YAML folds them."""
     text: str = yaml.dump(content, Dumper=Dumper, sort_keys=False, allow_unicode=True)
@@ -100,7 +108,7 @@ def load_file(path: Path) -> dict[str, Any]:
         raise ParamsError(f"PARAMS: there is no {shown(path)}; {profiles_hint(path.stem)}") from None
     except (OSError, UnicodeDecodeError) as error:
         raise ParamsError(f"{shown(path)} cannot be read as UTF-8 text: {error}") from error
-    content = parse_yaml(text, shown(path))
+    content = deepcopy(parse_once(text, shown(path)))
     if content is None:
         return {}
     if not isinstance(content, dict):

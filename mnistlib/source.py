@@ -121,8 +121,8 @@ def module_digests(names: Iterable[str]) -> dict[str, str]:
     waiting = list(names)
     while waiting:
         name = waiting.pop()
-        path = module_path(name)
-        if name in known or path is None:
+        path = None if name in known else module_path(name)
+        if path is None:
             continue
         known[name], further = module_digest(path)
         waiting += further
@@ -182,6 +182,7 @@ def imported(tree: ast.AST) -> set[str]:
     return ours | {name.rpartition(".")[0] for name in ours if "." in name}
 
 
+@cache
 def module_path(name: str) -> Path | None:
     """The file of a module or package of ours; None when the name is something else."""
     base = ROOT.joinpath(*name.split("."))

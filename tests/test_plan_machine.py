@@ -102,6 +102,7 @@ class Pipeline(RuleBasedStateMachine):
     def write_module(self, name: str, comment: str = "") -> None:
         self.write(self.root / "mnistlib" / f"{name}.py", f"{comment}\nX = {self.modules[name]}\n")
         source.module_digest.cache_clear()
+        source.module_path.cache_clear()
 
     def write_notebook(self, stage: str) -> None:
         code = f"from mnistlib.{MODULES[stage]} import X  # version\ny = {self.cells[stage]}"

@@ -38,7 +38,7 @@ def tree(tmp_path, monkeypatch):
 
 
 def forget():
-    for cached in (source.module_digest, source.kept_digests, source.seen_digests):
+    for cached in (source.module_digest, source.module_path, source.kept_digests, source.seen_digests):
         cached.cache_clear()
 
 
