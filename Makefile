@@ -151,10 +151,13 @@ else
 SIDE_BY_SIDE := 04_evaluate 05_features
 SHARE = $(if $(filter $@,$(SIDE_BY_SIDE)),$(SHARED_THREADS:%=env OMP_NUM_THREADS=% MNISTLIB_WARM=))
 
-.PHONY: all $(GOALS) pages $(STAGES)
+.PHONY: all $(GOALS) pages together $(STAGES)
 all $(GOALS): pages
 	$(if $(filter all-mlflow,$@-$(TRACKING)),@exec "$$PYTHON" -m mnistlib.tracking --run $(RUN))
-pages: $(TODO)
+# Where they run one after the other (TOGETHER) a single runner executes them, which spares all but the first its start.
+together:
+	@exec "$$PYTHON" -m mnistlib.execute $(TODO) --run $(RUN)
+pages: $(or $(TOGETHER),$(TODO))
 	@exec "$$PYTHON" -m mnistlib.index --run $(RUN) --answers '$(ANSWERS)'
 $(STAGES):
 	$(if $(filter $@,$(TODO)),@exec $(SHARE) "$$PYTHON" -m mnistlib.execute $@ --run $(RUN))

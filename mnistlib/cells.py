@@ -9,10 +9,13 @@ from mnistlib.log import log_place
 
 
 class Cells:
-    """Told of each of `count` cells as it starts; says so in the log, and knows afterwards what they took."""
+    """Told of each of `count` cells as it starts; says so in the log, and knows afterwards what they took.
 
-    def __init__(self, count: int) -> None:
-        self.count = count
+    `began`: when the stage did, seconds since 1970.
+    """
+
+    def __init__(self, count: int, began: float) -> None:
+        self.count, self.began = count, began
         self.starts: list[tuple[float, bool]] = []  # seconds since 1970, and whether it is the cell of the imports
 
     def start(self, cell: Any, cell_index: int) -> None:
@@ -23,13 +26,11 @@ class Cells:
             log_place(f"cell {max(1, cell_index)} of {self.count}")
 
     def seconds(self) -> dict[str, float]:
-        """Seconds until now of start-up (this process's, too), imports and work; of start-up alone before any cell."""
-        import psutil
-
-        begun, now = psutil.Process().create_time(), time.time()
+        """Seconds until now of start-up, imports and work; of start-up alone before any cell."""
+        now = time.time()
         if not self.starts:
-            return {"start": now - begun}
+            return {"start": now - self.began}
         first = self.starts[0][0]
         ends = [*(moment for moment, _ in self.starts[1:]), now]
         imports = sum(end - moment for (moment, is_setup), end in zip(self.starts, ends, strict=True) if is_setup)
-        return {"start": first - begun, "imports": imports, "work": now - first - imports}
+        return {"start": first - self.began, "imports": imports, "work": now - first - imports}

@@ -1,4 +1,4 @@
-"""Run one stage if it is stale: `python -m mnistlib.execute 03_train --run RUN`. The only place that knows papermill.
+"""Run stages that are stale: `python -m mnistlib.execute 03_train --run RUN`. The only place that knows papermill.
 
 Exit codes: 0 ok; 1 failed; 2 refused before anything was touched; 124 timed out; 137 the kernel died;
 130 and 143 interrupted.
@@ -8,23 +8,21 @@ from __future__ import annotations
 
 import argparse
 import logging
-import os
 import signal
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from mnistlib import previous, source
 from mnistlib.cells import Cells
+from mnistlib.commit import finish, judge, undisturbed
 from mnistlib.files import RunError, shown
 from mnistlib.kernel import EarlyKernel
 from mnistlib.liveline import terminal
-from mnistlib.log import TAKEN_AWAY, Lines, close_log, log_place, log_to, log_verdict, logger
+from mnistlib.log import Lines, close_log, log_to, logger
 from mnistlib.machine import describe_machine
-from mnistlib.made_of import made_of, page_digest
 from mnistlib.params import check, load, load_file, notebook_parameters
 from mnistlib.plan import check_still_there, inputs_now, reasons
 from mnistlib.record import (
@@ -37,11 +35,9 @@ from mnistlib.record import (
     Record,
     alike_digest,
     begin_record,
-    describe_outputs,
     duration_estimate,
     missing,
     raw_files,
-    write_record,
 )
 from mnistlib.rundir import Run, make_writable
 from mnistlib.schema import Params
@@ -51,30 +47,46 @@ EXIT = {OK: 0, FAILED: 1, TIMED_OUT: 124, DIED: 137, INTERRUPTED: 130}
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """The command line; returns the exit code."""
+    """The command line; returns the exit code of the first stage that is not ok."""
+    import psutil
+
     parser = argparse.ArgumentParser(prog="python -m mnistlib.execute", description=__doc__)
-    parser.add_argument("stage", choices=list(STAGE))
+    parser.add_argument("stages", nargs="+", choices=list(STAGE))
     parser.add_argument("--run", required=True, help="the run's name")
     given = parser.parse_args(arguments)
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) == signal.SIG_DFL:  # under nohup a closed terminal ends nothing
+            signal.signal(number, lambda number, frame: sys.exit(128 + number))
+    began = psutil.Process().create_time()
     try:
-        run, stage = Run(given.run), STAGE[given.stage]
+        for name in given.stages:
+            if code := run_stage(given.run, STAGE[name], began):
+                return code
+            began = time.time()
+    except KeyboardInterrupt:  # between two stages: nothing is cut off
+        return EXIT[INTERRUPTED]
+    return 0
+
+
+def run_stage(name: str, stage: Stage, began: float) -> int:
+    """Execute the stage unless it is up to date; `began`: seconds since 1970. Returns the exit code."""
+    try:
+        run = Run(name)
         resolved = checked_parameters(run, stage)
         if not reasons(run, stage, resolved):  # a stage before it has left just what it left before
             return 0
         parameters = notebook_parameters(resolved, stage.section, run.name)
         check_input(run, parameters.get("input", ""))
-        last_line = terminal(stage.name, duration_estimate(run, stage.name, parameters), parameters.get("epochs", 0))
+        usual = duration_estimate(run, stage.name, parameters)
+        last_line = terminal(stage.name, usual, parameters.get("epochs", 0), began)
         make_writable(run)
         inputs = inputs_now(run, stage, resolved)
     except RunError as error:
         print(error, file=sys.stderr)
         return 2
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        if signal.getsignal(number) == signal.SIG_DFL:  # under nohup a closed terminal ends nothing
-            signal.signal(number, lambda number, frame: sys.exit(128 + number))
     log_to(run.log, stage.name, last_line)
     try:
-        return execute(run, stage, parameters, inputs, resolved.execute)
+        return execute(run, stage, parameters, inputs, resolved.execute, began)
     finally:
         close_log()
 
@@ -105,9 +117,9 @@ def check_input(run: Run, text: str) -> None:
         raise
 
 
-def execute(run: Run, stage: Stage, parameters: dict[str, Any], inputs: Inputs, limits: Any) -> int:
+def execute(run: Run, stage: Stage, parameters: dict[str, Any], inputs: Inputs, limits: Any, began: float) -> int:
     """Run the notebook; keep it and the record of what became of it; returns the exit code."""
-    kernel, cells = EarlyKernel(), Cells(len(source.read_cells(stage.notebook)))
+    kernel, cells = EarlyKernel(), Cells(len(source.read_cells(stage.notebook)), began)
     work = run.notebook(stage.name).with_name(f".{stage.name}.part.ipynb")
     verdict, error, cell, code = OK, "", 0, 0
     try:
@@ -141,17 +153,6 @@ def execute(run: Run, stage: Stage, parameters: dict[str, Any], inputs: Inputs, 
     return code or EXIT[verdict]
 
 
-@contextmanager
-def undisturbed() -> Iterator[None]:
-    """What became of a stage takes a second to be told, and no Ctrl-C or SIGTERM then leaves it untold."""
-    kept = {number: signal.signal(number, signal.SIG_IGN) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
-    try:
-        yield
-    finally:
-        for number, handler in kept.items():
-            signal.signal(number, handler)
-
-
 def run_notebook(
     stage: Stage, work: Path, parameters: dict[str, Any], limits: Any, kernel: EarlyKernel, cells: Cells
 ) -> None:
@@ -175,68 +176,6 @@ def run_notebook(
         kernel_manager_class=kernel.manager_class(),
         on_cell_start=cells.start,
     )
-
-
-def judge(error: BaseException) -> tuple[str, str, int]:
-    """Verdict, error in words and number of the cell (0: none) for what ended a notebook early."""
-    name = type(error).__name__
-    if isinstance(error, KeyboardInterrupt | SystemExit):
-        return INTERRUPTED, "interrupted before its end", 0
-    if name == "DeadKernelError":
-        return DIED, "the kernel died: out of memory, or killed from outside", 0
-    if name == "CellTimeoutError":
-        return TIMED_OUT, "a cell took longer than execute.timeout allows", 0
-    if name == "PapermillExecutionError":
-        return FAILED, f"{error.ename}: {error.evalue}", int(error.cell_index)  # type: ignore[attr-defined]
-    return FAILED, f"{name}: {error}", 0
-
-
-def finish(run: Run, work: Path, record: Record) -> None:
-    """Give the notebook its name, and commit: write the record. The pages come later, but after a failure at once."""
-    stage, ended_well = record.stage, record.verdict == OK
-    kept, other = run.notebook(stage), run.failed_notebook(stage)
-    if not ended_well:
-        kept, other = other, kept
-    if work.is_file():
-        work.replace(kept)
-    other.unlink(missing_ok=True)
-    if ended_well:
-        given = bool(record.inputs and record.inputs.parameters.get("input"))
-        record = replace(record, outputs=describe_outputs(run, stage, given))
-    write_record(run, record)
-    if ended_well:
-        tell(record, run.log)
-        return
-    if stage in ("03_train", "04_evaluate") and record.verdict != INTERRUPTED and previous.bring_back(run, stage):
-        logger.error("   the model before this one is back in %s", shown(run.models))
-    tell(record, write_pages(run, stage))
-
-
-def write_pages(run: Run, stage: str) -> Path:
-    """Render the pages after a failure; returns what to read: the stage's page, or the log where it has none."""
-    from mnistlib import index, report
-
-    try:
-        log_place("writing its page")
-        report.write_pages(run)
-    except Exception as error:  # the notebook is worth more than its page, which make tries again and then says why
-        logger.error("   no page: %s", error)
-    index.write_index(run)
-    return run.page(stage) if made_of(run.page(stage)) == page_digest(run, stage) else run.log
-
-
-def tell(record: Record, to_read: Path) -> None:
-    """Say how the stage ended, and where to read why."""
-    logger.debug("   %s", ", ".join(f"{phase} {seconds:.1f} s" for phase, seconds in record.seconds.items()))
-    if record.verdict == OK:
-        log_verdict(logging.INFO, f"{record.stage} ok in {record.total_seconds:.1f} s")
-        return
-    where = f" in cell {record.cell}" if record.cell else ""
-    log_verdict(logging.ERROR, f"{record.stage} {record.verdict}{where} after {record.total_seconds:.1f} s")
-    for line in record.error.splitlines():
-        logger.error("   %s", line)
-    if record.verdict != INTERRUPTED or not os.environ.get(TAKEN_AWAY):
-        logger.error("   read %s", shown(to_read))
 
 
 if __name__ == "__main__":

@@ -18,16 +18,17 @@ EVERY = 1.0  # seconds from one telling to the next
 AT_MOST = 0.1  # seconds between two tellings, however fast the records come
 
 
-def terminal(stage: str, usual: float, epochs: int, stream: TextIO | None = None) -> logging.Handler:
+def terminal(stage: str, usual: float, epochs: int, began: float, stream: TextIO | None = None) -> logging.Handler:
     """The live line, or plain lines for a pipe, a simple terminal, or stages side by side. Raises RunError.
 
-    `usual` is how long the stage takes, seconds, 0 where nothing is known; `epochs` how many it trains, 0 for none.
+    `usual` is how long the stage takes, seconds, 0 where nothing is known; `epochs` how many it trains, 0 for none;
+    `began` when it did, seconds since 1970.
     """
     stream = stream or sys.stdout
     able = stream.isatty() and os.environ.get("TERM", "dumb") != "dumb"
     handler: Heard
     if able and not runs_side_by_side():
-        handler = LiveLine(stream, Progress(stage, usual, epochs), chosen_level(logging.WARNING))
+        handler = LiveLine(stream, Progress(stage, usual, epochs, began), chosen_level(logging.WARNING))
     else:
         handler = Heard(stream)
         handler.setLevel(chosen_level())
@@ -50,13 +51,11 @@ class Heard(logging.StreamHandler[TextIO]):
 class Progress:
     """How far a stage is, from the records of its log."""
 
-    def __init__(self, stage: str, usual: float, epochs: int) -> None:
-        import psutil
-
+    def __init__(self, stage: str, usual: float, epochs: int, began: float) -> None:
         self.stage, self.usual, self.epochs = stage, usual, epochs
         self.place, self.epoch, self.loss = "starting", 0, ""
         self.trained: list[float] = []  # seconds of each epoch so far
-        self.began = psutil.Process().create_time()
+        self.began = began
         self.epoch_ended = self.began
 
     def note(self, record: logging.LogRecord) -> None:

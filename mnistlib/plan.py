@@ -144,13 +144,19 @@ def differences(stage: Stage, then: Inputs, now: Inputs) -> list[str]:
     changed = [name for name in {**then.parameters, **now.parameters} if differ(name, then.parameters, now.parameters)]
     named = {name: name if name == "seed" else f"{stage.section}.{name}" for name in changed}
     values = [(named[n], then.parameters.get(n, "none"), now.parameters.get(n, "none")) for n in changed]
-    said = [f"{name} {old} → {new}" for name, old, new in values]
+    said = [f"{name} {shown_value(old)} → {shown_value(new)}" for name, old, new in values]
     said += changed_cells(then.notebook, now.notebook)
     modules = [name for name in {**then.code, **now.code} if differ(name, then.code, now.code)]
     said += shorten([f"module {name} changed" for name in modules])
-    for old, new in ((then.reads, now.reads), (then.outside, now.outside)):
+    others = "infer.input" in named.values()  # then the pictures are others for this reason
+    for old, new in ((then.reads, now.reads), ({}, {}) if others else (then.outside, now.outside)):
         said += shorten([what_became(name, old, new) for name in {**old, **new} if differ(name, old, new)])
     return said
+
+
+def shown_value(value: Any) -> str:
+    """Return a parameter's value in words; an empty text is seen as such."""
+    return "none" if value == "" else str(value)
 
 
 def differ(name: str, then: Mapping[str, Any], now: Mapping[str, Any]) -> bool:

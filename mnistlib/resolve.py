@@ -21,7 +21,7 @@ from mnistlib.plan import check_still_there, named_pictures, plan, stages_of
 from mnistlib.record import duration_estimate
 from mnistlib.rundir import Run, leftovers, make_writable, nearest
 from mnistlib.schema import Params
-from mnistlib.stages import STAGE, asked_to_run_nothing, runs_side_by_side
+from mnistlib.stages import STAGE, asked_to_run_nothing, keeps_going, runs_side_by_side
 from mnistlib.tables import seconds_text
 
 PERHAPS = "perhaps, if a stage before it leaves something new"
@@ -83,7 +83,8 @@ def begin(run: Run, resolved: Params, goal: str) -> int:
         warm.start(kernel.environment(Path(os.devnull)))
     make = os.environ.get("MAKE_COMMAND", "make")
     settings = {"RESOLVED": "yes", "RUN": run.name, "PYTHON": sys.executable, "SHARED_THREADS": shared_threads()}
-    settings |= {"TODO": " ".join(todo), "ANSWERS": answers}
+    together = sys.platform == "linux" and todo and not (runs_side_by_side() or keeps_going())
+    settings |= {"TODO": " ".join(todo), "TOGETHER": "together" if together else "", "ANSWERS": answers}
     said = [f"{name}={value}" for name, value in settings.items()]
     os.execvp(make, [make, "--no-print-directory", *said, goal])  # noqa: S606
 

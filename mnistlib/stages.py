@@ -102,9 +102,16 @@ def runs_side_by_side() -> bool:
 
 
 def asked_to_run_nothing() -> str:
-    """What make was told instead of running: n (a dry run), q (a question) or t (to touch); empty for neither.
+    """What make was told instead of running: n (a dry run), q (a question) or t (to touch); empty for neither."""
+    return next((letter for letter in "nqt" if letter in make_letters()), "")
 
-    MAKEFLAGS begins with the letters that were given, without a dash, or with a space or a dash where there are none.
-    """
+
+def keeps_going() -> bool:
+    """Whether make was told to go on after a failure (-k)."""
+    return "k" in make_letters()
+
+
+def make_letters() -> str:
+    """The letters of make's options; MAKEFLAGS begins with them, without a dash where there are some."""
     letters = os.environ.get("MAKEFLAGS", "").partition(" ")[0]
-    return next((letter for letter in "nqt" if letter in letters), "") if re.fullmatch("[A-Za-z]+", letters) else ""
+    return letters if re.fullmatch("[A-Za-z]+", letters) else ""

@@ -84,7 +84,7 @@ class Soak:
     def kill(self, place: int, share: float, way: str) -> tuple[str, list[str]]:
         """Start before a stage, kill when a share of its seconds is over, and finish: what happened, what is wrong."""
         shutil.rmtree(self.runs)
-        shutil.copytree(self.folder / f"before-{place}", self.runs)
+        shutil.copytree(self.folder / f"before-{place}", self.runs, copy_function=shutil.copyfile)
         wait = share * self.seconds[place]
         with (self.folder / "killed.txt").open("w+") as output:
             make = self.project.start("all", *SMALLEST, output=output, TMPDIR=str(self.temporary))
@@ -94,6 +94,7 @@ class Soak:
             output.seek(0)
             reached = [line.split()[1] for line in output if line.startswith("── ")] or ["before any stage"]
         wrong = [f"a process lives on: {name}" for name in self.living()]
+        scatter_times(self.runs, share)
         wrong += [f"half written: {path}" for path in self.half_written()]
         began = time.perf_counter()
         code, text = self.make("all")
@@ -132,6 +133,14 @@ class Soak:
             except Exception:  # whatever the reader makes of it
                 broken.append(path)
         return broken
+
+
+def scatter_times(folder: Path, seed: float) -> None:
+    """Give every file a time of its own, past or to come: none of them may matter."""
+    chance = random.Random(seed)
+    for path in folder.rglob("*"):
+        if path.is_file():
+            os.utime(path, (chance.uniform(1e9, 3e9),) * 2)
 
 
 def strike(make: subprocess.Popen[str], way: str) -> str:

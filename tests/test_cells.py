@@ -8,7 +8,7 @@ from mnistlib.cells import Cells
 
 
 def test_seconds_are_split_at_the_cell_of_the_imports():
-    cells = Cells(3)
+    cells = Cells(3, time.time() - 1)
     assert list(cells.seconds()) == ["start"]
     for tags in (["parameters"], ["setup"], []):
         cells.start(new_code_cell("1", metadata={"tags": tags}), len(cells.starts))
@@ -21,7 +21,7 @@ def test_seconds_are_split_at_the_cell_of_the_imports():
 
 
 def test_imports_that_never_end_are_imports():
-    cells = Cells(3)
+    cells = Cells(3, time.time() - 1)
     cells.start(new_code_cell("1", metadata={"tags": ["setup"]}), 0)
     time.sleep(0.05)
     seconds = cells.seconds()

@@ -20,10 +20,10 @@ from mnistlib.log import close_log, log_place, log_to, log_verdict, logger
 from mnistlib.progress import print_epoch, read_epoch
 
 TO_A_PIPE = """
-import pathlib, sys
+import pathlib, sys, time
 from mnistlib.liveline import terminal
 from mnistlib.log import log_to, logger, say
-log_to(pathlib.Path(sys.argv[1]), "01_data", terminal("01_data", 0, 0))
+log_to(pathlib.Path(sys.argv[1]), "01_data", terminal("01_data", 0, 0, time.time()))
 logger.info("heard")
 sys.stdin.read()
 {"log": logger.info, "say": say}[sys.argv[2]]("unheard")
@@ -54,7 +54,7 @@ def epoch_line(capsys, epoch: int, seconds: float) -> str:
 
 def tell(screen: Terminal, folder: Path, usual: float = 0.0, epochs: int = 0) -> str:
     """A stage's records on that terminal; returns what the run's log keeps."""
-    log_to(folder / "run.log", "03_train", terminal("03_train", usual, epochs, screen.file))
+    log_to(folder / "run.log", "03_train", terminal("03_train", usual, epochs, time.time(), screen.file))
     logger.info("── 03_train → runs/r")
     log_place("cell 5 of 23")
     logger.info("   printed \x1b[31mred\x1b[0m by a cell")
@@ -108,7 +108,7 @@ def test_a_pipe_gets_the_lines_of_the_chosen_level(tmp_path, monkeypatch):
     for level in ("", "debug", "warning", "error"):
         monkeypatch.setenv("LOG", level)
         pipe = io.StringIO()
-        log_to(tmp_path / "run.log", "01_data", terminal("01_data", 60, 0, pipe))
+        log_to(tmp_path / "run.log", "01_data", terminal("01_data", 60, 0, time.time(), pipe))
         logger.info("   printed")
         log_place("cell 1 of 2")
         logger.warning("   \x1b[1mcareful")
@@ -134,7 +134,7 @@ def test_a_reader_that_leaves_ends_nothing_and_the_log_keeps_all(tmp_path, way):
 
 
 def test_a_terminal_that_is_closed_ends_nothing_and_the_log_keeps_all(screen, tmp_path, capsys):
-    log_to(tmp_path / "run.log", "01_data", terminal("01_data", 0, 0, screen.file))
+    log_to(tmp_path / "run.log", "01_data", terminal("01_data", 0, 0, time.time(), screen.file))
     os.close(screen.master)
     log_verdict(logging.INFO, "unheard")
     screen.file.flush()
@@ -144,7 +144,7 @@ def test_a_terminal_that_is_closed_ends_nothing_and_the_log_keeps_all(screen, tm
 
 @pytest.mark.parametrize("name", ["papermill", "asyncio"])
 def test_what_the_verdict_says_better_is_for_the_log_alone(tmp_path, capsys, name):
-    log_to(tmp_path / "run.log", "01_data", terminal("01_data", 0, 0, io.StringIO()))
+    log_to(tmp_path / "run.log", "01_data", terminal("01_data", 0, 0, time.time(), io.StringIO()))
     logging.getLogger(name).error("Task exception was never retrieved")
     close_log()
     logging.getLogger(name).error("nor was this one")
@@ -154,7 +154,7 @@ def test_what_the_verdict_says_better_is_for_the_log_alone(tmp_path, capsys, nam
 
 def test_a_stream_that_lacks_letters_gets_the_rest(tmp_path, capsys):
     pipe = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
-    log_to(tmp_path / "run.log", "01_data", terminal("01_data", 60, 0, pipe))
+    log_to(tmp_path / "run.log", "01_data", terminal("01_data", 60, 0, time.time(), pipe))
     logger.info("── 01_data → runs/r")
     assert pipe.buffer.getvalue() == b"?? 01_data ? runs/r\n"
     assert capsys.readouterr().err == ""
@@ -170,7 +170,7 @@ def test_who_asks_for_a_level_has_its_lines_above_the_live_one(screen, tmp_path,
 
 
 def test_the_line_moves_by_itself_is_cut_to_the_width_and_goes_with_the_stage(screen):
-    line = LiveLine(screen.file, Progress("03_train", 0, 0), logging.WARNING)
+    line = LiveLine(screen.file, Progress("03_train", 0, 0, time.time()), logging.WARNING)
     line.progress.place = "a place with a name " * 9
     line.handle(logging.makeLogRecord({"levelno": logging.DEBUG}))
     while len(re.findall(r"\r   03_train[^\r]+\r", screen.raw)) < 3:
@@ -181,8 +181,7 @@ def test_the_line_moves_by_itself_is_cut_to_the_width_and_goes_with_the_stage(sc
 
 
 def test_epochs_say_how_much_longer_and_the_usual_does_until_then(capsys):
-    progress = Progress("03_train", usual=2 * 10**9, epochs=10)
-    progress.began = time.time()
+    progress = Progress("03_train", usual=2 * 10**9, epochs=10, began=time.time())
     assert re.fullmatch(r"   03_train  \d+ s, about \d+ min left  starting", progress.text())
     for epoch, seconds in ((3, 10.0), (4, 14.0)):
         progress.note(logging.makeLogRecord({"msg": "   %s", "args": (epoch_line(capsys, epoch, seconds),)}))
@@ -216,8 +215,9 @@ def test_a_stage_on_a_real_terminal_from_start_to_headline(made, screen):
     environment = made.environment(TERM="xterm")
     assert screen.run("make", "data", "RUN=smoke", cwd=made.folder, env=environment) == 0
     seen = screen.screen()
-    assert re.fullmatch(r"   01_data ok in \d+\.\d s", seen[0])
-    assert seen[1:3] == ["", "smoke on scikit-learn's digits:"]
+    assert seen[0].startswith("01_data        runs        notebooks/01_data.ipynb is missin")
+    ended = next(place for place, line in enumerate(seen) if re.fullmatch(r"   01_data ok in \d+\.\d s", line))
+    assert seen[ended + 1 : ended + 3] == ["", "smoke on scikit-learn's digits:"]
     assert [line for line in seen if line][-1].endswith("runs/smoke/reports/index.html")
     assert re.search(r"\r   01_data  \d+ s, about \d+ s left  starting *\r", screen.raw)
     assert re.search(r"\r   01_data  \d+ s.*  cell \d+ of 19 *\r", screen.raw)
@@ -238,10 +238,10 @@ def test_ctrl_c_leaves_the_error_and_no_live_line(project, screen):
     code = screen.run(*command, cwd=project.folder, env=project.environment(TERM="xterm"), until="asleep", typed="\x03")
     assert code != 0
     seen = [line for line in screen.screen() if line]
-    assert seen[0] == "   asleep"
-    assert re.fullmatch(r"   01_data interrupted after \d+\.\d s", seen[1])
-    assert seen[2:4] == ["   interrupted before its end", "   read runs/r/reports/01_data.html"]
+    assert seen[:2] == ["01_data        runs        has not run yet", "   asleep"]
+    assert re.fullmatch(r"   01_data interrupted after \d+\.\d s", seen[2])
+    assert seen[3:5] == ["   interrupted before its end", "   read runs/r/reports/01_data.html"]
     assert "\r   01_data  " not in screen.raw.partition("interrupted after")[2]
-    assert seen[4].startswith("make"), seen
+    assert seen[5].startswith("make"), seen
     assert json.loads((project.run("r") / "status" / "01_data.json").read_text())["verdict"] == "interrupted"
     assert "\x1b" not in (project.run("r") / "run.log").read_text()

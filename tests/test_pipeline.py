@@ -68,8 +68,8 @@ def test_embeddings_have_their_arrays(smoke):
 def test_predictions_name_every_example_rightly(smoke):
     rows = list(csv.DictReader((smoke.run() / "data" / "inference" / "predictions.csv").open()))
     right = sum(row["digit"] == row["file"].removesuffix(".png")[-1] for row in rows)
-    assert len(rows) == 100
-    assert right >= 85
+    assert len(rows) == 40
+    assert right >= 34
 
 
 def test_pages_ask_no_other_host_for_anything(smoke):

@@ -19,7 +19,7 @@ from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
 
-from mnistlib import execute, files, plan, record, resolve, rundir, source, stages
+from mnistlib import commit, files, plan, record, resolve, rundir, source, stages
 from mnistlib.params import DEFAULT
 from mnistlib.params import load as load_params
 from mnistlib.receipt import make_receipt
@@ -150,7 +150,7 @@ class Pipeline(RuleBasedStateMachine):
         outside = record.raw_files(self.run) if stage == "01_data" else inputs.outside
         inputs = record.Inputs(inputs.parameters, inputs.notebook, inputs.code, inputs.reads, outside)
         self.tick()
-        execute.finish(self.run, work, record.Record(stage, OK, inputs=inputs, process=begun.process))
+        commit.finish(self.run, work, record.Record(stage, OK, inputs=inputs, process=begun.process))
         self.committed[stage] = self.made_from(stage)
         self.hurt.discard(stage)
         return True

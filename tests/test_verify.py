@@ -64,7 +64,10 @@ def test_a_verification_that_is_ended_leaves_nothing(made):
     environment = {"RUN": "smoke", "PATH": f"{sys.prefix}/bin:/usr/bin:/bin", "VIRTUAL_ENV": sys.prefix}
     with subprocess.Popen(command, cwd=made.folder, env=environment, stdout=subprocess.PIPE, text=True) as process:
         until = time.monotonic() + 60
-        while not any("01_data" in line for line in iter(process.stdout.readline, "")) and time.monotonic() < until:
+        while (
+            not any(line.startswith("── 01_data") for line in iter(process.stdout.readline, ""))
+            and time.monotonic() < until
+        ):
             continue
         assert len(beside(made)) == 1
         process.send_signal(signal.SIGTERM)
