@@ -65,6 +65,8 @@ def main(arguments: list[str] | None = None) -> int:
             began = time.time()
     except KeyboardInterrupt:  # between two stages: nothing is cut off
         return EXIT[INTERRUPTED]
+    finally:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # while Python ends, it would only show a traceback
     return 0
 
 

@@ -7,6 +7,7 @@ import hashlib
 import json
 import os
 import shutil
+import signal
 import sys
 import tempfile
 import time
@@ -43,6 +44,7 @@ def in_words(stopped: str) -> Callable[[Callable[[], int]], Callable[[], int]]:
                 print(error, file=sys.stderr)
                 return 2
             except KeyboardInterrupt:
+                signal.signal(signal.SIGINT, signal.SIG_IGN)  # a second one, while Python ends, would show a traceback
                 print(f"\n{stopped}", file=sys.stderr)
                 return 130
 
