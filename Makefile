@@ -2,50 +2,38 @@
 # A command first resolves parameters and fingerprints (mnistlib/resolve.py), which then becomes
 # the make that sees RESOLVED=yes and executes what is out of date.
 
-# What people set is taken literally: never expanded again by make, never seen by a shell as code.
-override PARAMS := $(value PARAMS)
-override RUN := $(value RUN)
-override SET := $(value SET)
-override INPUT := $(value INPUT)
-override A := $(value A)
-override B := $(value B)
-override KILLS := $(value KILLS)
-override SEED := $(value SEED)
-override LOG := $(value LOG)
-override LAB := $(value LAB)
-override PYTHON := $(value PYTHON)
-override TRACKING := $(value TRACKING)
-ifdef MNIST_DIR
-override MNIST_DIR := $(value MNIST_DIR)
-export MNIST_DIR
-endif
-ifdef MLFLOW_TRACKING_URI
-override MLFLOW_TRACKING_URI := $(value MLFLOW_TRACKING_URI)
-export MLFLOW_TRACKING_URI
-endif
-export PARAMS RUN SET INPUT A B KILLS SEED LOG LAB TRACKING PYTHON
+# What people set is taken literally: make never expands it, and no line that a shell reads holds it. A recipe passes it on
+# in the environment. GIVEN are the variables of the command line, whatever their names; all that stands in this file is
+# `override`, so that none of these replaces it.
+override SETTINGS := PARAMS RUN SET INPUT A B KILLS SEED LOG LAB PYTHON TRACKING SLOW RESOLVED TODO ANSWERS SHARED_THREADS
+override PASSED_ON := MNIST_DIR MLFLOW_TRACKING_URI GOMP_SPINCOUNT MAKE MAKE_COMMAND
+override GIVEN := $(foreach name,$(.VARIABLES),$(if $(filter command,$(origin $(name))),$(name))) \
+	$(foreach name,$(PASSED_ON),$(if $(filter environment,$(origin $(name))),$(name)))
+$(foreach name,$(SETTINGS) $(GIVEN),$(eval override $$(name) := $$(value $$(name))))
+export $(SETTINGS) $(GIVEN)
 # Threads wait for each other by spinning for some 0.1 ms, then asleep: spinning on takes a step of training from 0.1 s to
 # 3 s beside other programs, and asleep at once it takes a third more where there are none (bench/README.md).
 ifndef OMP_WAIT_POLICY
 export GOMP_SPINCOUNT ?= 2000
 endif
+# The make that mnistlib.resolve becomes. No recipe says $(MAKE) itself: such a line is run even under -n.
+override MAKE_COMMAND := $(firstword $(MAKE))
+export MAKE_COMMAND
 # These would lead Python or pip elsewhere, or change how Python starts and ends. `make doctor` names those that are set.
-UNWANTED := PYTHONPATH PYTHONHOME PYTHONPLATLIBDIR PYTHONEXECUTABLE PYTHONSAFEPATH PYTHONSTARTUP PYTHONINSPECT \
+override UNWANTED := PYTHONPATH PYTHONHOME PYTHONPLATLIBDIR PYTHONEXECUTABLE PYTHONSAFEPATH PYTHONSTARTUP PYTHONINSPECT \
 	PYTHONOPTIMIZE PYTHONWARNINGS PIP_USER PIP_TARGET PIP_PREFIX PIP_ROOT
-IGNORED := $(foreach name,$(UNWANTED),$(if $(filter-out undefined,$(flavor $(name))),$(name)))
+override IGNORED := $(foreach name,$(UNWANTED),$(if $(filter-out undefined,$(flavor $(name))),$(name)))
 unexport $(UNWANTED)
 MAKEFLAGS += --no-print-directory
-# By another name, for a line that says $(MAKE) itself is run even under -n.
-COMMAND = $(firstword $(MAKE))
 .DELETE_ON_ERROR:
 .SUFFIXES:
 
-STAGES := 01_data 02_preprocess 03_train 04_evaluate 05_features 06_infer
-GOALS := data preprocess train evaluate features infer
-CANDIDATES := python3 python3.14 python3.13 python3.12 python3.11 python
+override STAGES := 01_data 02_preprocess 03_train 04_evaluate 05_features 06_infer
+override GOALS := data preprocess train evaluate features infer
+override CANDIDATES := python3 python3.14 python3.13 python3.12 python3.11 python
 # How many files a program may open: some shells allow fewer than a kernel needs, but more when they are asked.
-OPEN_FILES := 1024
-FIND = find_python() { for p in $(CANDIDATES); do \
+override OPEN_FILES := 1024
+override FIND = find_python() { for p in $(CANDIDATES); do \
 	if command -v $$p >/dev/null 2>&1 && $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; \
 	then $$p mnistlib/environment.py find; return; fi; done; \
 	echo "Python 3.11 or newer is needed, and none of $(CANDIDATES) is." >&2; return 1; }; \
@@ -74,7 +62,7 @@ help:
 .NOTPARALLEL:
 .PHONY: all $(GOALS)
 all $(GOALS):
-	@+$(FIND); GOAL=$@ MAKE_COMMAND=$(COMMAND) exec "$$python" -m mnistlib.resolve
+	@+$(FIND); GOAL=$@ exec "$$python" -m mnistlib.resolve
 
 ## status: for each stage of RUN, up to date, or what would run and why; changes nothing
 .PHONY: status
@@ -99,7 +87,7 @@ export:
 ## verify: make RUN again from its receipt, beside it, and say what agrees
 .PHONY: verify
 verify:
-	@$(FIND); MAKE_COMMAND=$(COMMAND) exec "$$python" -m mnistlib.verify
+	@$(FIND); exec "$$python" -m mnistlib.verify
 
 ## lab: open the notebooks in JupyterLab; LAB="--port 8899 --no-browser" gives it options
 .PHONY: lab
@@ -148,16 +136,17 @@ else
 
 # What stands in TODO is executed in this order; the runner leaves a stage alone whose inputs are the same after all.
 # Under -j these two run at once, each with its share of the cores: two full teams of threads wait for each other.
-SIDE_BY_SIDE := 04_evaluate 05_features
-SHARE = $(if $(filter $@,$(SIDE_BY_SIDE)),$(SHARED_THREADS:%=env OMP_NUM_THREADS=% MNISTLIB_WARM=))
+override SIDE_BY_SIDE := 04_evaluate 05_features
+override SHARE = $(if $(filter $@,$(SIDE_BY_SIDE)),$(if $(SHARED_THREADS),env OMP_NUM_THREADS="$$SHARED_THREADS" MNISTLIB_WARM=))
+override TODO := $(filter $(STAGES),$(TODO))
 
 .PHONY: all $(GOALS) pages $(STAGES)
 all $(GOALS): pages
-	$(if $(filter all-mlflow,$@-$(TRACKING)),@exec "$$PYTHON" -m mnistlib.tracking --run $(RUN))
+	$(if $(filter all-mlflow,$@-$(TRACKING)),@exec "$$PYTHON" -m mnistlib.tracking --run "$$RUN")
 pages: $(TODO)
-	@exec "$$PYTHON" -m mnistlib.index --run $(RUN) --answers '$(ANSWERS)'
+	@exec "$$PYTHON" -m mnistlib.index --run "$$RUN" --answers "$$ANSWERS"
 $(STAGES):
-	$(if $(filter $@,$(TODO)),@exec $(SHARE) "$$PYTHON" -m mnistlib.execute $@ --run $(RUN))
+	$(if $(filter $@,$(TODO)),@exec $(SHARE) "$$PYTHON" -m mnistlib.execute $@ --run "$$RUN")
 02_preprocess: 01_data
 03_train: 02_preprocess
 04_evaluate 05_features: 02_preprocess 03_train

@@ -16,7 +16,9 @@ def test_a_damaged_executed_notebook_is_named_with_what_to_do(tmp_path, monkeypa
     run = Run("r")
     run.notebook("03_train").parent.mkdir(parents=True)
     run.notebook("03_train").write_bytes(content)
-    with pytest.raises(RunError, match=r"03_train\.ipynb is no readable notebook .*: delete it, and make runs the stage"):
+    with pytest.raises(
+        RunError, match=r"03_train\.ipynb is no readable notebook .*: delete it, and make runs the stage"
+    ):
         report.write_pages(run)
 
 
