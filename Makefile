@@ -99,10 +99,11 @@ lab:
 test:
 	@$(FIND); exec "$$python" -m pytest $(if $(filter too,$(SLOW)),,-m "$(if $(filter only,$(SLOW)),,not )slow")
 
-## lint: ruff and mypy
+## lint: ruff and mypy; with pip-audit installed, known advisories of what is locked
 .PHONY: lint
 lint:
-	@$(FIND); "$$python" -m ruff check . && "$$python" -m ruff format --check . && "$$python" -m mypy
+	@$(FIND); "$$python" -m ruff check . && "$$python" -m ruff format --check . && "$$python" -m mypy && \
+	"$$python" -m bench.advisories
 
 ## soak: feed it 10,000 odd pictures, and kill a small run KILLS times (100), at moments that SEED sets
 .PHONY: soak

@@ -1,17 +1,20 @@
 """Attacks by what a page shows, by settings that make reads, and on what is told of an address: what must happen."""
 
 import json
+import logging
 import os
 import re
 import shutil
 import subprocess
+import sys
 from pathlib import Path
+from urllib.parse import unquote
 
 import nbformat
 import pytest
 
 from bench import lab
-from mnistlib import plan, report, rundir
+from mnistlib import plan, report, rundir, tracking
 from mnistlib.files import ROOT, RunError
 from mnistlib.index import write_index
 from mnistlib.record import NOT_RUN, read_record
@@ -272,3 +275,71 @@ def test_the_makefile_reads_no_variable_that_is_not_made_literal():
     read = set(re.findall(r"\$[({](\w+)[)}]", text)) | set(re.findall(r"ifn?def (\w+)", text))
     set_here = set(re.findall(r"^override (\w+) :?=", text, re.MULTILINE))
     assert read - set_here - set(NAMES) == {"name", "OMP_WAIT_POLICY"}  # a loop's own; never expanded
+
+
+# Addresses of a tracker, what is told of each, and what in it nobody else may read.
+ADDRESSES = {
+    "http://me:s3cret@host:5000": ("http://host:5000", ["me", "s3cret"]),
+    "http://me:p%40ss%2Fword@host:5000/": ("http://host:5000", ["p%40ss", "p@ss", "ss/word"]),
+    "http://me:se/cr@et@host:5000": ("http://…", ["cr@et", "cret", "se/"]),
+    "https://host/path-tok3n/api": ("https://host", ["path-tok3n"]),
+    "https://host/?token=s3cret&user=me": ("https://host", ["s3cret"]),
+    "https://host?token=a@b.tok3n": ("https://…", ["b.tok3n"]),
+    "https://host/#s3cret": ("https://host", ["s3cret"]),
+    "https://host/?key=a%20b%2Bc": ("https://host", ["a%20b", "a b+c"]),
+    "https://:s3cret@[::1]:5000/x": ("https://[::1]:5000", ["s3cret"]),
+    "postgresql://me:s3cret@db.host:5432/base?password=other": (
+        "postgresql://db.host:5432",
+        ["s3cret", "other", "base"],
+    ),
+    "databricks://pro-file:s3cret": ("databricks://…", ["s3cret"]),
+    "sqlite:///runs/mlflow.db?password=s3cret": ("sqlite:///runs/mlflow.db", ["s3cret"]),
+    "sqlite:///runs/mlflow.db": ("sqlite:///runs/mlflow.db", []),
+    "me:s3cret@host": ("…", ["s3cret"]),
+    "http://127.0.0.1:9": ("http://127.0.0.1:9", []),
+}
+MESSAGE = "Max retries exceeded with url: {rest} (of {uri}, {decoded!r}, via http://you:hidden@proxy:1/?token=hidden)"
+
+
+@pytest.mark.parametrize("uri", ADDRESSES)
+def test_of_a_tracker_s_address_scheme_host_and_port_are_told(uri, tmp_path, monkeypatch, capfd):
+    told, secrets = ADDRESSES[uri]
+    monkeypatch.setattr(rundir, "RUNS", tmp_path)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
+    rest = uri.partition("://")[2].partition("/")[2]
+
+    def fail(run, address):
+        print("View run at", address)
+        print("Retrying", address, file=sys.stderr)
+        logging.getLogger("urllib3").warning("Retrying %s", address)
+        raise OSError(MESSAGE.format(uri=address, rest=rest, decoded=unquote(address)))
+
+    for logged in (fail, lambda run, address: f"3 files in {tracking.told_address(address)}"):
+        monkeypatch.setattr(tracking, "log_run", logged)
+        assert tracking.main(["--run", "r"]) == 0
+        said = "".join(capfd.readouterr()) + Run("r").log.read_text()
+        assert told in said
+        for secret in [*secrets, "hidden"]:
+            assert secret not in said, said
+
+
+CLEAN = {"name": "a", "version": "1", "vulns": []}
+FLAWED = {"name": "b", "version": "2", "vulns": [{"id": "CVE-1", "fix_versions": ["3"]}]}
+SKIPPED = {"name": "c", "skip_reason": "not found on PyPI"}
+LOOKED_UP = {
+    "clean": (json.dumps({"dependencies": [CLEAN, SKIPPED]}), 0, "0 for 1 packages; 1 could not be looked up"),
+    "flawed": (json.dumps({"dependencies": [CLEAN, FLAWED]}), 1, "advisory CVE-1: b 2, mended in 3"),
+    "all skipped": (json.dumps({"dependencies": [SKIPPED]}), 0, "not looked up, because PyPI did not answer"),
+    "no network": ("", 0, "not looked up, because PyPI did not answer"),
+}
+
+
+@pytest.mark.parametrize("name", LOOKED_UP)
+def test_lint_tells_advisories_and_never_takes_silence_for_an_answer(name, tmp_path):
+    answer, code, said = LOOKED_UP[name]
+    (tmp_path / "pip_audit").mkdir()
+    (tmp_path / "pip_audit" / "__init__.py").write_text("")
+    (tmp_path / "pip_audit" / "__main__.py").write_text(f"print({answer!r}); raise SystemExit(1)")
+    command, environment = [sys.executable, "-m", "bench.advisories"], {**os.environ, "PYTHONPATH": str(tmp_path)}
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
+    assert (done.returncode, said in done.stdout) == (code, True), done.stdout + done.stderr
