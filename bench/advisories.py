@@ -14,7 +14,7 @@ SECONDS = 60
 
 
 def main() -> int:
-    """Print one line, or a line for each advisory; returns 1 for these alone, never for want of pip-audit or network."""
+    """Print one line, or a line for each advisory; returns 1 for these alone, not for want of pip-audit or network."""
     if not importlib.util.find_spec("pip_audit"):
         print("advisories: not looked up, because pip-audit is not installed (pip install pip-audit)")
         return 0

@@ -27,6 +27,7 @@ TAGS = {
 }  # fmt: skip
 ATTRIBUTES = {"a": {"href"}, "div": {"id"}, "img": {"src", "alt", "width", "height"}}
 ADDRESSES = {"href": re.compile(r"https?://\S*|[^:&\s]*"), "src": re.compile(r"data:image/[\w+]+;base64,[\w+/=\s]*")}
+MOST_TAGS = 5000  # in a cell: nested, more take the parser minutes
 CODE = re.compile(r"<(script|style)\b.*?</\1\s*>", re.DOTALL | re.IGNORECASE)  # its text is not for readers
 
 
@@ -40,10 +41,15 @@ def write_page(run: Run, stage: str) -> None:
     """Render the stage's executed notebook, or the failed one, to `reports/<stage>.html`. Raises RunError."""
     executed, failed = run.notebook(stage), run.failed_notebook(stage)
     notebook = read_notebook(executed if executed.is_file() else failed)
-    notebook.cells = [cell for cell in notebook.cells if BANNER not in cell.metadata.get("tags", [])]
+    notebook.cells = [cell for cell in notebook.cells if BANNER not in str(cell.metadata.get("tags", []))]
     page = page_context(run, stage)
     resources = {"page": page, "metadata": {"name": stage}}
-    html, _ = exporter().from_notebook_node(notebook, resources=resources)
+    made = exporter()
+    try:
+        html, _ = made.from_notebook_node(notebook, resources=resources)
+    except Exception as error:  # a notebook can be wrong in many ways
+        told = f"{type(error).__name__}: {error}".split("\n")[0][:200]
+        raise RunError(f"{shown(run.page(stage))} cannot be made from {stage}.ipynb ({told})") from error
     write_text(run.page(stage), LINK.sub(lambda link: linked(link, page["stages"]), html))
 
 
@@ -89,9 +95,12 @@ def exporter() -> Any:
 
 
 def allowed_html() -> Callable[[str], str]:
-    """A function that returns HTML without what `TAGS`, `ATTRIBUTES` and `ADDRESSES` do not name."""
+    """A function that returns HTML without what `TAGS`, `ATTRIBUTES` and `ADDRESSES` do not name.
+
+    As text where it has more than `MOST_TAGS`.
+    """
     from bleach.sanitizer import Cleaner
-    from markupsafe import Markup
+    from markupsafe import Markup, escape
 
     def is_allowed(tag: str, name: str, value: str) -> bool:
         if name in ADDRESSES and not ADDRESSES[name].fullmatch(value):
@@ -99,7 +108,11 @@ def allowed_html() -> Callable[[str], str]:
         return name == "class" or name in ATTRIBUTES.get(tag, ())
 
     cleaner = Cleaner(tags=TAGS, attributes=is_allowed, protocols={"http", "https", "data"}, strip=True)
-    return lambda html: Markup(cleaner.clean(CODE.sub("", html)))  # noqa: S704 - what is left is allowed
+
+    def clean(html: str) -> str:
+        return Markup(cleaner.clean(CODE.sub("", html)))  # noqa: S704 - what is left is allowed
+
+    return lambda html: clean(html) if html.count("<") <= MOST_TAGS else escape(str(html))
 
 
 def page_context(run: Run, stage: str) -> dict[str, Any]:
