@@ -2,56 +2,37 @@
 # A command first resolves parameters and fingerprints (mnistlib/resolve.py), which then becomes
 # the make that sees RESOLVED=yes and executes what is out of date.
 
-# What people set is taken literally: never expanded again by make, never seen by a shell as code.
-override PARAMS := $(value PARAMS)
-override RUN := $(value RUN)
-override SET := $(value SET)
-override INPUT := $(value INPUT)
-override A := $(value A)
-override B := $(value B)
-override KILLS := $(value KILLS)
-override SEED := $(value SEED)
-override LOG := $(value LOG)
-override LAB := $(value LAB)
-override PYTHON := $(value PYTHON)
-override TRACKING := $(value TRACKING)
-ifdef MNIST_DIR
-override MNIST_DIR := $(value MNIST_DIR)
-export MNIST_DIR
-endif
-ifdef MLFLOW_TRACKING_URI
-override MLFLOW_TRACKING_URI := $(value MLFLOW_TRACKING_URI)
-export MLFLOW_TRACKING_URI
-endif
-export PARAMS RUN SET INPUT A B KILLS SEED LOG LAB TRACKING PYTHON
+# What people set is taken literally: make never expands it, and no line that a shell reads holds it. A recipe passes it on
+# in the environment. GIVEN are the variables of the command line, whatever their names; all that stands in this file is
+# `override`, so that none of these replaces it.
+override SETTINGS := PARAMS RUN SET INPUT A B KILLS SEED LOG LAB PYTHON TRACKING SLOW RESOLVED TODO TOGETHER ANSWERS SHARED_THREADS
+override PASSED_ON := MNIST_DIR MLFLOW_TRACKING_URI GOMP_SPINCOUNT MAKE MAKE_COMMAND
+override GIVEN := $(foreach name,$(.VARIABLES),$(if $(filter command,$(origin $(name))),$(name))) \
+	$(foreach name,$(PASSED_ON),$(if $(filter environment,$(origin $(name))),$(name)))
+$(foreach name,$(SETTINGS) $(GIVEN),$(eval override $$(name) := $$(value $$(name))))
+export $(SETTINGS) $(GIVEN)
 # Threads wait for each other by spinning for some 0.1 ms, then asleep: spinning on takes a step of training from 0.1 s to
 # 3 s beside other programs, and asleep at once it takes a third more where there are none (bench/README.md).
 ifndef OMP_WAIT_POLICY
 export GOMP_SPINCOUNT ?= 2000
 endif
+# The make that mnistlib.resolve becomes. No recipe says $(MAKE) itself: such a line is run even under -n.
+override MAKE_COMMAND := $(firstword $(MAKE))
+export MAKE_COMMAND
 # These would lead Python or pip elsewhere, or change how Python starts and ends. `make doctor` names those that are set.
-UNWANTED := PYTHONPATH PYTHONHOME PYTHONPLATLIBDIR PYTHONEXECUTABLE PYTHONSAFEPATH PYTHONSTARTUP PYTHONINSPECT \
+override UNWANTED := PYTHONPATH PYTHONHOME PYTHONPLATLIBDIR PYTHONEXECUTABLE PYTHONSAFEPATH PYTHONSTARTUP PYTHONINSPECT \
 	PYTHONOPTIMIZE PYTHONWARNINGS PIP_USER PIP_TARGET PIP_PREFIX PIP_ROOT
-IGNORED := $(foreach name,$(UNWANTED),$(if $(filter-out undefined,$(flavor $(name))),$(name)))
+override IGNORED := $(foreach name,$(UNWANTED),$(if $(filter-out undefined,$(flavor $(name))),$(name)))
 unexport $(UNWANTED)
 MAKEFLAGS += --no-print-directory
-# By another name, for a line that says $(MAKE) itself is run even under -n.
-COMMAND = $(firstword $(MAKE))
 .DELETE_ON_ERROR:
 .SUFFIXES:
 
-STAGES := 01_data 02_preprocess 03_train 04_evaluate 05_features 06_infer
-GOALS := data preprocess train evaluate features infer
-CANDIDATES := python3 python3.14 python3.13 python3.12 python3.11 python
-# How many files a program may open: some shells allow fewer than a kernel needs, but more when they are asked.
-OPEN_FILES := 1024
-FIND = find_python() { for p in $(CANDIDATES); do \
-	if command -v $$p >/dev/null 2>&1 && $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; \
-	then $$p mnistlib/environment.py find; return; fi; done; \
-	echo "Python 3.11 or newer is needed, and none of $(CANDIDATES) is." >&2; return 1; }; \
-	[ "$$(ulimit -S -n)" -ge $(OPEN_FILES) ] 2>/dev/null || ulimit -S -n $(OPEN_FILES) 2>/dev/null || \
-	ulimit -S -n "$$(ulimit -H -n)"; \
-	python=$$(find_python) || exit
+override STAGES := 01_data 02_preprocess 03_train 04_evaluate 05_features 06_infer
+override GOALS := data preprocess train evaluate features infer
+override CANDIDATES := python3 python3.14 python3.13 python3.12 python3.11 python
+# Becomes the Python of the project's environment, which it builds if need be.
+override PYTHON_SH := sh mnistlib/python.sh
 
 ifneq ($(RESOLVED),yes)
 
@@ -74,62 +55,63 @@ help:
 .NOTPARALLEL:
 .PHONY: all $(GOALS)
 all $(GOALS):
-	@+$(FIND); GOAL=$@ MAKE_COMMAND=$(COMMAND) exec "$$python" -m mnistlib.resolve
+	@+GOAL=$@ exec $(PYTHON_SH) -m mnistlib.resolve
 
 ## status: for each stage of RUN, up to date, or what would run and why; changes nothing
 .PHONY: status
 status:
-	@$(FIND); GOAL=status exec "$$python" -m mnistlib.resolve
+	@GOAL=status exec $(PYTHON_SH) -m mnistlib.resolve
 
 ## teach: learn your own corrected drawings with the model of RUN, into a new run
 .PHONY: teach
 teach:
-	@$(FIND); exec "$$python" -m mnistlib.taught
+	@exec $(PYTHON_SH) -m mnistlib.taught
 
 ## compare: runs A and B side by side, into runs/compare/
 .PHONY: compare
 compare:
-	@$(FIND); exec "$$python" -m mnistlib.compare
+	@exec $(PYTHON_SH) -m mnistlib.compare
 
 ## export: the model of RUN as ONNX, for programs without torch
 .PHONY: export
 export:
-	@$(FIND); exec "$$python" -m mnistlib.export
+	@exec $(PYTHON_SH) -m mnistlib.export
 
 ## verify: make RUN again from its receipt, beside it, and say what agrees
 .PHONY: verify
 verify:
-	@$(FIND); MAKE_COMMAND=$(COMMAND) exec "$$python" -m mnistlib.verify
+	@exec $(PYTHON_SH) -m mnistlib.verify
 
 ## lab: open the notebooks in JupyterLab; LAB="--port 8899 --no-browser" gives it options
 .PHONY: lab
 lab:
-	@$(FIND); PYTHONPATH="$$PWD" exec "$$python" -m mnistlib.lab
+	@PYTHONPATH="$$PWD" exec $(PYTHON_SH) -m mnistlib.lab
 
 ## test: the tests of a few minutes; SLOW=too with the slow ones, SLOW=only those alone
 .PHONY: test
 test:
-	@$(FIND); exec "$$python" -m pytest $(if $(filter too,$(SLOW)),,-m "$(if $(filter only,$(SLOW)),,not )slow")
+	@exec $(PYTHON_SH) -m pytest $(if $(filter too,$(SLOW)),,-m "$(if $(filter only,$(SLOW)),,not )slow")
 
-## lint: ruff and mypy
+## lint: ruff and mypy; with pip-audit installed, known advisories of what is locked
 .PHONY: lint
 lint:
-	@$(FIND); "$$python" -m ruff check . && "$$python" -m ruff format --check . && "$$python" -m mypy
+	@$(PYTHON_SH) -m ruff check . && $(PYTHON_SH) -m ruff format --check . && $(PYTHON_SH) -m mypy && \
+	$(PYTHON_SH) -m bench.advisories
 
 ## soak: feed it 10,000 odd pictures, and kill a small run KILLS times (100), at moments that SEED sets
 .PHONY: soak
 soak:
-	@$(FIND); FUZZ_CASES=10000 "$$python" -m pytest tests/test_fuzz.py && exec "$$python" -m tests.soak
+	@FUZZ_CASES=10000 $(PYTHON_SH) -m pytest tests/test_fuzz.py && exec $(PYTHON_SH) -m tests.soak
 
 ## bench: seconds and accuracy of profiles and pipelines, in runs/bench/; QUICK=1 or FULL=1
 .PHONY: bench
 bench:
-	@$(FIND); exec "$$python" -m bench
+	@exec $(PYTHON_SH) -m bench
 
 ## env: build or repair the environment
 .PHONY: env
 env:
-	@$(FIND); echo "$$python"
+	@$(PYTHON_SH)
 
 ## doctor: what this machine has and lacks, and what to do; builds nothing
 .PHONY: doctor
@@ -142,25 +124,26 @@ doctor:
 ## clean: delete runs/RUN and all that is in it; asks first
 .PHONY: clean
 clean:
-	@$(FIND); exec "$$python" -m mnistlib.clean
+	@exec $(PYTHON_SH) -m mnistlib.clean
 
 else
 
 # What stands in TODO is executed in this order; the runner leaves a stage alone whose inputs are the same after all.
 # Under -j these two run at once, each with its share of the cores: two full teams of threads wait for each other.
-SIDE_BY_SIDE := 04_evaluate 05_features
-SHARE = $(if $(filter $@,$(SIDE_BY_SIDE)),$(SHARED_THREADS:%=env OMP_NUM_THREADS=% MNISTLIB_WARM=))
+override SIDE_BY_SIDE := 04_evaluate 05_features
+override SHARE = $(if $(filter $@,$(SIDE_BY_SIDE)),$(if $(SHARED_THREADS),env OMP_NUM_THREADS="$$SHARED_THREADS" MNISTLIB_WARM=))
+override TODO := $(filter $(STAGES),$(TODO))
 
 .PHONY: all $(GOALS) pages together $(STAGES)
 all $(GOALS): pages
-	$(if $(filter all-mlflow,$@-$(TRACKING)),@exec "$$PYTHON" -m mnistlib.tracking --run $(RUN))
+	$(if $(filter all-mlflow,$@-$(TRACKING)),@exec "$$PYTHON" -m mnistlib.tracking --run "$$RUN")
 # Where they run one after the other (TOGETHER) a single runner executes them, which spares all but the first its start.
 together:
-	@exec "$$PYTHON" -m mnistlib.execute $(TODO) --run $(RUN)
-pages: $(or $(TOGETHER),$(TODO))
-	@exec "$$PYTHON" -m mnistlib.index --run $(RUN) --answers '$(ANSWERS)'
+	@exec "$$PYTHON" -m mnistlib.execute $(TODO) --run "$$RUN"
+pages: $(if $(TOGETHER),together,$(TODO))
+	@exec "$$PYTHON" -m mnistlib.index --run "$$RUN" --answers "$$ANSWERS"
 $(STAGES):
-	$(if $(filter $@,$(TODO)),@exec $(SHARE) "$$PYTHON" -m mnistlib.execute $@ --run $(RUN))
+	$(if $(filter $@,$(TODO)),@exec $(SHARE) "$$PYTHON" -m mnistlib.execute $@ --run "$$RUN")
 02_preprocess: 01_data
 03_train: 02_preprocess
 04_evaluate 05_features: 02_preprocess 03_train

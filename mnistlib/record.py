@@ -10,9 +10,9 @@ import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import Field, TypeAdapter, ValidationError
 
 from mnistlib.files import ROOT, RunError, bytes_digest, file_digest, read_json, shown, write_json
 from mnistlib.rundir import Run, existing_runs
@@ -20,6 +20,7 @@ from mnistlib.stages import SOMETIMES, always
 
 OK, FAILED, DIED, TIMED_OUT, INTERRUPTED = "ok", "failed", "died", "timed out", "interrupted"
 NOT_RUN, RUNNING, STALE = "not run", "running", "stale"
+VERDICTS = "|".join([OK, FAILED, DIED, TIMED_OUT, INTERRUPTED, NOT_RUN, RUNNING, STALE])
 FORMAT = 2
 OPENED_BY_PEOPLE = ("notebooks/", "data/inference/")  # who opens and saves one of these changes no result
 ASIDE = re.compile(r"(.*_)?(seconds|bytes)|train_device")
@@ -61,7 +62,7 @@ class Record:
     """
 
     stage: str
-    verdict: str
+    verdict: Annotated[str, Field(pattern=f"^({VERDICTS})$")]
     format: int = FORMAT
     inputs: Inputs | None = None
     outputs: dict[str, Output] = field(default_factory=dict)

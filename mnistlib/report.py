@@ -6,7 +6,7 @@ import base64
 import hashlib
 import re
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,16 @@ from mnistlib.stages import STAGE
 
 BANNER = "papermill-error-cell-tag"  # the frame says it better
 LINK = re.compile(r'<a href="(\d\d_\w+)\.ipynb">(.*?)</a>', re.DOTALL)
+# What the cells of a notebook may bring into its page: nothing that runs, loads, sends or leads elsewhere by itself.
+TAGS = {
+    "a", "b", "blockquote", "br", "code", "del", "details", "div", "em", "h1", "h2", "h3", "h4", "h5", "h6", "hr",
+    "i", "img", "li", "ol", "p", "pre", "s", "section", "small", "span", "strong", "sub", "summary", "sup", "table",
+    "tbody", "td", "tfoot", "th", "thead", "tr", "ul",
+}  # fmt: skip
+ATTRIBUTES = {"a": {"href"}, "div": {"id"}, "img": {"src", "alt", "width", "height"}}
+ADDRESSES = {"href": re.compile(r"https?://\S*|[^:&\s]*"), "src": re.compile(r"data:image/[\w+]+;base64,[\w+/=\s]*")}
+MOST_TAGS = 5000  # in a cell: nested, more take the parser minutes
+CODE = re.compile(r"<(script|style)\b.*?</\1\s*>", re.DOTALL | re.IGNORECASE)  # its text is not for readers
 
 
 def write_pages(run: Run) -> None:
@@ -31,10 +41,15 @@ def write_page(run: Run, stage: str) -> None:
     """Render the stage's executed notebook, or the failed one, to `reports/<stage>.html`. Raises RunError."""
     executed, failed = run.notebook(stage), run.failed_notebook(stage)
     notebook = read_notebook(executed if executed.is_file() else failed)
-    notebook.cells = [cell for cell in notebook.cells if BANNER not in cell.metadata.get("tags", [])]
+    notebook.cells = [cell for cell in notebook.cells if BANNER not in str(cell.metadata.get("tags", []))]
     page = page_context(run, stage)
     resources = {"page": page, "metadata": {"name": stage}}
-    html, _ = exporter().from_notebook_node(notebook, resources=resources)
+    made = exporter()
+    try:
+        html, _ = made.from_notebook_node(notebook, resources=resources)
+    except Exception as error:  # a notebook can be wrong in many ways
+        told = f"{type(error).__name__}: {error}".split("\n")[0][:200]
+        raise RunError(f"{shown(run.page(stage))} cannot be made from {stage}.ipynb ({told})") from error
     write_text(run.page(stage), LINK.sub(lambda link: linked(link, page["stages"]), html))
 
 
@@ -57,7 +72,7 @@ def read_notebook(path: Path) -> Any:
 
 
 def exporter() -> Any:
-    """nbconvert's, with the project's template. Raises RunError where nbconvert is not whole."""
+    """nbconvert's, with the project's template, which escapes what it shows. Raises RunError where nbconvert fails."""
     try:
         from nbconvert.exporters import HTMLExporter
 
@@ -74,7 +89,30 @@ def exporter() -> Any:
             "nbconvert, or deactivate this environment and make builds its own. What was executed is kept"
         ) from error
     made.embed_images = False
+    made.environment.autoescape = lambda name: name == "index.html.j2"  # nbconvert's own templates count on none
+    made.register_filter("allowed", allowed_html())
     return made
+
+
+def allowed_html() -> Callable[[str], str]:
+    """A function that returns HTML without what `TAGS`, `ATTRIBUTES` and `ADDRESSES` do not name.
+
+    As text where it has more than `MOST_TAGS`.
+    """
+    from bleach.sanitizer import Cleaner
+    from markupsafe import Markup, escape
+
+    def is_allowed(tag: str, name: str, value: str) -> bool:
+        if name in ADDRESSES and not ADDRESSES[name].fullmatch(value):
+            return False
+        return name == "class" or name in ATTRIBUTES.get(tag, ())
+
+    cleaner = Cleaner(tags=TAGS, attributes=is_allowed, protocols={"http", "https", "data"}, strip=True)
+
+    def clean(html: str) -> str:
+        return Markup(cleaner.clean(CODE.sub("", html)))  # noqa: S704 - what is left is allowed
+
+    return lambda html: clean(html) if html.count("<") <= MOST_TAGS else escape(str(html))
 
 
 def page_context(run: Run, stage: str) -> dict[str, Any]:
@@ -126,8 +164,18 @@ def as_markdown(value: Any) -> str:
 
 def assets(scripts: Sequence[str] = ("page.js",)) -> dict[str, Any]:
     """Style and scripts to be put into a page, and a policy that lets just these in."""
-    texts = [(TEMPLATES / name).read_text(encoding="utf-8") for name in scripts]
-    digests = [base64.b64encode(hashlib.sha256(text.encode()).digest()).decode() for text in texts]
-    allowed = " ".join(f"'sha256-{digest}'" for digest in digests)
-    policy = f"default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src {allowed}"
-    return {"style": (TEMPLATES / "style.css").read_text(encoding="utf-8"), "scripts": texts, "policy": policy}
+    style = read_template("style.css") + (read_template("pad.css") if "pad.js" in scripts else "")
+    texts = [read_template(name) for name in scripts]
+    rules = ["default-src 'none'", "img-src data:", "base-uri 'none'", "form-action 'none'"]
+    rules += [f"style-src {source_hash(style)}", f"script-src {' '.join(map(source_hash, texts))}"]
+    return {"style": style, "scripts": texts, "policy": "; ".join(rules)}
+
+
+def read_template(name: str) -> str:
+    """The text of a file of the templates' folder."""
+    return (TEMPLATES / name).read_text(encoding="utf-8")
+
+
+def source_hash(text: str) -> str:
+    """An inline style or script as a page's policy names it."""
+    return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"

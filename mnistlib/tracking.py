@@ -8,14 +8,17 @@ from __future__ import annotations
 
 import argparse
 import importlib.util
+import io
 import logging
 import os
 import re
 import sys
 import time
+from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote, unquote, unquote_plus
 
 from mnistlib import rundir
 from mnistlib.files import RunError, bytes_digest
@@ -30,6 +33,8 @@ from mnistlib.stages import STAGE
 NEEDED = "mlflow"
 EXPERIMENT = "digit-classifier"
 TAG = "mnistlib.stages"
+ADDRESS = re.compile(r"\w[\w+.-]*://[^\s'\"<>)]+")
+BETWEEN = re.compile("[/?#&=;:@]+")  # what stands between the pieces of an address
 AT_ONCE = 100  # the most parameters that MLflow takes in one request
 SETTINGS = {  # each can be set otherwise: a person waits, and this pipeline tells nobody of its use
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",
@@ -50,11 +55,12 @@ def main(arguments: list[str] | None = None) -> int:
     log_to(run.log, "tracking", terminal)
     uri = os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{os.path.relpath(rundir.tracking_database())}"
     try:
-        logger.info("  %-20s %s", "tracking", without_password(log_run(run, uri)))
+        with redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()):  # MLflow's own words hold its address
+            told = log_run(run, uri)
+        logger.info("  %-20s %s", "tracking", told)
     except Exception as error:  # whatever stopped it, the run is whole and the reader is to know what to do
-        logger.error(
-            "  not logged to MLflow at %s", without_password(f"{uri}: {type(error).__name__}: {error}").split("\n")[0]
-        )
+        why = without_secrets(f"{type(error).__name__}: {error}", uri).split("\n")[0]
+        logger.error("  not logged to MLflow at %s: %s", told_address(uri), why)
         logger.error("  The run itself is whole. To log it: TRACKING=mlflow make all RUN=%s", run.name)
     return 0
 
@@ -84,7 +90,7 @@ def log_run(run: Run, uri: str) -> str:
     experiment, digest = experiment_id(client, uri), stages_digest(run)
     found = client.search_runs([experiment], f"tags.`{TAG}` = '{digest}'", max_results=1)
     if found and found[0].info.status == "FINISHED":
-        return f"logged before, as {found[0].info.run_id} in {uri}"
+        return f"logged before, as {found[0].info.run_id} in {told_address(uri)}"
     numbers, words = measured(run)
     tags = words | {"run": run.name, "code": ", ".join(sorted({s.commit for s in statuses} - {""})), TAG: digest}
     logged = (found or [client.create_run(experiment, began, tags, run.name)])[0].info.run_id
@@ -96,7 +102,8 @@ def log_run(run: Run, uri: str) -> str:
     for path in worth_keeping(run):
         client.log_artifact(logged, str(path), path.parent.relative_to(run.folder).as_posix())
     client.set_terminated(logged, "FINISHED", finished)
-    return f"{len(params)} parameters, {len(metrics)} metrics, {len(worth_keeping(run))} files as {logged} in {uri}"
+    counts = f"{len(params)} parameters, {len(metrics)} metrics, {len(worth_keeping(run))} files"
+    return f"{counts} as {logged} in {told_address(uri)}"
 
 
 def experiment_id(client: Any, uri: str) -> str:
@@ -128,9 +135,32 @@ def worth_keeping(run: Run) -> list[Path]:
     return sorted(path for name in (*patterns, "reports/metrics.json") for path in run.folder.glob(name))
 
 
-def without_password(text: str) -> str:
-    """The text with names and passwords taken out of its addresses."""
-    return re.sub(r"(?<=://)[^/\s]+@", "", text)
+def told_address(uri: str) -> str:
+    """Scheme, host and port of an address; of a file or a database file, which has no host, all before `?` and `#`."""
+    scheme, mark, rest = uri.partition("://")
+    if not mark or rest.startswith("/"):
+        told = re.split("[?#]", uri)[0]
+        return told if mark or "@" not in told else "…"
+    host, *after = re.split("[/?#]", rest, maxsplit=1)
+    host = host.rpartition("@")[2]
+    sure = re.fullmatch(r"([\w.-]+|\[[\da-fA-F:.]+\])(:\d+)?", host) and "@" not in "".join(after)
+    return f"{scheme}://{host if sure else '…'}"
+
+
+def without_secrets(text: str, uri: str) -> str:
+    """The text with `uri`, and whatever address stands in it, cut down to what is told of it, and `…` for its pieces.
+
+    A name, password or token may stand anywhere in an address; messages hold it whole, in parts, encoded or decoded.
+    """
+    address = told_address(uri)
+    text = ADDRESS.sub(lambda found: told_address(found[0]), text.replace(uri, address))
+    secrets = set(BETWEEN.split(uri)) - set(BETWEEN.split(address))
+    forms = {
+        form for piece in secrets for form in (piece, unquote(piece), unquote_plus(piece), quote(unquote(piece), ""))
+    }
+    for form in sorted(forms - {""}, key=len, reverse=True):
+        text = re.sub(rf"(?<!\w){re.escape(form)}(?!\w)", "…", text)
+    return text
 
 
 if __name__ == "__main__":

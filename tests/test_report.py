@@ -6,19 +6,20 @@ import sys
 import pytest
 
 from mnistlib import report, rundir
+from mnistlib.files import RunError
 from mnistlib.rundir import Run
 
 
 @pytest.mark.parametrize("content", [b"", b'{"cells": [{"cell_ty', b"null", b"{}", b'{"nbformat": 9}', b"\xff"])
-def test_a_damaged_executed_notebook_is_named_with_what_to_do(tmp_path, monkeypatch, capsys, content):
+def test_a_damaged_executed_notebook_is_named_with_what_to_do(tmp_path, monkeypatch, content):
     monkeypatch.setattr(rundir, "RUNS", tmp_path)
     run = Run("r")
     run.notebook("03_train").parent.mkdir(parents=True)
     run.notebook("03_train").write_bytes(content)
-    assert report.main(["page", "03_train", "--run", "r"]) == 1
-    said = capsys.readouterr().err
-    assert "03_train.ipynb is no readable notebook" in said
-    assert "delete it, and make runs the stage again" in said
+    with pytest.raises(
+        RunError, match=r"03_train\.ipynb is no readable notebook .*: delete it, and make runs the stage"
+    ):
+        report.write_pages(run)
 
 
 def test_whoever_runs_a_stage_or_writes_a_page_waits_for_neither_torch_nor_matplotlib():

@@ -48,7 +48,9 @@ function strip(title, list) {
   return [make("p", { class: "note" }, title), row];
 }
 
-document.head.append(make("style", {}, `.tile { background-image: url(data:image/png;base64,${data.sheet}); }`));
+const tiles = new CSSStyleSheet();
+tiles.replaceSync(`.tile { background-image: url(data:image/png;base64,${data.sheet}); }`);
+document.adoptedStyleSheets = [tiles];
 inPlaceOf("confusion_matrix", matrix());
 inPlaceOf("tsne_plot", map());
 document.getElementById("risk_coverage")?.append(slider());
