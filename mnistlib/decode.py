@@ -9,6 +9,7 @@ import subprocess
 import sys
 from contextlib import ExitStack, closing, suppress
 from pathlib import Path
+from traceback import clear_frames
 
 import numpy as np
 from PIL import Image, ImageOps
@@ -23,7 +24,16 @@ SCANNED = 1_000_000_000  # pixels times scans of a JPEG
 UNSTOPPABLE = ("TIFF", "AVIF", "HEIF", "JPEG2000")  # decoders that ask for no more of the file before their end
 LARGE = 4_000_000  # pixels, or bytes of a file, from which these get a process of their own
 TIFF, ICONS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"), (b"icns", b"\0\0\1\0")
-COPIES = {"TIFF": 2.5, "WEBP": 5, "AVIF": 4, "HEIF": 4, "JPEG2000": 8, "DDS": 2, "QOI": 2}  # at once, while decoding
+COPIES = {
+    "TIFF": 2.5,
+    "WEBP": 5,
+    "AVIF": 4,
+    "HEIF": 4,
+    "JPEG2000": 8,
+    "DDS": 2,
+    "QOI": 2,
+    "SGI": 2,
+}  # at once, while decoding
 INTERPRETER = 100_000_000  # bytes that a process needs besides
 ORIENTATION = 0x0112
 REFUSED = 3
@@ -45,21 +55,28 @@ def decode(path: Path, alone: bool = False) -> np.ndarray:
     Raises:
         PictureError: with the reason.
     """
+    with ExitStack() as held:
+        try:
+            return decode_within(path, held, alone)
+        except PictureError:
+            raise
+        except Image.DecompressionBombError as error:
+            raise PictureError("far too many pixels") from error
+        except Exception as error:  # Pillow's readers raise many kinds for broken files
+            clear_frames(error.__traceback__)  # they hold the picture
+            raise PictureError(f"broken picture: {error or type(error).__name__}") from error
+
+
+def decode_within(path: Path, held: ExitStack, alone: bool) -> np.ndarray:
+    """Return the luminance of a file of any kind; the memory for it is entered in `held`. Raises what they raise."""
     place, page = page_of(path)
-    try:
-        with ExitStack() as held, open_file(place) as file:
-            if is_pdf(file):
-                check_page(file, page)
-                return to_grey(render_page(file, page)) if alone else decode_alone(path, MEMORY // 2)
-            if not alone and opens_slowly(file):
-                return decode_alone(path, MEMORY)
-            return decode_file(path, file, held, alone)
-    except PictureError:
-        raise
-    except Image.DecompressionBombError as error:
-        raise PictureError("far too many pixels") from error
-    except Exception as error:  # Pillow's readers raise many kinds for broken files
-        raise PictureError(f"broken picture: {error or type(error).__name__}") from error
+    with open_file(place) as file:
+        if is_pdf(file):
+            check_page(file, page)
+            return to_grey(render_page(file, page)) if alone else decode_alone(path, MEMORY // 2)
+        if not alone and opens_slowly(file):
+            return decode_alone(path, MEMORY)
+        return decode_file(path, file, held, alone)
 
 
 def opens_slowly(file: TimedFile) -> bool:
@@ -69,10 +86,7 @@ def opens_slowly(file: TimedFile) -> bool:
 
 
 def decode_file(path: Path, file: TimedFile, held: ExitStack, alone: bool) -> np.ndarray:
-    """Return the luminance of what Pillow reads. Raises what Pillow does, and PictureError for what costs too much.
-
-    Its memory is entered in `held`, for it is free once this has returned.
-    """
+    """Return the luminance of what Pillow reads. Raises what Pillow does, and PictureError for what costs too much."""
     scans = count_scans(file)
     with closing(open_picture(file)) as picture:
         size, pixels = f"{picture.width} × {picture.height} pixels", picture.width * picture.height
@@ -117,7 +131,7 @@ def memory_for(picture: Image.Image) -> int:
     each = (
         2 if picture.mode.startswith("I;16") else 4 if picture.mode in ("I", "F") or len(picture.getbands()) > 1 else 1
     )
-    return int(pixels * each * COPIES.get(picture.format or "", 1.5)) + 20 * min(pixels, 4 * SHRUNK**2)
+    return int(pixels * each * COPIES.get(picture.format or "", 1.2)) + 32 * min(pixels, 4 * SHRUNK**2)
 
 
 def runs_on(picture: Image.Image, pixels: int, file: TimedFile) -> bool:
