@@ -72,9 +72,13 @@ def main(arguments: list[str] | None = None) -> int:
     for number in (signal.SIGTERM, signal.SIGHUP):
         if signal.getsignal(number) == signal.SIG_DFL:  # under nohup a closed terminal ends nothing
             signal.signal(number, lambda number, frame: sys.exit(128 + number))
-    log_to(run.log, stage.name, last_line)
     try:
+        log_to(run.log, stage.name, last_line)
         return execute(run, stage, parameters, inputs, resolved.execute)
+    except (RunError, OSError) as error:  # a full disk, as a rule: not even the record can be written
+        close_log()
+        print(error, file=sys.stderr)
+        return EXIT[FAILED]
     finally:
         close_log()
 
@@ -197,8 +201,9 @@ def finish(run: Run, work: Path, record: Record) -> None:
     kept, other = run.notebook(stage), run.failed_notebook(stage)
     if not ended_well:
         kept, other = other, kept
-    if work.is_file():
+    if ended_well or is_whole(work):
         work.replace(kept)
+    work.unlink(missing_ok=True)
     other.unlink(missing_ok=True)
     if ended_well:
         given = bool(record.inputs and record.inputs.parameters.get("input"))
@@ -212,16 +217,25 @@ def finish(run: Run, work: Path, record: Record) -> None:
     tell(record, write_pages(run, stage))
 
 
+def is_whole(notebook: Path) -> bool:
+    """Return whether a notebook can be read: a full disk leaves half of one."""
+    try:
+        source.read_cells(notebook)
+    except RunError:
+        return False
+    return True
+
+
 def write_pages(run: Run, stage: str) -> Path:
     """Render the pages after a failure; returns what to read: the stage's page, or the log where it has none."""
     from mnistlib import index, report
 
-    try:
-        log_place("writing its page")
-        report.write_pages(run)
-    except Exception as error:  # the notebook is worth more than its page, which make tries again and then says why
-        logger.error("   no page: %s", error)
-    index.write_index(run)
+    log_place("writing its page")
+    for write in (report.write_pages, index.write_index):
+        try:
+            write(run)
+        except Exception as error:  # the notebook is worth more than its page, which make tries again and then says why
+            logger.error("   no page: %s", error)
     return run.page(stage) if made_of(run.page(stage)) == page_digest(run, stage) else run.log
 
 

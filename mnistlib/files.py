@@ -178,7 +178,7 @@ def shown(path: Path) -> str:
 
 
 def printable(text: str) -> str:
-    """Text in one line in which each character is seen: what ends a line, turns or hides others is written as \\u202e."""
+    """Text in one line in which each character is seen: what breaks, turns or hides a line is written as \\u202e."""
     if text.isprintable():
         return text
     kept = (c if c.isprintable() or category(c) == "Zs" else c.encode("unicode_escape").decode() for c in text)
