@@ -39,7 +39,8 @@ def predict_command(given: argparse.Namespace) -> int:
     predictor = quick_predictor(trained_run(given.run).folder)
     predictions = predictor.files(paths)
     if given.json:
-        print(json.dumps(as_objects(paths, predictions, predictor.run), indent=2, ensure_ascii=False))
+        found = as_objects(paths, predictions, predictor.run)
+        print(json.dumps(found, indent=2, ensure_ascii=not all(str(one["file"]).isprintable() for one in found)))
     else:
         print("\n".join([*answer_lines(paths, predictions), summary(outcome(predictions))]))
     return exit_code(outcome(predictions))

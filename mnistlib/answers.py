@@ -6,7 +6,7 @@ import csv
 from collections.abc import Sequence
 from pathlib import Path
 
-from mnistlib.files import RunError, shown
+from mnistlib.files import RunError, printable, shown
 from mnistlib.pictures import given_pictures
 from mnistlib.predict import Prediction, find_run, predictions_csv, quick_predictor
 from mnistlib.rundir import Run, nearest
@@ -73,7 +73,7 @@ def outcome(predictions: Sequence[Prediction]) -> list[tuple[bool, bool]]:
 
 def answer_lines(paths: Sequence[Path], predictions: Sequence[Prediction]) -> list[str]:
     """One line a picture: its file, the digit, the confidence, and why not where it is not accepted."""
-    names = [printable(path) for path in paths]
+    names = [printable(shown(path)) for path in paths]
     width = min(WIDEST, max(map(len, names), default=0))
     return [answer_line(name.ljust(width), p) for name, p in zip(names, predictions, strict=True)]
 
@@ -81,13 +81,8 @@ def answer_lines(paths: Sequence[Path], predictions: Sequence[Prediction]) -> li
 def answer_line(name: str, p: Prediction) -> str:
     """The line of one picture."""
     if not p.image.any():
-        return f"{name}  -           {p.why_not}"
+        return f"{name}  -           {printable(p.why_not)}"
     return f"{name}  {p.digit}  {sure(p.confidence):>7}" + (f"  rejected: {p.why_not}" if p.why_not else "")
-
-
-def printable(path: Path) -> str:
-    """A path in one line of plain text, whatever characters its name has."""
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in shown(path))
 
 
 def trained_run(wanted: str) -> Run:

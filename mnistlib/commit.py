@@ -11,11 +11,12 @@ from dataclasses import replace
 from pathlib import Path
 
 from mnistlib import previous
-from mnistlib.files import shown
+from mnistlib.files import RunError, shown
 from mnistlib.log import TAKEN_AWAY, log_place, log_verdict, logger
 from mnistlib.made_of import made_of, page_digest
 from mnistlib.record import DIED, FAILED, INTERRUPTED, OK, TIMED_OUT, Record, describe_outputs, write_record
 from mnistlib.rundir import Run
+from mnistlib.source import read_cells
 
 
 def judge(error: BaseException) -> tuple[str, str, int]:
@@ -49,8 +50,9 @@ def finish(run: Run, work: Path, record: Record) -> None:
     kept, other = run.notebook(stage), run.failed_notebook(stage)
     if not ended_well:
         kept, other = other, kept
-    if work.is_file():
+    if ended_well or is_whole(work):
         work.replace(kept)
+    work.unlink(missing_ok=True)
     other.unlink(missing_ok=True)
     if ended_well:
         given = bool(record.inputs and record.inputs.parameters.get("input"))
@@ -64,16 +66,25 @@ def finish(run: Run, work: Path, record: Record) -> None:
     tell(record, write_pages(run, stage))
 
 
+def is_whole(notebook: Path) -> bool:
+    """Return whether a notebook can be read: a full disk leaves half of one."""
+    try:
+        read_cells(notebook)
+    except RunError:
+        return False
+    return True
+
+
 def write_pages(run: Run, stage: str) -> Path:
     """Render the pages after a failure; returns what to read: the stage's page, or the log where it has none."""
     from mnistlib import index, report
 
-    try:
-        log_place("writing its page")
-        report.write_pages(run)
-    except Exception as error:  # the notebook is worth more than its page, which make tries again and then says why
-        logger.error("   no page: %s", error)
-    index.write_index(run)
+    log_place("writing its page")
+    for write in (report.write_pages, index.write_index):
+        try:
+            write(run)
+        except Exception as error:  # the notebook is worth more than its page, which make tries again and then says why
+            logger.error("   no page: %s", error)
     return run.page(stage) if made_of(run.page(stage)) == page_digest(run, stage) else run.log
 
 

@@ -86,9 +86,13 @@ def run_stage(name: str, stage: Stage, began: float) -> int:
     except RunError as error:
         print(error, file=sys.stderr)
         return 2
-    log_to(run.log, stage.name, last_line)
     try:
+        log_to(run.log, stage.name, last_line)
         return execute(run, stage, parameters, inputs, resolved.execute, began)
+    except (RunError, OSError) as error:  # a full disk, as a rule: not even the record can be written
+        close_log()
+        print(error, file=sys.stderr)
+        return EXIT[FAILED]
     finally:
         close_log()
 

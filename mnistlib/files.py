@@ -16,6 +16,7 @@ from contextlib import contextmanager, suppress
 from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from unicodedata import category
 
 if TYPE_CHECKING:
     import numpy as np
@@ -176,3 +177,11 @@ def shown(path: Path) -> str:
     """A path as people want to read it: relative to the project where it lies inside; what is no UTF-8 as \\xff."""
     text = str(path.relative_to(ROOT) if path.is_relative_to(ROOT) else path)
     return text.encode(errors="surrogateescape").decode(errors="backslashreplace")
+
+
+def printable(text: str) -> str:
+    """Text in one line in which each character is seen: what breaks, turns or hides a line is written as \\u202e."""
+    if text.isprintable():
+        return text
+    kept = (c if c.isprintable() or category(c) == "Zs" else c.encode("unicode_escape").decode() for c in text)
+    return "".join(kept)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-import stat
+import warnings
 from collections.abc import Iterable, Mapping
 from functools import cache
 from importlib import import_module
@@ -12,8 +12,9 @@ from pathlib import Path
 from threading import Lock
 from typing import Any
 
-from PIL import Image, UnidentifiedImageError
+from PIL import Image, PngImagePlugin, UnidentifiedImageError
 
+from mnistlib.bounds import LARGEST, PictureError, TimedFile, open_file
 from mnistlib.machine import pip_install
 
 FORMATS = (  # those that Pillow decodes by itself; EPS, for one, would start Ghostscript
@@ -28,9 +29,9 @@ PAGE = re.compile(r"(.+\.pdf) page (\d+)", re.IGNORECASE | re.DOTALL)
 PAGE_SIDE = 1000  # pixels of a page's longer side
 PDFIUM = Lock()  # it must not be called by two threads at once
 
-
-class PictureError(ValueError):
-    """Why a picture cannot be recognised, in a few words."""
+Image.MAX_IMAGE_PIXELS = LARGEST // 2  # Pillow refuses twice as many, also where a picture lies in an icon
+PngImagePlugin.MAX_TEXT_MEMORY = 4_000_000  # bytes of text beside the pixels, unpacked
+warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
 
 
 @cache
@@ -53,35 +54,26 @@ def left_out_words(left_out: Mapping[str, int]) -> str:
     return f"{count:,} file{'s' * (count != 1)} left out: {kinds}{hints}"
 
 
-def open_picture(path: Path) -> Image.Image:
-    """A picture file, opened by what it holds, whatever its name. Raises PictureError and what Pillow raises."""
-    page = PAGE.fullmatch(path.name)
-    if page and not path.exists():
-        return render_page(path.with_name(page[1]), int(page[2]))
-    check_file(path)
-    try:
-        return Image.open(path, formats=FORMATS)
-    except UnidentifiedImageError:
-        with path.open("rb") as file:
-            head = file.read(12)
-    if head.startswith(b"%PDF-"):
-        return render_page(path, 0)
+def open_picture(file: TimedFile) -> Image.Image:
+    """A picture, opened by what it holds, whatever its name. Raises PictureError and what Pillow raises."""
+    head = file.peek(12)[:12]
     if head[4:8] == b"ftyp" and head[8:] in BRANDS:
         extra(HEIC, "a HEIC picture").register_heif_opener()
-        return Image.open(path, formats=["HEIF"])
-    raise PictureError("not a picture of a known kind")
-
-
-def check_file(path: Path) -> None:
-    """Raises PictureError for what is no file with something in it; to read a device or a pipe might never end."""
+        return Image.open(file, formats=["HEIF"])
     try:
-        status = path.stat()
-    except FileNotFoundError:
-        raise PictureError("there is no such file") from None
-    if not stat.S_ISREG(status.st_mode):
-        raise PictureError("neither a picture file nor a folder")
-    if status.st_size == 0:
-        raise PictureError("the file is empty")
+        return Image.open(file, formats=FORMATS)
+    except UnidentifiedImageError:
+        raise PictureError("not a picture of a known kind") from None
+
+
+def page_of(path: Path) -> tuple[Path, int]:
+    """The file behind a page's name and the page, counted from 1; for any other file itself and 0."""
+    page = PAGE.fullmatch(path.name)
+    return (path.with_name(page[1]), int(page[2])) if page and not path.exists() else (path, 0)
+
+
+def is_pdf(file: TimedFile) -> bool:
+    return file.peek(5).startswith(b"%PDF-")
 
 
 def extra(package: tuple[str, str], what: str) -> Any:
@@ -100,19 +92,24 @@ def with_pages(paths: Iterable[Path]) -> list[Path]:
 def pages_of(path: Path) -> list[Path]:
     """Names of a PDF's pages; the file itself where it cannot be opened."""
     try:
-        with PDFIUM, extra(PDF, "").PdfDocument(path) as document:
+        with PDFIUM, open_file(path) as file, extra(PDF, "").PdfDocument(file) as document:
             count = len(document)
     except Exception:  # whoever reads it is told why
         return [path]
     return [path.with_name(f"{path.name} page {number + 1}") for number in range(min(count, MOST_PAGES + 1))] or [path]
 
 
-def render_page(path: Path, number: int) -> Image.Image:
-    """A page of a PDF, counted from 1; 0 is the only one. Raises PictureError and what PDFium raises."""
-    with PDFIUM, extra(PDF, "a PDF").PdfDocument(path) as document:
+def check_page(file: TimedFile, number: int) -> None:
+    """Raises PictureError for a page that is not read, and what PDFium raises; 0 is a PDF's only page."""
+    with PDFIUM, extra(PDF, "a PDF").PdfDocument(file) as document:
         if number > MOST_PAGES:
             raise PictureError(f"only the first {MOST_PAGES} of {len(document)} pages are read")
         if not number and len(document) > 1:
             raise PictureError(f"{len(document)} pages: give the file a name that ends in .pdf")
+
+
+def render_page(file: TimedFile, number: int) -> Image.Image:
+    """A page of a PDF, counted from 1; 0 is the only one. Raises what PDFium raises."""
+    with PDFIUM, extra(PDF, "a PDF").PdfDocument(file) as document:
         page = document[max(number, 1) - 1]
         return page.render(scale=PAGE_SIDE / max(page.get_size()), grayscale=True).to_pil().copy()

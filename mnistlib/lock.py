@@ -6,6 +6,7 @@ import fcntl
 import os
 import socket
 import time
+from contextlib import suppress
 
 from mnistlib.files import RunError, shown
 from mnistlib.rundir import Run
@@ -30,7 +31,7 @@ def hold(run: Run) -> None:
         text = f"cannot lock {shown(path)}: {error.strerror}"
         raise RunError(f"{text}. Put the project where files can be locked, which is any local disk") from error
     os.set_inheritable(held, True)
-    os.ftruncate(held, 0)
-    os.write(
-        held, f"process {os.getpid()} on {socket.gethostname()} since {time.strftime('%Y-%m-%d %H:%M:%S')}".encode()
-    )
+    holder = f"process {os.getpid()} on {socket.gethostname()} since {time.strftime('%Y-%m-%d %H:%M:%S')}"
+    with suppress(OSError):  # a full disk: the lock holds, only its holder has no name
+        os.ftruncate(held, 0)
+        os.write(held, holder.encode())

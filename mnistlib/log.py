@@ -8,6 +8,7 @@ import logging
 import os
 import re
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import TextIO
 
@@ -43,6 +44,13 @@ class Told(logging.Formatter):
         return f"{colour}{text}\x1b[0m" if colour else text
 
 
+class KeptLog(logging.FileHandler):
+    """A log file in which lines are lacking where the disk was full: that ends no stage."""
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - its name in logging
+        """Nothing to say: what fills the disk is told by whoever writes there next."""
+
+
 def log_to(file: Path, stage: str, terminal: logging.Handler) -> None:
     """Send everything to `file`, appended, with time, stage and level, and to a terminal that takes its choice.
 
@@ -52,7 +60,7 @@ def log_to(file: Path, stage: str, terminal: logging.Handler) -> None:
     logger.propagate = False
     close_log()
     file.parent.mkdir(parents=True, exist_ok=True)
-    kept = logging.FileHandler(file, encoding="utf-8", errors="backslashreplace")
+    kept = KeptLog(file, encoding="utf-8", errors="backslashreplace")
     kept.setFormatter(Told(f"%(asctime)s {stage} %(levelname)s %(message)s"))
     stream = getattr(terminal, "stream", None)
     if isinstance(stream, io.TextIOWrapper):
@@ -69,7 +77,8 @@ def close_log() -> None:
         source.handlers = [logging.NullHandler()]  # with none at all, Python shows what comes late
     for handler in list(logger.handlers):
         logger.removeHandler(handler)
-        handler.close()
+        with suppress(OSError):  # a full disk
+            handler.close()
 
 
 def log_place(place: str) -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import difflib
+import os
 import re
+import stat
 from copy import deepcopy
 from functools import lru_cache
 from pathlib import Path
@@ -101,9 +103,7 @@ def dump_yaml(content: dict[str, Any]) -> str:
 def load_file(path: Path) -> dict[str, Any]:
     """The mapping in a parameter file. Raises ParamsError when it is missing, unreadable or something else."""
     try:
-        if path.stat().st_size > LARGEST_FILE:
-            raise ParamsError(f"{shown(path)} is larger than {LARGEST_FILE} bytes: no parameter file")
-        text = path.read_text(encoding="utf-8")
+        text = read_plain(path).decode()
     except FileNotFoundError:
         raise ParamsError(f"PARAMS: there is no {shown(path)}; {profiles_hint(path.stem)}") from None
     except (OSError, UnicodeDecodeError) as error:
@@ -113,6 +113,18 @@ def load_file(path: Path) -> dict[str, Any]:
         return {}
     if not isinstance(content, dict):
         raise ParamsError(f"{shown(path)} holds a {type(content).__name__}, not a mapping of sections")
+    return content
+
+
+def read_plain(path: Path) -> bytes:
+    """The content of a plain file; anything else might never end. Raises OSError and ParamsError."""
+    handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    with os.fdopen(handle, "rb") as file:
+        if not stat.S_ISREG(os.fstat(handle).st_mode):
+            raise ParamsError(f"{shown(path)} is not a plain file: no parameter file")
+        content = file.read(LARGEST_FILE + 1)
+    if len(content) > LARGEST_FILE:
+        raise ParamsError(f"{shown(path)} is larger than {LARGEST_FILE} bytes: no parameter file")
     return content
 
 

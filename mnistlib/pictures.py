@@ -6,7 +6,6 @@ import errno
 import io
 import os
 import shlex
-import stat
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -14,17 +13,17 @@ from itertools import chain, pairwise
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image
 
+from mnistlib.bounds import PictureError, refusal
+from mnistlib.decode import decode
 from mnistlib.files import ROOT, RunError
-from mnistlib.formats import EXTRAS, PictureError, left_out_words, open_picture, suffixes, with_pages
+from mnistlib.formats import EXTRAS, left_out_words, suffixes, with_pages
 from mnistlib.ink import SIZE, frame
 from mnistlib.machine import cores
 from mnistlib.paper import border, raised_above_paper, stands_out
 from mnistlib.restore import restore
 
-LARGEST = 50_000_000
-WORKING = 200
 NO_INK = "no ink: nothing stands out from the background"
 
 
@@ -70,20 +69,25 @@ def search(text: str) -> tuple[list[Path], Counter[str]]:
 def pictures_at(path: Path, left_out: Counter[str]) -> list[Path]:
     """The file itself, or the pictures of a folder and its subfolders; other files are counted in `left_out`.
 
-    A file of a kind that needs a package which is not installed is left out, too.
+    A file of a kind that needs a package which is not installed is left out, and so is one that is far too large.
     Raises OSError, also for what may never end: a device or a pipe.
     """
     if not path.is_dir():
         kind = path.suffix.lower()
-        if not stat.S_ISREG(path.stat().st_mode):
-            raise OSError(errno.EINVAL, "neither a picture file nor a folder")
+        if told := refusal(path.stat()):
+            raise OSError(errno.EINVAL, told)
         if kind not in EXTRAS or kind in suffixes():
             return [path]
         left_out[kind] += 1  # nothing is answered, so that the next make with the package begins anew
         return []
-    files = [file for file in files_in(path, left_out) if file.is_file()]
-    pictures = [file for file in files if file.suffix.lower() in suffixes()]
-    left_out.update(file.suffix.lower() or "no extension" for file in files if file.suffix.lower() not in suffixes())
+    pictures = []
+    for file in filter(Path.is_file, files_in(path, left_out)):
+        kind = file.suffix.lower()
+        told = refusal(file.stat()) if kind in suffixes() else kind or "no extension"
+        if told:
+            left_out[told] += 1
+        else:
+            pictures.append(file)
     return pictures
 
 
@@ -125,59 +129,6 @@ def decode_or_reason(path: Path) -> tuple[np.ndarray, str]:
         return decode(path), ""
     except PictureError as error:
         return np.zeros((SIZE, SIZE), np.uint8), str(error)
-
-
-def decode(path: Path) -> np.ndarray:
-    """A picture file's luminance, uint8 H×W, scaled down to a working size; threads may do this side by side.
-
-    The first frame of an animation, any bit depth, transparency laid on white, light on dark or dark on light. Pages
-    are refused: each of them may be meant.
-    Raises PictureError with the reason.
-    """
-    try:
-        with open_picture(path) as picture:
-            if picture.width * picture.height > LARGEST:
-                raise PictureError(f"{picture.width} × {picture.height} pixels are too many")
-            pages = getattr(picture, "n_frames", 1) if picture.format == "TIFF" else 1
-            if pages > 1:
-                raise PictureError(f"{pages} pages: save each as a picture of its own")
-            picture.draft("L", (WORKING, WORKING))  # a JPEG is decoded no larger than needed
-            return to_grey(ImageOps.exif_transpose(picture))
-    except PictureError:
-        raise
-    except Image.DecompressionBombError as error:
-        raise PictureError("far too many pixels") from error
-    except Exception as error:  # Pillow's readers raise many kinds for broken files
-        raise PictureError(f"broken picture: {error or type(error).__name__}") from error
-
-
-def to_grey(picture: Image.Image) -> np.ndarray:
-    """Luminance, uint8 H×W, scaled down to a working size."""
-    if picture.mode in ("I", "F") or picture.mode.startswith("I;16"):
-        values = np.nan_to_num(np.asarray(picture, np.float32), posinf=0, neginf=0)
-        picture = Image.fromarray(np.clip(values * (255 / full_scale(values)), 0, 255).astype(np.uint8))
-    if "A" in picture.mode or "transparency" in picture.info:
-        layer = picture.convert("RGBA")
-        picture = Image.alpha_composite(Image.new("RGBA", layer.size, paper_for(layer)), layer)
-    grey = picture.convert("L")
-    grey.thumbnail((WORKING, WORKING), Image.Resampling.BOX)
-    return np.asarray(grey)
-
-
-def full_scale(values: np.ndarray) -> float:
-    """What full brightness is: 1, as in floats, the most that 8, 10, 12, 14 or 16 bits hold, or the most there is.
-
-    Floats that were made larger or smaller shoot a little over 1.
-    """
-    most = values.max()
-    return 1.0 if most <= 1.5 else float(next((top for top in (255, 1023, 4095, 16383, 65535) if most <= top), most))
-
-
-def paper_for(layer: Image.Image) -> str:
-    """What lies under a transparent picture: black beneath bright ink, else white."""
-    pixels = np.asarray(layer, np.float32)
-    ink = pixels[..., 3] > 0
-    return "black" if ink.any() and pixels[..., :3][ink].mean() > 160 else "white"
 
 
 def to_digits(greys: Sequence[np.ndarray]) -> np.ndarray:

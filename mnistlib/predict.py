@@ -13,7 +13,7 @@ import numpy as np
 
 from mnistlib.calibrate import Calibration, load_calibration, why_not
 from mnistlib.evaluate import predict_logits, softmax
-from mnistlib.files import ROOT, RunError, file_digest, read_json, shown, write_bytes, write_text
+from mnistlib.files import ROOT, RunError, file_digest, printable, read_json, shown, write_bytes, write_text
 from mnistlib.ink import Stroke, rasterise
 from mnistlib.numpynet import NumpyNet, UnsupportedError, load_numpy_network
 from mnistlib.pictures import read_lots, to_png
@@ -24,6 +24,7 @@ if TYPE_CHECKING:  # the answer for one picture should not wait for torch
     from mnistlib.model import DigitNet
 
 AT_ONCE = 500
+FORMULA = tuple("=+-@＝＋－＠\t\r\n")  # how one begins
 
 
 @dataclass(frozen=True)
@@ -167,11 +168,11 @@ def prediction_rows(paths: Sequence[Path], predictions: Sequence[Prediction]) ->
     """One row per file: what it was recognised as, how surely, and why not when not."""
     return [
         {
-            "file": shown(path),
+            "file": printable(shown(path)),
             "digit": p.digit if p.image.any() else "",
             "probability": round(p.confidence, 6) if p.image.any() else "",
             "accepted": p.accepted,
-            "why_not": p.why_not,
+            "why_not": printable(p.why_not),
         }
         for path, p in zip(paths, predictions, strict=True)
     ]
@@ -195,10 +196,15 @@ def save_predictions_csv(run: Run, rows: Sequence[dict[str, object]]) -> Path:
     text = io.StringIO()
     writer = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
     writer.writeheader()
-    writer.writerows(rows)
+    writer.writerows({name: no_formula(value) for name, value in row.items()} for row in rows)
     path = predictions_csv(run)
     write_text(path, text.getvalue())
     return path
+
+
+def no_formula(value: object) -> object:
+    """A cell that no spreadsheet takes for a formula: a text that begins like one stands behind an apostrophe."""
+    return f"'{value}" if isinstance(value, str) and value.startswith(FORMULA) else value
 
 
 def predictions_csv(run: Run) -> Path:

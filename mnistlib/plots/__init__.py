@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import matplotlib
 from matplotlib.figure import Figure
+from matplotlib.ticker import NullFormatter
 
 if TYPE_CHECKING:
     import numpy as np
@@ -17,6 +18,7 @@ DIGIT_COLOURS = (
 BLUE, ORANGE, RED, GREY, PALE = DIGIT_COLOURS[0], DIGIT_COLOURS[1], DIGIT_COLOURS[3], "#8a8a8a", "#dddddd"
 
 matplotlib.rcdefaults()  # a page is the same whoever makes it: a person's own matplotlibrc may ask for LaTeX
+matplotlib.rcParams["text.parse_math"] = False  # names of files, classes and runs are text, dollars included
 
 
 def new_figure(width: float, height: float) -> Figure:
@@ -48,3 +50,10 @@ def show(axes: Any, image: np.ndarray, title: str, colour: str = "black") -> Non
     """One picture, ink dark on light as on paper."""
     axes.imshow(image, cmap="gray_r", vmin=0, vmax=255, interpolation="nearest")
     axes.set_title(title, fontsize=8, color=colour, pad=2)
+
+
+def scale_counts(axes: Any) -> None:
+    """Make the upright axis of counts logarithmic, its numbers written out: without formulas there are no powers."""
+    axes.set_yscale("log")
+    axes.yaxis.set_major_formatter("{x:,.0f}")
+    axes.yaxis.set_minor_formatter(NullFormatter())

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
-from mnistlib.plots import BLUE, GREY, RED, new_figure, picture_grid, show, tidy
+from mnistlib.plots import BLUE, GREY, RED, new_figure, picture_grid, scale_counts, show, tidy
 
 
 def plot_samples(images: np.ndarray, labels: np.ndarray, classes: Sequence[str], count: int, seed: int) -> Figure:
@@ -61,7 +61,7 @@ def plot_pixel_histogram(images: np.ndarray, mean: float, std: float) -> Figure:
     axes = figure.subplots()
     counts = np.bincount(np.asarray(images).ravel(), minlength=256)
     axes.fill_between(np.arange(256) / 255, np.maximum(counts, 1), step="mid", color=BLUE, alpha=0.8)
-    axes.set_yscale("log")
+    scale_counts(axes)
     axes.set_xlabel("pixel value before normalising")
     axes.set_ylabel("pixels")
     above = axes.secondary_xaxis("top", functions=(normalise, restore))

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 
 from mnistlib.calibrate import Bin, ece, ece_by_chance
 from mnistlib.evaluate import Mistake
-from mnistlib.plots import BLUE, GREY, PALE, RED, new_figure, picture_grid, show, tidy
+from mnistlib.plots import BLUE, GREY, PALE, RED, new_figure, picture_grid, scale_counts, show, tidy
 from mnistlib.predict import Prediction
 from mnistlib.tables import sure
 
@@ -53,7 +53,7 @@ def plot_reliability(bins: list[Bin]) -> Figure:
     above.set_title(f"ECE {ece(bins):.4f}; by chance alone {ece_by_chance(bins):.4f}", fontsize=10, loc="left")
     figure.legend(frameon=False, loc="outside upper left", ncols=2, fontsize=8)
     below.bar(middle, [b.count for b in bins], width, color=GREY)
-    below.set_yscale("log")
+    scale_counts(below)
     below.set_ylabel("answers")
     below.set_xlabel("confidence")
     for axes in (above, below):

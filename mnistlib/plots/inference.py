@@ -18,7 +18,7 @@ def plot_what_the_model_saw(paths: Sequence[Path], predictions: Sequence[Predict
     shown = list(zip(paths, predictions, strict=True))[:most]
     figure, grid = picture_grid(len(shown), columns=min(8, len(shown)), cell=1.2, title=0.35)
     for axes, (path, p) in zip(grid, shown, strict=True):
-        name = "".join(c if c.isprintable() and c != "$" else "?" for c in cut(path.stem, 20))
+        name = "".join(c if c.isprintable() else "?" for c in cut(path.stem, 20))
         answer = f"{p.digit} · {sure(p.confidence)}" if p.accepted else f"? · {cut(p.why_not, 16)}"
         show(axes, p.image, f"{name}\n{answer}", "black" if p.accepted else RED)
     return figure

@@ -217,8 +217,9 @@ OURS = [
     "STAGES",
     "GOALS",
     "CANDIDATES",
-    "OPEN_FILES",
-    "FIND",
+    "PYTHON_SH",
+    "candidates",
+    "found",
     "UNWANTED",
     "IGNORED",
     "SHARE",
@@ -235,6 +236,8 @@ case "$*" in *find*) echo "$0";; *) printf '%s\\n' "$*" "$SET" >> asked;; esac
 def bare(tmp_path) -> dict:
     """A folder with the Makefile, and a Python that only writes down what it is asked."""
     shutil.copy(ROOT / "Makefile", tmp_path)
+    (tmp_path / "mnistlib").mkdir()
+    shutil.copy(ROOT / "mnistlib" / "python.sh", tmp_path / "mnistlib")
     (tmp_path / "bin").mkdir()
     for name in ("python3", "python"):
         (tmp_path / "bin" / name).write_text(FAKE)
