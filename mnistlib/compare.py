@@ -21,7 +21,7 @@ from mnistlib.plan import made_with, merged_metrics, stands
 from mnistlib.plots.comparison import plot_confusion_change, plot_curves_of_both, plot_flips
 from mnistlib.preprocess import load_part, load_statistics
 from mnistlib.report import render
-from mnistlib.rundir import Run, existing
+from mnistlib.rundir import Run, check_own_files, existing
 from mnistlib.tables import Table
 
 SHOWN = 40
@@ -75,6 +75,7 @@ def compare(first: Run, second: Run) -> Comparison:
     Raises RunError when a run is not whole or made by hand, or when both were not tested on the same pictures.
     """
     for run in (first, second):
+        check_own_files(run)
         check_made_by_make(run)
     check_same_pictures(first, second)
     (images, labels), _ = (load_part(run, "test") for run in (first, second))

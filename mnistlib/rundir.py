@@ -195,6 +195,30 @@ def existing(name: str) -> Run:
     return run
 
 
+def check_own_files(run: Run) -> None:
+    """Raise RunError, naming it, where the run holds anything but files and folders of its own.
+
+    A link in a run from another person would have make write somewhere else. The run's folder itself may be one.
+    """
+    folders = [run.folder] if run.folder.is_dir() else []
+    while folders:
+        try:
+            for entry in os.scandir(folders.pop()):
+                if entry.is_dir(follow_symlinks=False):
+                    folders.append(Path(entry.path))
+                elif not entry.is_file(follow_symlinks=False):
+                    raise RunError(foreign(run, Path(entry.path)))
+        except OSError as error:
+            raise RunError(f"{shown(run.folder)} cannot be read: {error.strerror} ({error.filename!r})") from error
+
+
+def foreign(run: Run, path: Path) -> str:
+    """Return in words what is wrong with an entry of a run, and what to do."""
+    what = f"a link to {os.readlink(path)!r}" if path.is_symlink() else "a FIFO, a socket or a device"
+    name = path.relative_to(run.folder).as_posix()
+    return f"{shown(run.folder)} is not used: {name!r} in it is {what}, and a run has files of its own. Delete it first"
+
+
 def make_writable(run: Run) -> None:
     """Make the run's folder. Raises RunError, before anything is touched, where something in it cannot be written."""
     try:

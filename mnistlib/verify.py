@@ -19,7 +19,7 @@ from mnistlib.log import TAKEN_AWAY, chosen_level, say
 from mnistlib.overview import write_overview_page
 from mnistlib.plan import named_pictures
 from mnistlib.receipt import Receipt, load_receipt
-from mnistlib.rundir import RAW, Run, temporary_run
+from mnistlib.rundir import RAW, Run, check_own_files, temporary_run
 from mnistlib.source import code_version
 from mnistlib.stages import STAGE
 from mnistlib.tables import Table
@@ -36,6 +36,7 @@ def main() -> int:
         return 2
     chosen_level()  # else the make below refuses it, and that would look like a run that cannot be made again
     run = Run(name)
+    check_own_files(run)
     kept = load_receipt(run)
     kept = kept.model_copy(update={"parameters": parameters_again(kept)})
     settings = environment(kept)
