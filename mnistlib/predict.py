@@ -65,9 +65,8 @@ class Predictor:
             raise ValueError(f"expected uint8 N×28×28, found {images.dtype} {images.shape}")
         logits = predict_logits(self.network, images)
         if not np.isfinite(logits).all():
-            raise RunError(
-                f"the model of {self.run} gives logits that are not finite numbers: make train RUN={self.run}"
-            )
+            what = f"the model of runs/{self.run} gives logits that are not finite numbers"
+            raise RunError(f"{what}: make train RUN={self.run} trains it anew")
         probabilities = softmax(logits, self.calibration.temperature)
         doubts = why_not(logits, self.calibration).tolist()
         return [answer(*parts) for parts in zip(probabilities, images, doubts, strict=True)]

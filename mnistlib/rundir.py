@@ -214,7 +214,7 @@ def check_own_files(run: Run) -> None:
 
 def foreign(run: Run, path: Path) -> str:
     """Return in words what is wrong with an entry of a run, and what to do."""
-    what = f"a link to {os.readlink(path)!r}" if path.is_symlink() else "a FIFO, a socket or a device"
+    what = f"a link to {str(path.readlink())!r}" if path.is_symlink() else "a FIFO, a socket or a device"
     name = path.relative_to(run.folder).as_posix()
     return f"{shown(run.folder)} is not used: {name!r} in it is {what}, and a run has files of its own. Delete it first"
 
