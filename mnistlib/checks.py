@@ -49,3 +49,8 @@ def list_of(check: Check, most: int, least: int = 0) -> Check:
 def is_flag(value: Any) -> bool:
     """Return whether a value is true or false."""
     return isinstance(value, bool)
+
+
+def is_plain_name(value: Any) -> bool:
+    """Return whether a value is the name of a file, without folders."""
+    return is_text(value) and not re.search(r"[/\\\x00]|^\.", value)

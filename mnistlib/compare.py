@@ -12,9 +12,10 @@ import numpy as np
 
 from mnistlib import rundir
 from mnistlib.calibrate import load_calibration
+from mnistlib.datafolders import read_raw
 from mnistlib.evaluate import softmax
 from mnistlib.figures import Picture, picture_of
-from mnistlib.files import RunError, in_words, read_arrays, read_json, shown, write_text
+from mnistlib.files import RunError, in_words, read_arrays, shown, write_text
 from mnistlib.history import load_history
 from mnistlib.modelfile import check_made_by_make, is_taught
 from mnistlib.plan import made_with, merged_metrics, stands
@@ -89,7 +90,7 @@ def check_same_pictures(first: Run, second: Run) -> None:
     """Raises RunError when the test parts differ."""
     ours, theirs = (load_statistics(run)["sha256"] for run in (first, second))
     if any(theirs.get(name) != digest for name, digest in ours.items() if name.startswith("test_")):
-        titles = [read_json(run.raw_json, hint="run 01_data").get("title") for run in (first, second)]
+        titles = [read_raw(run, hint="run 01_data").get("title") for run in (first, second)]
         raise RunError(
             f"runs/{first.name} was tested on {titles[0]}, runs/{second.name} on {titles[1]}: errors on different "
             "pictures cannot be compared"
@@ -105,7 +106,7 @@ def load_side(run: Run, count: int) -> Side:
         raise RunError(f"what runs/{run.name} was tested with has changed since: make evaluate RUN={run.name}")
     remedy = f"make evaluate RUN={run.name}"
     (logits,) = read_arrays(path, ["logits"], remedy)
-    if logits.ndim != 2 or len(logits) != count:
+    if logits.ndim != 2 or len(logits) != count or not np.isfinite(logits).all():
         raise RunError(f"{shown(path)} is damaged, of shape {logits.shape}: {remedy}")
     for stage in ("03_train", "04_evaluate"):
         run.read_metrics(stage)

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
+from mnistlib.datafolders import read_raw
 from mnistlib.files import RunError, file_digest, read_json, shown, write_json
 from mnistlib.modelfile import check_made_by_make, is_taught
 from mnistlib.params import nested
@@ -168,7 +169,7 @@ def describe_stage(record: Record, machine: int) -> Executed:
 
 def describe_data(run: Run, outside: dict[str, dict[str, str]]) -> Data:
     """Return what went into the run besides parameters and code; `outside` is what the records name of it by stage."""
-    raw = read_json(run.raw_json, hint="run 01_data first")
+    raw = read_raw(run, hint="run 01_data first")
     kept = {name: raw[name] for name in ("dataset", "source", "folder", "fallback", "files")}
     found = {
         "input": outside.get("06_infer", {}),

@@ -14,6 +14,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, TypeAdapter
 
+from mnistlib.datafolders import read_raw
 from mnistlib.files import (
     LARGEST_JSON,
     ROOT,
@@ -21,7 +22,6 @@ from mnistlib.files import (
     bytes_digest,
     file_digest,
     parse_json,
-    read_json,
     read_regular,
     shown,
     write_json,
@@ -210,7 +210,7 @@ def alike_digest(run: Run, stage: str, parameters: Mapping[str, Any]) -> str:
     """Hash of what a stage's duration depends on: parameters, dataset, this machine and its share of the cores."""
     work = {name: value for name, value in parameters.items() if name not in ("run", "seed")}
     try:
-        dataset = "" if stage == "01_data" else read_json(run.raw_json, hint="").get("dataset", "")
+        dataset = "" if stage == "01_data" else read_raw(run, hint="").get("dataset", "")
     except RunError:
         dataset = ""
     machine = [platform.node(), os.cpu_count(), os.environ.get("OMP_NUM_THREADS", "")]
@@ -220,7 +220,7 @@ def alike_digest(run: Run, stage: str, parameters: Mapping[str, Any]) -> str:
 def raw_files(run: Run) -> dict[str, str]:
     """Return the SHA-256 of the dataset's files that 01_data found, by their paths; none for embedded data."""
     try:
-        raw = read_json(run.raw_json, hint="")
+        raw = read_raw(run, hint="")
         paths = [ROOT / str(raw["folder"]) / str(row["file"]) for row in raw["files"]]
     except (RunError, KeyError, TypeError):
         return {}

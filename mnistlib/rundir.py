@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from mnistlib.files import ROOT, RunError, file_digest, read_json, shown, write_json
-from mnistlib.stages import MEASURES, MODEL_FILE, STAGE
+from mnistlib.stages import IN_WORDS, MEASURES, MODEL_FILE, STAGE
 
 RUNS = ROOT / "runs"
 RAW = RUNS / "data" / "raw"
@@ -119,9 +119,12 @@ class Run:
         measured = read_json(self.metrics(stage), hint=f"run {stage} first")
         measured.pop("read", None)
         for name in MEASURES.get(stage, ()):
-            if not isinstance(measured.get(name), int | float):
-                text = f"{shown(self.metrics(stage))} is damaged: {name} is {measured.get(name)!r}, which is no number"
-                raise RunError(f"{text}: make all RUN={self.name} measures it again")
+            measured.setdefault(name, None)
+        for name, value in measured.items():
+            if not isinstance(value, (str if name in IN_WORDS else int | float)):
+                text = f"{shown(self.metrics(stage))} is damaged: {name:.60} is {value!r:.60}"
+                what = "not text" if name in IN_WORDS else "which is no number"
+                raise RunError(f"{text}, {what}: make all RUN={self.name} measures it again")
         return measured
 
 
