@@ -58,7 +58,11 @@ def test_runs_are_listed_and_other_folders_are_not(runs):
     text = runs.read_text()
     assert sorted(re.findall(r'href="([^"]+)/reports/index.html"', text)) == ["good", "middling", "odd"]
     assert "05_features failed" in text
-    for name, why in (("foreign", "holds no mapping"), ("half", "cannot be read ("), ("older", "of another version at dataset")):
+    for name, why in (
+        ("foreign", "holds no mapping"),
+        ("half", "cannot be read ("),
+        ("older", "of another version at dataset"),
+    ):
         assert re.search(f"<td>{name}</td>.*{re.escape(why)}", text.replace("\n", "")), name
     assert "99.50 %" in text
     assert sorted(re.findall(r"\d of 9", text)) == ["6 of 9", "7 of 9"]
