@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 
+from mnistlib.checks import between, wrong_fields
 from mnistlib.evaluate import nll, softmax
 from mnistlib.files import RunError, as_json, read_json, shown
 from mnistlib.modelfile import calibrated_anew, read_description, replace_part
 from mnistlib.rundir import Run
 
-FORMAT = 3
+FORMAT = 4
 KEPT = 0.975
 NOT_LIKE_A_DIGIT = "not like a digit"
 NOT_SURE_ENOUGH = "not sure enough"
+FOUND = {  # what a calibration file may hold
+    **{"temperature": between(0.01, 100), "threshold": between(0, 1), "least_likeness": between(0, 1e6)},
+    **{"coverage": between(0, 1), "accepted_error": between(0, 1)},
+}
 
 
 @dataclass(frozen=True)
@@ -82,9 +86,9 @@ def likeness(logits: np.ndarray) -> np.ndarray:
 
 def why_not(logits: np.ndarray, found: Calibration) -> np.ndarray:
     """Why an answer deserves no trust, text N; empty for those that are accepted."""
-    unlike = likeness(logits) < found.least_likeness
-    unsure = softmax(logits, found.temperature).max(1) < found.threshold
-    return np.where(unlike, NOT_LIKE_A_DIGIT, np.where(unsure, NOT_SURE_ENOUGH, ""))
+    like = likeness(logits) >= found.least_likeness  # a NaN is no reason to accept
+    sure = softmax(logits, found.temperature).max(1) >= found.threshold
+    return np.where(like, np.where(sure, "", NOT_SURE_ENOUGH), NOT_LIKE_A_DIGIT)
 
 
 def fit_temperature(logits: np.ndarray, labels: np.ndarray, *bent: np.ndarray) -> float:
@@ -183,27 +187,18 @@ def confidence_metrics(logits: np.ndarray, labels: np.ndarray, found: Calibratio
 
 def save_calibration(run: Run, found: Calibration) -> None:
     """Write `models/calibration.json`, take away an export of another one; needs model.json. Raises RunError."""
-    kept = {"format": FORMAT, "model": read_description(run)["weights_sha256"], **asdict(found)}
+    kept = {"format": FORMAT, "model": read_description(run)["digest"], **asdict(found)}
     replace_part(run, run.calibration_json, as_json(kept).encode())
 
 
 def load_calibration(run: Run) -> Calibration:
     """The run's calibration. Raises RunError when it is missing, damaged, from another version or for other weights."""
-    kept, where = read_json(run.calibration_json, hint="run 04_evaluate first"), shown(run.calibration_json)
+    where = shown(run.calibration_json)
+    again = calibrated_anew(run) if run.calibration_json.is_file() else "run 04_evaluate first"
+    kept = read_json(run.calibration_json, hint=again)
     version, model = kept.pop("format", None), kept.pop("model", None)
-    if version == FORMAT and model != read_description(run)["weights_sha256"]:
+    if version == FORMAT and model != read_description(run)["digest"]:
         raise RunError(f"{where} was made for other weights than {shown(run.weights)}: {calibrated_anew(run)}")
-    try:
-        return as_calibration(kept if version == FORMAT else {})
-    except (TypeError, ValueError) as error:
-        raise RunError(f"{where} is damaged or from another version: {calibrated_anew(run)}") from error
-
-
-def as_calibration(kept: dict[str, Any]) -> Calibration:
-    """What a calibration file holds, checked. Raises TypeError for other names, ValueError for other values."""
-    found = Calibration(**kept)
-    if not all(type(value) in (int, float) and math.isfinite(value) for value in kept.values()):
-        raise ValueError("values that are no finite numbers")
-    if found.temperature <= 0:
-        raise ValueError("a temperature that is not above 0")
-    return found
+    if version != FORMAT or wrong_fields(kept, FOUND):
+        raise RunError(f"{where} is damaged or from another version: {calibrated_anew(run)}")
+    return Calibration(**kept)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from mnistlib.files import RunError, in_words, shown
 from mnistlib.lock import hold
-from mnistlib.rundir import Run
+from mnistlib.rundir import Run, check_own_files
 
 
 @in_words("not all of it is deleted: make clean again")
@@ -23,6 +23,8 @@ def main() -> int:
     if not (run.folder.is_dir() or run.folder.is_symlink()):
         print(f"there is no {shown(run.folder)}")
         return 0
+    if not run.folder.is_symlink():
+        check_own_files(run)
     try:
         agreed_to = agreed(run)
     except KeyboardInterrupt:

@@ -12,16 +12,17 @@ import numpy as np
 
 from mnistlib import rundir
 from mnistlib.calibrate import load_calibration
+from mnistlib.datafolders import read_raw
 from mnistlib.evaluate import softmax
 from mnistlib.figures import Picture, picture_of
-from mnistlib.files import RunError, in_words, read_arrays, read_json, shown, write_text
+from mnistlib.files import RunError, in_words, read_arrays, shown, write_text
 from mnistlib.history import load_history
 from mnistlib.modelfile import check_made_by_make, is_taught
 from mnistlib.plan import made_with, merged_metrics, stands
 from mnistlib.plots.comparison import plot_confusion_change, plot_curves_of_both, plot_flips
 from mnistlib.preprocess import load_part, load_statistics
 from mnistlib.report import render
-from mnistlib.rundir import Run, existing
+from mnistlib.rundir import Run, check_own_files, existing
 from mnistlib.tables import Table
 
 SHOWN = 40
@@ -75,6 +76,7 @@ def compare(first: Run, second: Run) -> Comparison:
     Raises RunError when a run is not whole or made by hand, or when both were not tested on the same pictures.
     """
     for run in (first, second):
+        check_own_files(run)
         check_made_by_make(run)
     check_same_pictures(first, second)
     (images, labels), _ = (load_part(run, "test") for run in (first, second))
@@ -88,7 +90,7 @@ def check_same_pictures(first: Run, second: Run) -> None:
     """Raises RunError when the test parts differ."""
     ours, theirs = (load_statistics(run)["sha256"] for run in (first, second))
     if any(theirs.get(name) != digest for name, digest in ours.items() if name.startswith("test_")):
-        titles = [read_json(run.raw_json, hint="run 01_data").get("title") for run in (first, second)]
+        titles = [read_raw(run, hint="run 01_data").get("title") for run in (first, second)]
         raise RunError(
             f"runs/{first.name} was tested on {titles[0]}, runs/{second.name} on {titles[1]}: errors on different "
             "pictures cannot be compared"
@@ -104,7 +106,7 @@ def load_side(run: Run, count: int) -> Side:
         raise RunError(f"what runs/{run.name} was tested with has changed since: make evaluate RUN={run.name}")
     remedy = f"make evaluate RUN={run.name}"
     (logits,) = read_arrays(path, ["logits"], remedy)
-    if logits.ndim != 2 or len(logits) != count:
+    if logits.ndim != 2 or len(logits) != count or not np.isfinite(logits).all():
         raise RunError(f"{shown(path)} is damaged, of shape {logits.shape}: {remedy}")
     for stage in ("03_train", "04_evaluate"):
         run.read_metrics(stage)

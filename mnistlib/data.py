@@ -10,9 +10,9 @@ import numpy as np
 
 from mnistlib import idx
 from mnistlib.catalogue import DATASETS, FILES, Dataset, Raw
-from mnistlib.datafolders import checked_folder, complete, had, has_local, local_folder, locate
+from mnistlib.datafolders import checked_folder, complete, had, has_local, local_folder, locate, read_raw
 from mnistlib.download import UnreachableError, download
-from mnistlib.files import ROOT, RunError, bytes_digest, file_digest, read_json, shown, write_json
+from mnistlib.files import ROOT, RunError, bytes_digest, file_digest, shown, write_json
 from mnistlib.rundir import RAW, Run
 from mnistlib.tables import by
 
@@ -146,9 +146,9 @@ def save_raw(run: Run, raw: Raw) -> None:
 
 def load_raw(run: Run) -> Raw:
     """The run's dataset, read again from where 01_data found it. Raises RunError when it is gone or has changed."""
-    kept = read_json(run.raw_json, hint="run 01_data first")
+    kept = read_raw(run, hint="run 01_data first", needed=("dataset", "source", "folder", "files"))
     if kept["source"] == "digits":
-        raw = embedded(kept["fallback"])
+        raw = embedded(kept.get("fallback", False))
     elif not complete(ROOT / kept["folder"]):
         raise RunError(
             f"{kept['folder']}, where 01_data found {DATASETS[kept['dataset']].title}, no longer holds it: put it "

@@ -3,13 +3,39 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from mnistlib.catalogue import DATASETS, FILES
+from mnistlib.checks import between, is_flag, is_plain_name, is_text, list_of, one_of, wrong_fields
 from mnistlib.files import ROOT, RunError, read_json, shown
 from mnistlib.rundir import RAW, Run
+
+RAW_FILE = {"file": is_plain_name, "bytes": between(0, 10**12, int), "shape": is_text}
+RAW_FILE |= dict.fromkeys(("SHA-256 unpacked", "MD5 of the .gz"), is_text)
+DESCRIBED = {  # what 01_data says of the dataset
+    "dataset": one_of(*DATASETS),
+    "source": one_of("raw", "local", "download", "digits"),
+    "fallback": is_flag,
+    "folder": is_text,
+    "title": is_text,
+    "classes": list_of(is_text, most=100),
+    "files": list_of(lambda row: isinstance(row, dict) and not wrong_fields(row, RAW_FILE, optional=True), most=4),
+}
+
+
+def read_raw(run: Run, hint: str, needed: Sequence[str] = ()) -> dict[str, Any]:
+    """Return what `raw.json` says of the run's dataset, with the fields that are `needed` for sure.
+
+    Raises RunError, ending in `hint`, when it is missing or damaged.
+    """
+    kept = read_json(run.raw_json, hint)
+    wrong = [*(name for name in needed if name not in kept), *wrong_fields(kept, DESCRIBED, optional=True)]
+    if wrong:
+        raise RunError(f"{shown(run.raw_json)} is damaged at {', '.join(wrong)}: {hint}")
+    return kept
 
 
 def better_source_exists(dataset: str, local_dir: str = "", raw: Path = RAW) -> bool:
@@ -40,7 +66,8 @@ def had(run: Run) -> tuple[str, str]:
     """
     for path in (run.raw_json, run.processed / "statistics.json", run.model_json):
         with suppress(RunError):
-            kept = read_json(path, hint="run 01_data first")
+            hint = "run 01_data first"
+            kept = read_raw(run, hint) if path == run.raw_json else read_json(path, hint)
             told = kept.get("training", kept)  # where model.json names it
             dataset = str(told.get("dataset")) if isinstance(told, dict) else ""
             if dataset in DATASETS and dataset != "digits":

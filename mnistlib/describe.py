@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
-from mnistlib.files import RunError, read_json
+from mnistlib.datafolders import read_raw
+from mnistlib.files import RunError
 from mnistlib.params import DEFAULT, flatten, load_file, profile_path
 from mnistlib.plan import made_with, merged_metrics, standing
 from mnistlib.rundir import Run
@@ -19,7 +20,7 @@ def describe_run(run: Run, stage: str = "") -> dict[str, Any]:
     For a `stage`: those parameters alone that it or a stage before it reads.
     """
     try:
-        raw = read_json(run.raw_json, hint="")
+        raw = read_raw(run, hint="")
     except RunError:
         raw = {}
     return {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import tempfile
 import time
@@ -11,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from pydantic import TypeAdapter
 
 from mnistlib.catalogue import tells_digits
 from mnistlib.files import RunError, bytes_digest, read_json, shown, write_bytes, write_json
@@ -21,6 +23,7 @@ from mnistlib.rundir import HANDWRITING, Run
 from mnistlib.synthetic import examples
 
 Strokes = list[list[list[float]]]
+LARGEST = 2_000_000  # bytes of a drawing; an hour with a pen takes less
 
 
 @dataclass(frozen=True)
@@ -48,6 +51,9 @@ class Drawing:
     def image(self) -> np.ndarray:
         """The strokes framed as MNIST: uint8 28×28."""
         return rasterise(self.strokes)
+
+
+DRAWING = TypeAdapter(Drawing)
 
 
 def describe_drawing(strokes: Sequence[Sequence[Sequence[float]]], answer: Prediction, model: str) -> Drawing:
@@ -92,8 +98,9 @@ def keep_label(folder: Path, label: int) -> Drawing:
 
 def read_drawing(path: Path) -> Drawing:
     """A kept drawing. Raises RunError, naming the file, when it is damaged."""
-    content = read_json(path, hint="move the file away to go on without it")
+    content = read_json(path, hint="move the file away to go on without it", most=LARGEST)
     try:
+        DRAWING.validate_json(json.dumps(content), strict=True)
         drawing = Drawing(**content)
         if not drawing.image.any():
             raise ValueError("it has no ink")
@@ -103,7 +110,8 @@ def read_drawing(path: Path) -> Drawing:
         if not isinstance(drawing.drawn_at, str):
             raise ValueError("drawn_at is text")
     except (TypeError, ValueError, OverflowError) as error:
-        raise RunError(f"{shown(path)} is no drawing ({error}): move the file away to go on without it") from error
+        reason = " ".join(str(error).split())[:300]
+        raise RunError(f"{shown(path)} is no drawing ({reason}): move the file away to go on without it") from error
     return drawing
 
 

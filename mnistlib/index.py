@@ -60,12 +60,14 @@ def main() -> int:
 
 
 def write_index(run: Run) -> None:
-    """Write metrics, model card, what the terminal says, the receipt, the page of all runs, and the front page last.
+    """Write metrics, model card, what the terminal says, the page of all runs, the front page, and the receipt last.
 
-    Nothing of a fine-tuned run, whose front page tells what it has won.
+    The receipt names the others; it goes first, so that it never names what has changed. Nothing of a fine-tuned run,
+    whose front page tells what it has won.
     """
     if is_taught(run):
         return
+    run.receipt.unlink(missing_ok=True)
     metrics = merged_metrics(run)
     write_json(run.all_metrics, metrics)
     stages = [describe_stage(run, stage) for stage in STAGE]
@@ -84,9 +86,9 @@ def write_index(run: Run) -> None:
     page |= write_card(run) | {"explore": explore_data(run), "pad": read_pad(run)}
     scripts = ["page.js", *(["explore.js"] if page["explore"] else []), *(PAD_SCRIPTS if page["pad"] else [])]
     write_text(run.headline, headline_text(run))
-    write_receipt(run)
     write_overview(run)
     write_text(run.index, render("index.html.j2", page, scripts=scripts))
+    write_receipt(run)
 
 
 def write_card(run: Run) -> dict[str, Any]:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 
+from mnistlib.calibrate import load_calibration
 from mnistlib.catalogue import DATASETS, of_digits
+from mnistlib.datafolders import read_raw
 from mnistlib.evaluate import accuracy_interval, confusion
-from mnistlib.files import RunError, read_arrays, read_json, shown
+from mnistlib.files import RunError, read_arrays
 from mnistlib.modelfile import read_description
 from mnistlib.origins import ORIGINS, Origin
 from mnistlib.params import nested
@@ -43,14 +45,10 @@ class Facts:
 
 def gather(run: Run) -> Facts:
     """The facts of a run that has been trained. Raises RunError when it has not, or its data is none that is known."""
-    raw = read_json(run.raw_json, hint="run 01_data first")
+    raw = read_raw(run, hint="run 01_data first", needed=["dataset"])
     model = read_description(run)
-    if raw.get("dataset") not in ORIGINS:
-        raise RunError(
-            f"{shown(run.raw_json)} names the dataset {raw.get('dataset')!r}: known are {', '.join(ORIGINS)}"
-        )
     try:
-        calibration = read_json(run.calibration_json, hint="") if stands(run, "04_evaluate") else {}
+        calibration = asdict(load_calibration(run)) if stands(run, "04_evaluate") else {}
     except RunError:
         calibration = {}
     known = DATASETS[raw["dataset"]]

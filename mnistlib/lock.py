@@ -5,11 +5,19 @@ from __future__ import annotations
 import fcntl
 import os
 import socket
+import stat
 import time
 from contextlib import suppress
+from pathlib import Path
 
 from mnistlib.files import RunError, shown
 from mnistlib.rundir import Run
+
+
+def check_is_a_lock(path: Path, found: os.stat_result) -> None:
+    """Raise RunError for a file that is more than this lock: it is emptied and written to."""
+    if not stat.S_ISREG(found.st_mode) or found.st_nlink > 1:
+        raise RunError(f"{shown(path)} is not a file of its own: delete it first")
 
 
 def hold(run: Run) -> None:
@@ -20,7 +28,8 @@ def hold(run: Run) -> None:
     """
     path = run.folder / ".lock"
     try:
-        held = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+        held = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK, 0o644)
+        check_is_a_lock(path, os.fstat(held))
         fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         holder = os.read(held, 500).decode(errors="replace").strip()

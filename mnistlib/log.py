@@ -92,9 +92,9 @@ def log_verdict(level: int, text: str) -> None:
 
 
 def say(text: str) -> None:
-    """Print a line; nothing, and no error, where nobody reads any more."""
+    """Print a line without control characters; nothing, and no error, where nobody reads any more."""
     try:
-        print(text, flush=True)
+        print(CONTROL.sub("", text), flush=True)
     except OSError as error:
         if error.errno not in GONE:
             raise

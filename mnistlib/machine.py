@@ -23,10 +23,14 @@ PACKAGES = (
     "scikit-learn", "scipy", "seaborn", "torch", "torchvision",
 )  # fmt: skip
 FEATURES = re.compile(r"(avx|avx2|fma|f16c|avx512\w*|avx_vnni|amx_\w+|asimd|asimdhp|asimddp|bf16|i8mm|sve2?|svebf16)")
-SETTINGS = (
-    "OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_CBWR", "ONEDNN_MAX_CPU_ISA", "DNNL_MAX_CPU_ISA",
-    "ONEDNN_DEFAULT_FPMATH_MODE", "ATEN_CPU_CAPABILITY", "CUBLAS_WORKSPACE_CONFIG", "CUDA_VISIBLE_DEVICES",
-)  # fmt: skip
+COUNT, WORD = r"[1-9][0-9]{0,3}", r"[A-Za-z0-9_,]{1,40}"
+SETTINGS = {  # of threads and instructions, each with the values that make verify takes over from another machine
+    **dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), COUNT),
+    **dict.fromkeys(("MKL_CBWR", "ONEDNN_MAX_CPU_ISA", "DNNL_MAX_CPU_ISA"), WORD),
+    **dict.fromkeys(("ONEDNN_DEFAULT_FPMATH_MODE", "ATEN_CPU_CAPABILITY"), WORD),
+    "CUBLAS_WORKSPACE_CONFIG": r":[0-9]{1,6}:[0-9]{1,4}",
+    "CUDA_VISIBLE_DEVICES": r"-1|[0-9,]{0,40}",
+}
 MOST_THREADS = 16
 FONT_FOLDERS = (
     "/usr/share/fonts", "/usr/local/share/fonts", "/Library/Fonts", "/System/Library/Fonts",

@@ -11,7 +11,7 @@ from pydantic import TypeAdapter
 from torch import Tensor, nn
 
 from mnistlib.files import RunError, bytes_digest, shown, write_json
-from mnistlib.modelfile import FORMAT, read_description, read_weights, replace_part
+from mnistlib.modelfile import FORMAT, read_description, read_weights, replace_part, sealed
 from mnistlib.rundir import Run
 from mnistlib.tables import by
 
@@ -167,7 +167,7 @@ def save_model(run: Run, network: DigitNet, training: dict[str, Any]) -> str:
         "training": training,
     }
     replace_part(run, run.weights, weights)
-    write_json(run.model_json, described)
+    write_json(run.model_json, sealed(described))
     return bytes_digest(weights)
 
 
@@ -182,6 +182,8 @@ def load_model(run: Run) -> DigitNet:
         network.load_state_dict(read_weights(run, described["weights_sha256"]))
     except (RuntimeError, TypeError, AttributeError) as error:
         raise RunError(f"{shown(run.weights)} was made by another version of the network: re-run 03_train") from error
+    if not all(bool(values.isfinite().all()) for values in network.state_dict().values()):
+        raise RunError(f"{shown(run.weights)} holds weights that are not finite numbers: re-run 03_train")
     return network.eval()
 
 

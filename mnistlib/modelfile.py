@@ -3,15 +3,53 @@
 from __future__ import annotations
 
 import io
+import json
 import pickle
 from pathlib import Path
 from typing import Any
 
-from mnistlib.files import RunError, bytes_digest, read_json, shown, write_bytes
+from mnistlib.checks import between, is_digest, is_text, list_of, one_of, wrong_fields
+from mnistlib.files import RunError, bytes_digest, read_json, read_regular, shown, write_bytes
 from mnistlib.rundir import Run
 
-FORMAT = 3
-DESCRIBED = {"weights_sha256": str, "architecture": dict, "training": dict, "parameters": int}
+FORMAT = 4
+LARGEST_WEIGHTS = 2_000_000_000  # bytes
+share = between(0, 1)
+ARCHITECTURE = {  # bounds as in schema.Train; mean and standard deviation of pixels in 0…1
+    "widths": list_of(between(1, 1024, int), most=3, least=3),
+    "kernels": list_of(between(1, 15, int), most=3, least=3),
+    "pooling": list_of(one_of("stride", "max", "none"), most=3, least=3),
+    "hidden": between(2, 4096, int),
+    "classes": between(2, 100, int),
+    "dropout": between(0, 0.999),
+    "mean": share,
+    "std": between(0.001, 1),
+}
+DISTORTION = {"rotate": between(0, 180), "shear": share, "scale": share, "shift": share, "undistorted": share}
+TRAINING = {
+    "dataset": is_text,
+    "seed": between(0, 2**31, int),
+    "epochs": between(0, 1000, int),
+    "pictures": between(0, 10**9, int),
+    "distortion": lambda value: isinstance(value, dict) and not wrong_fields(value, DISTORTION, optional=True),
+    "taught_from": is_text,
+    "drawings_taught": between(0, 10**9, int),
+}
+DESCRIBED = {
+    "weights_sha256": is_digest,
+    "architecture": lambda value: isinstance(value, dict) and not wrong_fields(value, ARCHITECTURE),
+    "input": is_text,
+    "classes": list_of(between(0, 100, int), most=100),
+    "parameters": between(0, 10**9, int),
+    "training": lambda value: isinstance(value, dict) and not wrong_fields(value, TRAINING, optional=True),
+}
+BOUND = [name for name in DESCRIBED if name != "training"]  # what an answer depends on
+
+
+def sealed(described: dict[str, Any]) -> dict[str, Any]:
+    """Return a description with the digest that binds weights, architecture and preprocessing; calibration names it."""
+    bound = {name: described.get(name) for name in BOUND}
+    return described | {"digest": bytes_digest(json.dumps(bound, sort_keys=True).encode())}
 
 
 def read_description(run: Run) -> dict[str, Any]:
@@ -19,19 +57,30 @@ def read_description(run: Run) -> dict[str, Any]:
     described = read_json(run.model_json, hint="re-run 03_train")
     if described.get("format") != FORMAT:
         raise RunError(
-            f"{shown(run.model_json)} has format {described.get('format')!r}, expected {FORMAT}: re-run 03_train"
+            f"{shown(run.model_json)} has format {described.get('format')!r}, expected {FORMAT}: re-run 03_train, "
+            f"{trained_anew(run)}"
         )
-    wrong = [name for name, kind in DESCRIBED.items() if not isinstance(described.get(name), kind)]
+    wrong = wrong_fields(described, DESCRIBED | {"format": is_known, "digest": is_digest})
+    if not wrong and described != sealed(described):
+        wrong = ["digest, which is of another description"]
     if wrong:
         raise RunError(f"{shown(run.model_json)} is damaged at {', '.join(wrong)}: re-run 03_train")
     return described
+
+
+def is_known(value: Any) -> bool:
+    """Return whether a description's format is this version's."""
+    return type(value) is int and value == FORMAT
 
 
 def weights_bytes(run: Run, expected: str) -> bytes:
     """The content of the weights' file. Raises RunError when it is missing or has not the SHA-256 that is expected."""
     if not run.weights.is_file():
         raise RunError(f"{shown(run.weights)} is missing: re-run 03_train")
-    weights = run.weights.read_bytes()
+    try:
+        weights = read_regular(run.weights, LARGEST_WEIGHTS)
+    except OSError as error:
+        raise RunError(f"{shown(run.weights)} cannot be read ({error}): re-run 03_train") from error
     found = bytes_digest(weights)
     if found != expected:
         text = f"{shown(run.weights)} is damaged: SHA-256 {found}, model.json says {expected}"
@@ -82,6 +131,11 @@ def check_made_by_make(run: Run) -> None:
             f'in JupyterLab (run = "{run.name}"; 06_infer recognises pictures), or make all RUN={run.name} PARAMS=… '
             "trains it anew, over its model"
         )
+
+
+def trained_anew(run: Run) -> str:
+    """What to do for weights and a description that this version made."""
+    return "by make teach" if is_taught(run) else f"by make train RUN={run.name}"
 
 
 def calibrated_anew(run: Run) -> str:

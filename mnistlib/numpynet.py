@@ -73,7 +73,8 @@ def load_numpy_network(run: Run) -> NumpyNet:
     try:
         network = NumpyNet(read_state(content), described["architecture"])
         check_architecture(network.architecture, network.weights)
-        network.logits(np.zeros((1, 28, 28), np.uint8))
+        if not np.isfinite(network.logits(np.zeros((1, 28, 28), np.uint8))).all():
+            raise UnsupportedError("logits that are not finite")
     except Exception as error:  # torch decides, and names the fault
         raise UnsupportedError(f"{type(error).__name__}: {error}") from error
     return network

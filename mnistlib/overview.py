@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import base64
+from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from mnistlib import rundir
+from mnistlib.checks import Check, between, is_flag, is_text, list_of, wrong_fields
 from mnistlib.describe import describe_run
-from mnistlib.files import RunError, read_json, write_json, write_text
+from mnistlib.files import RunError, read_json, shown, write_json, write_text
 from mnistlib.history import load_history
 from mnistlib.plan import merged_metrics, standing
 from mnistlib.record import NOT_RUN, OK
@@ -27,6 +30,14 @@ TAUGHT = (
     *("drawings_taught", "drawings_held_back", "held_back_right_before", "held_back_right_after"),
     *("test_accuracy_before", "test_accuracy_after"),
 )
+NUMBER = between(-1e12, 1e12)
+SUMMARY = {
+    **dict.fromkeys(("verdict", "dataset", "finished"), is_text),
+    **{"ok": is_flag, "fallback": is_flag, "differing": list_of(is_text, most=200)},
+    "metrics": lambda value: isinstance(value, dict) and not wrong_fields(value, dict.fromkeys(KEPT, NUMBER), True),
+    "curve": list_of(NUMBER, most=1000),
+}
+LESSON = dict.fromkeys(TAUGHT, NUMBER) | {"taught_from": is_text, "teach_seconds": NUMBER}
 
 
 def write_overview(run: Run) -> None:
@@ -37,38 +48,52 @@ def write_overview(run: Run) -> None:
 
 def write_overview_page() -> None:
     """Write the page of all runs anew from the lines that they keep."""
-    lines = [read_line(path) for path in rundir.RUNS.glob("*/status/summary.json")]
-    rows = sorted((line for line in lines if line), key=lambda line: str(line["finished"]), reverse=True)
+    lines = [read_line(run) for run in holding("status/summary.json")]
+    rows = sorted(lines, key=lambda line: str(line["finished"]), reverse=True)
     drawn = any("handwriting_count" in line["metrics"] for line in rows)
-    taught = [line for path in sorted(rundir.RUNS.glob("*/reports/teach.json")) if (line := read_taught(path))]
+    taught = [read_taught(run) for run in holding("reports/teach.json")]
     write_text(overview_page(), render("overview.html.j2", {"runs": rows, "drawn": drawn, "taught": taught}))
 
 
-def read_line(path: Path) -> dict[str, Any]:
-    """A run's line; empty for what is none: a folder of something else, half written, or of another version."""
-    try:
-        kept = read_json(path, hint="")
-        return {
-            **{name: str(kept[name]) for name in ("verdict", "dataset", "finished")},
-            "name": Run(path.parent.parent.name).name,
-            "ok": bool(kept["ok"]),
-            "fallback": bool(kept["fallback"]),
-            "differing": [str(text) for text in kept["differing"]],
-            "metrics": {name: float(kept["metrics"][name]) for name in KEPT if name in kept["metrics"]},
-            "curve": thumbnail([float(error) for error in kept["curve"]]),
-        }
-    except (RunError, KeyError, TypeError, ValueError):
-        return {}
+def holding(name: str) -> list[Run]:
+    """Return the runs that hold such a file, by name; a folder that cannot be a run is none."""
+    found = []
+    for path in sorted(rundir.RUNS.glob(f"*/{name}")):
+        with suppress(RunError):
+            found.append(Run(path.relative_to(rundir.RUNS).parts[0]))
+    return found
 
 
-def read_taught(path: Path) -> dict[str, Any]:
-    """What a taught run won and what it cost; empty for what is none."""
+def read_line(run: Run) -> dict[str, Any]:
+    """Return a run's line; where its summary cannot be read, the reason stands in its place."""
     try:
-        kept = read_json(path, hint="")
-        scores = {name: float(kept[name]) for name in TAUGHT}
-        return scores | {"name": Run(path.parent.parent.name).name, "taught_from": str(kept["taught_from"])}
-    except (RunError, KeyError, TypeError, ValueError):
-        return {}
+        kept = read_checked(run.summary, SUMMARY)
+    except RunError as error:
+        nothing = {"dataset": "", "finished": "", "fallback": False, "differing": [], "metrics": {}, "curve": ""}
+        return nothing | {"name": run.name, "verdict": "cannot be read", "ok": False, "unread": reason(error)}
+    return kept | {"name": run.name, "curve": thumbnail(kept["curve"]), "unread": ""}
+
+
+def read_taught(run: Run) -> dict[str, Any]:
+    """Return what a fine-tuned run won and what it cost, or why that cannot be read."""
+    try:
+        return read_checked(run.teach_json, LESSON) | {"name": run.name, "unread": ""}
+    except RunError as error:
+        return {"name": run.name, "unread": reason(error)}
+
+
+def reason(error: RunError) -> str:
+    """Return what is wrong with a file by its name alone: a whole path would not fit into a row."""
+    return " ".join(Path(word).name for word in str(error).split(" "))[:300]
+
+
+def read_checked(path: Path, fields: Mapping[str, Check]) -> dict[str, Any]:
+    """Return a file's content that is as it should be. Raises RunError, saying at which fields it is not."""
+    kept = read_json(path, hint="the run's next make writes it anew", most=1_000_000)
+    wrong = wrong_fields(kept, fields)
+    if wrong:
+        raise RunError(f"{shown(path)} is damaged or of another version at {', '.join(wrong[:5])}")
+    return kept
 
 
 def summarise(run: Run) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from typing import Any
 
 from mnistlib import params as parameters
 from mnistlib import source
-from mnistlib.datafolders import better_source_exists, is_where_it_was, lies_here
+from mnistlib.datafolders import better_source_exists, is_where_it_was, lies_here, read_raw
 from mnistlib.files import ROOT, RunError, file_digest, read_json, shown
 from mnistlib.modelfile import is_taught
 from mnistlib.record import NOT_RUN, OK, STALE, Inputs, Record, lost_outputs, read_record
@@ -189,7 +189,7 @@ def data_reasons(run: Run, params: Params) -> list[str]:
     """Return why 01 would find the dataset elsewhere: the run made do without it, or its files have moved since."""
     if params.data.source == "digits":  # asked for, whatever else lies here
         return []
-    raw = read_json(run.raw_json, hint="delete it and run make again")
+    raw = read_raw(run, hint="delete it and run make again")
     if not raw.get("fallback") and is_where_it_was(raw):
         return []
     found = better_source_exists if raw.get("fallback") else lies_here

@@ -17,7 +17,7 @@ from mnistlib.files import ROOT, RunError, file_digest, printable, read_json, sh
 from mnistlib.ink import Stroke, rasterise
 from mnistlib.numpynet import NumpyNet, UnsupportedError, load_numpy_network
 from mnistlib.pictures import read_lots, to_png
-from mnistlib.rundir import Run, existing_runs
+from mnistlib.rundir import Run, check_own_files, existing_runs
 
 if TYPE_CHECKING:  # the answer for one picture should not wait for torch
     from mnistlib.folded import FoldedNet
@@ -25,6 +25,7 @@ if TYPE_CHECKING:  # the answer for one picture should not wait for torch
 
 AT_ONCE = 500
 FORMULA = tuple("=+-@＝＋－＠\t\r\n")  # how one begins
+BY_HAND = "lab"  # the run that notebooks work in when nobody names another
 
 
 @dataclass(frozen=True)
@@ -64,6 +65,9 @@ class Predictor:
         if images.ndim != 3 or images.shape[1:] != (28, 28) or images.dtype != np.uint8:
             raise ValueError(f"expected uint8 N×28×28, found {images.dtype} {images.shape}")
         logits = predict_logits(self.network, images)
+        if not np.isfinite(logits).all():
+            what = f"the model of runs/{self.run} gives logits that are not finite numbers"
+            raise RunError(f"{what}: make train RUN={self.run} trains it anew")
         probabilities = softmax(logits, self.calibration.temperature)
         doubts = why_not(logits, self.calibration).tolist()
         return [answer(*parts) for parts in zip(probabilities, images, doubts, strict=True)]
@@ -132,6 +136,7 @@ def quick_predictor(run: str | Path) -> Predictor:
 
 def assemble(run: Run, network: FoldedNet | NumpyNet) -> Predictor:
     """The predictor of a run whose network is loaded. Raises RunError."""
+    check_own_files(run)
     return Predictor(network, load_calibration(run), run.name, file_digest(run.weights), trained_on(run))
 
 
@@ -145,17 +150,27 @@ def find_run(run: str | Path) -> Run:
 
 
 def usable_run(wanted: str) -> str:
-    """`wanted` when it holds a whole model; else the newest run that does, MNIST before other datasets.
+    """`wanted` when it holds a whole model; for the notebooks' own `lab` else the newest run that does, MNIST first.
 
-    Raises RunError when there is none.
+    Raises RunError when there is none: a run that somebody named answers itself or not at all.
     """
     whole = [run for run in existing_runs() if run.calibration_json.is_file() and run.model_json.is_file()]
     names = [run.name for run in whole]
     if wanted in names:
         return wanted
+    if wanted != BY_HAND:
+        raise RunError(f"runs/{wanted} holds no whole model: run 01 to 04 in it, or make all RUN={wanted}")
     if not whole:
         raise RunError(f"runs/{wanted} holds no trained model and no other run does: run 01 to 04, or make all")
-    return next((run.name for run in whole if trained_on(run) == "mnist"), names[0])
+    return next((run.name for run in whole if is_on_mnist(run)), names[0])
+
+
+def is_on_mnist(run: Run) -> bool:
+    """Return whether a run's model was trained on MNIST, as far as its description can be read."""
+    try:
+        return trained_on(run) == "mnist"
+    except RunError:
+        return False
 
 
 def trained_on(run: Run) -> str:

@@ -8,15 +8,17 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from mnistlib.catalogue import FALLBACK, Raw
+from mnistlib.checks import between, is_digest, is_flag, is_text, list_of, wrong_fields
 from mnistlib.files import RunError, file_digest, read_json, shown, whole, write_json
 from mnistlib.rundir import Run
 
 PARTS = ("train", "val", "test")
 AT_ONCE = 5000
 DESCRIBED = {  # what statistics.json must say for others to rely on it
-    **dict.fromkeys(("dataset", "title"), str),
-    **{"fallback": bool, "classes": list, "mean": float, "std": float, "sha256": dict},
-    **{f"{name}_count": int for name in PARTS},
+    **{"dataset": is_text, "title": is_text, "fallback": is_flag, "classes": list_of(is_text, most=100)},
+    **{"mean": between(0, 1), "std": between(0, 1)},
+    "sha256": lambda value: isinstance(value, dict) and all(map(is_digest, value.values())),
+    **{f"{name}_count": between(0, 10**9, int) for name in PARTS},
 }
 
 
@@ -90,9 +92,9 @@ def save_parts(run: Run, parts: dict[str, Part], raw: Raw) -> dict[str, Any]:
 def load_statistics(run: Run) -> dict[str, Any]:
     """What 02_preprocess wrote about the data. Raises RunError when it has not run, or the file is damaged."""
     known = read_json(statistics_path(run), hint="run 02_preprocess first")
-    lacking = [name for name, kind in DESCRIBED.items() if not isinstance(known.get(name), kind)]
-    if lacking:
-        text = f"{shown(statistics_path(run))} is damaged: without {', '.join(lacking)}"
+    wrong = wrong_fields(known, DESCRIBED)
+    if wrong:
+        text = f"{shown(statistics_path(run))} is damaged at {', '.join(wrong)}"
         raise RunError(f"{text}: make preprocess RUN={run.name} writes it again")
     return known
 

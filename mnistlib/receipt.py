@@ -7,31 +7,33 @@ import time
 from dataclasses import asdict
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
+from mnistlib.datafolders import read_raw
 from mnistlib.files import RunError, file_digest, read_json, shown, write_json
 from mnistlib.modelfile import check_made_by_make, is_taught
 from mnistlib.params import nested
 from mnistlib.plan import made_with, standing
-from mnistlib.record import OK, Record
+from mnistlib.record import OK, Digest, FileName, Record
 from mnistlib.rundir import Run
 from mnistlib.stages import STAGE
 
-FORMAT: Literal[2] = 2
-Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+FORMAT: Literal[3] = 3
+Text = Annotated[str, Field(max_length=1000)]
+Count = Annotated[int, Field(ge=0)]
 
 
 class Part(BaseModel):
     """Strict, as the parameters are: no unknown names, no text for numbers."""
 
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
 
 
 class Artifact(Part):
     """A file that a stage left: its SHA-256, and that of its `content` where the bytes also tell of time or place."""
 
     stage: str
-    bytes: int
+    bytes: Count
     sha256: Digest
     content: Digest
 
@@ -40,42 +42,65 @@ class Executed(Part):
     """A stage: git commit (with `-dirty` where files differed), digests of its notebook's cells and of the modules that
     it imports, when it ended, seconds by phase, peak memory, and which of the receipt's machines it ran on."""
 
-    commit: str
-    notebook: list[str]
-    modules: dict[str, str]
-    finished: str
-    seconds: dict[str, float]
-    peak_memory_bytes: int
-    machine: Annotated[int, Field(ge=0)]
+    commit: Text
+    notebook: list[Text]
+    modules: dict[Text, Text]
+    finished: Text
+    seconds: dict[Text, Annotated[float, Field(ge=0)]]
+    peak_memory_bytes: Count
+    machine: Count
+
+
+class Machine(Part):
+    """What a stage ran on, as `machine.describe_machine` tells it."""
+
+    versions: dict[Text, Text]
+    system: Text
+    processor: Text
+    features: list[Text]
+    cores: Count
+    memory_bytes: Count
+    gpu: Text
+    settings: dict[Text, Text]
+    fonts: Text
+
+
+def check_machine(found: dict[str, Any]) -> dict[str, Any]:
+    """Return the machine as it is. Raises ValidationError; a record without one names none."""
+    return Machine.model_validate(found).model_dump() if found else found
 
 
 class Data(Part):
     """The dataset's files with their checksums; by SHA-256 the pictures given, the person's kept drawings that every
     model is scored on, and those drawn in this run."""
 
-    dataset: str
-    source: str
-    folder: str
+    dataset: Literal["mnist", "fashion_mnist", "kmnist", "digits"]
+    source: Literal["raw", "local", "download", "digits"]
+    folder: Text
     fallback: bool
-    files: list[dict[str, Any]]
+    files: list[dict[Text, int | Text]]
     input: dict[str, Digest]
     handwriting: dict[str, Digest]
     drawings: dict[str, Digest]
 
 
 class Receipt(Part):
-    """All of it: parameters as resolved, data, stages, the machines they ran on, metrics by stage, files left."""
+    """All of it: parameters as resolved, data, stages, the machines they ran on, metrics by stage, files left.
 
-    format: Literal[2]
-    run: str
-    written: str
+    `pages`: SHA-256 of what tells of the results: executed notebooks, pages, merged metrics and model card.
+    """
+
+    format: Literal[3]
+    run: Text
+    written: Text
     seed: int
     parameters: dict[str, Any]
     data: Data
     stages: dict[str, Executed]
-    machines: list[dict[str, Any]]
-    metrics: dict[str, dict[str, Any]]
-    artifacts: dict[str, Artifact]
+    machines: list[Annotated[dict[str, Any], AfterValidator(check_machine)]]
+    metrics: dict[str, dict[Text, bool | int | float | Text]]
+    artifacts: dict[FileName, Artifact]
+    pages: dict[FileName, Digest]
 
     def machine(self, stage: str) -> dict[str, Any]:
         """What a stage ran on."""
@@ -88,7 +113,6 @@ def write_receipt(run: Run) -> None:
     There is none for a run in which none is, or whose files are damaged; the reason is said.
     """
     done = [record for record in standing(run).values() if record.verdict == OK]
-    run.receipt.unlink(missing_ok=True)
     if not done or not run.raw_json.is_file() or not run.params().is_file():
         return
     try:
@@ -117,7 +141,16 @@ def make_receipt(run: Run, done: list[Record]) -> Receipt:
             for name, output in record.outputs.items()
             if not name.startswith("notebooks/")
         },
+        pages=digest_pages(run, done),
     )
+
+
+def digest_pages(run: Run, done: list[Record]) -> dict[str, str]:
+    """Return the SHA-256 of executed notebooks, as their stages left them, and of the pages as they are now."""
+    left = {name: output.sha256 for record in done for name, output in record.outputs.items()}
+    paths = [run.all_metrics, run.card, run.index, *map(run.page, STAGE)]
+    pages = {path.relative_to(run.folder).as_posix(): file_digest(path) for path in paths if path.is_file()}
+    return {name: digest for name, digest in left.items() if name.startswith("notebooks/")} | pages
 
 
 def describe_stage(record: Record, machine: int) -> Executed:
@@ -136,7 +169,7 @@ def describe_stage(record: Record, machine: int) -> Executed:
 
 def describe_data(run: Run, outside: dict[str, dict[str, str]]) -> Data:
     """Return what went into the run besides parameters and code; `outside` is what the records name of it by stage."""
-    raw = read_json(run.raw_json, hint="run 01_data first")
+    raw = read_raw(run, hint="run 01_data first")
     kept = {name: raw[name] for name in ("dataset", "source", "folder", "fallback", "files")}
     found = {
         "input": outside.get("06_infer", {}),
@@ -168,6 +201,7 @@ def load_receipt(run: Run) -> Receipt:
         receipt = Receipt.model_validate(content)
         for stage in receipt.stages:
             STAGE[stage], receipt.machine(stage), receipt.metrics[stage]
+        Run(receipt.run)
     except (ValidationError, KeyError, IndexError) as error:
         where = ".".join(map(str, error.errors()[0]["loc"])) if isinstance(error, ValidationError) else str(error)
         raise RunError(f"{shown(run.receipt)} is damaged at {where}: delete it, and {again}") from error

@@ -10,21 +10,35 @@ import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, TypeAdapter, ValidationError
+from pydantic import Field, TypeAdapter
 
-from mnistlib.files import ROOT, RunError, bytes_digest, file_digest, read_json, shown, write_json
+from mnistlib.datafolders import read_raw
+from mnistlib.files import (
+    LARGEST_JSON,
+    ROOT,
+    RunError,
+    bytes_digest,
+    file_digest,
+    parse_json,
+    read_regular,
+    shown,
+    write_json,
+)
 from mnistlib.rundir import Run, existing_runs
 from mnistlib.stages import SOMETIMES, always
 
 OK, FAILED, DIED, TIMED_OUT, INTERRUPTED = "ok", "failed", "died", "timed out", "interrupted"
 NOT_RUN, RUNNING, STALE = "not run", "running", "stale"
-VERDICTS = "|".join([OK, FAILED, DIED, TIMED_OUT, INTERRUPTED, NOT_RUN, RUNNING, STALE])
-FORMAT = 2
+FORMAT: Literal[2] = 2
 OPENED_BY_PEOPLE = ("notebooks/", "data/inference/")  # who opens and saves one of these changes no result
 ASIDE = re.compile(r"(.*_)?(seconds|bytes)|train_device")
 PLACES = {"source", "folder", "file"}
+FileName = Annotated[str, Field(pattern=r"^(data|metrics|models|notebooks|reports)(/[A-Za-z0-9_][A-Za-z0-9_.-]*)+$")]
+VERDICTS = (OK, FAILED, DIED, TIMED_OUT, INTERRUPTED, NOT_RUN, RUNNING, STALE)
+Verdict = Annotated[str, Field(pattern=f"^({'|'.join(VERDICTS)})$")]
+Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 
 @dataclass(frozen=True)
@@ -47,9 +61,9 @@ class Inputs:
 class Output:
     """A file that a stage left: SHA-256, size, and the SHA-256 of its content without times and places."""
 
-    sha256: str
+    sha256: Digest
     bytes: int
-    content: str
+    content: Digest
 
 
 @dataclass(frozen=True)
@@ -62,10 +76,10 @@ class Record:
     """
 
     stage: str
-    verdict: Annotated[str, Field(pattern=f"^({VERDICTS})$")]
-    format: int = FORMAT
+    verdict: Verdict
+    format: Literal[2] = FORMAT
     inputs: Inputs | None = None
-    outputs: dict[str, Output] = field(default_factory=dict)
+    outputs: dict[FileName, Output] = field(default_factory=dict)
     finished: str = ""
     seconds: dict[str, float] = field(default_factory=dict)
     peak_memory_bytes: int = 0
@@ -95,8 +109,12 @@ def read_record(run: Run, stage: str) -> Record:
     `not run` when there is none, or it is damaged or of another version.
     """
     try:
-        kept = RECORD.validate_json(run.status(stage).read_bytes(), strict=True)
-    except (OSError, ValidationError):
+        content = read_regular(run.status(stage), LARGEST_JSON)
+        parse_json(content)  # it refuses numbers that pydantic lets pass where anything may stand
+        kept = RECORD.validate_json(content, strict=True)
+    except (OSError, ValueError):
+        return Record(stage, NOT_RUN)
+    if kept.stage != stage:
         return Record(stage, NOT_RUN)
     if kept.verdict == RUNNING and not is_alive(*kept.process):
         return replace(kept, verdict=DIED, error="its runner was killed, or the machine went down")
@@ -192,7 +210,7 @@ def alike_digest(run: Run, stage: str, parameters: Mapping[str, Any]) -> str:
     """Hash of what a stage's duration depends on: parameters, dataset, this machine and its share of the cores."""
     work = {name: value for name, value in parameters.items() if name not in ("run", "seed")}
     try:
-        dataset = "" if stage == "01_data" else read_json(run.raw_json, hint="").get("dataset", "")
+        dataset = "" if stage == "01_data" else read_raw(run, hint="").get("dataset", "")
     except RunError:
         dataset = ""
     machine = [platform.node(), os.cpu_count(), os.environ.get("OMP_NUM_THREADS", "")]
@@ -202,7 +220,7 @@ def alike_digest(run: Run, stage: str, parameters: Mapping[str, Any]) -> str:
 def raw_files(run: Run) -> dict[str, str]:
     """Return the SHA-256 of the dataset's files that 01_data found, by their paths; none for embedded data."""
     try:
-        raw = read_json(run.raw_json, hint="")
+        raw = read_raw(run, hint="")
         paths = [ROOT / str(raw["folder"]) / str(row["file"]) for row in raw["files"]]
     except (RunError, KeyError, TypeError):
         return {}

@@ -19,7 +19,7 @@ from mnistlib.made_of import stale_pages
 from mnistlib.modelfile import check_made_by_make, is_taught
 from mnistlib.plan import check_still_there, named_pictures, plan, stages_of
 from mnistlib.record import duration_estimate
-from mnistlib.rundir import Run, leftovers, make_writable, nearest
+from mnistlib.rundir import Run, check_own_files, leftovers, make_writable, nearest
 from mnistlib.schema import Params
 from mnistlib.stages import STAGE, asked_to_run_nothing, keeps_going, runs_side_by_side
 from mnistlib.tables import seconds_text
@@ -160,14 +160,15 @@ def choose(profile: str, run_name: str, overrides: str, given_input: str) -> tup
     """
     if given_input:
         named_pictures(given_input)
-    again = bool(run_name) and not profile and Run(run_name).params().is_file()
+    run = Run(run_name or Path(profile or params.DEFAULT).name.removesuffix(".yaml").removesuffix(".yml"))
+    check_own_files(run)
+    again = bool(run_name) and not profile and run.params().is_file()
     if again:
-        kept = params.load_file(Run(run_name).params())
+        kept = params.load_file(run.params())
         whole = params.overlay(params.load_file(params.profile_path(params.DEFAULT)), kept)
         resolved = params.check(params.overlay(whole, params.parse_overrides(overrides)), f"RUN={run_name}")
     else:
         resolved = params.load(profile or params.DEFAULT, overrides)
-    run = Run(run_name or Path(profile or params.DEFAULT).name.removesuffix(".yaml").removesuffix(".yml"))
     said = again or "input" in params.parse_overrides(overrides).get("infer", {})
     chosen = given_input or resolved.infer.input or ("" if said else kept_input(run))
     infer = resolved.infer.model_copy(update={"input": chosen})

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from mnistlib.files import ROOT, RunError, file_digest, read_json, shown, write_json
-from mnistlib.stages import MEASURES, MODEL_FILE, STAGE
+from mnistlib.stages import IN_WORDS, MEASURES, MODEL_FILE, STAGE
 
 RUNS = ROOT / "runs"
 RAW = RUNS / "data" / "raw"
@@ -119,9 +119,12 @@ class Run:
         measured = read_json(self.metrics(stage), hint=f"run {stage} first")
         measured.pop("read", None)
         for name in MEASURES.get(stage, ()):
-            if not isinstance(measured.get(name), int | float):
-                text = f"{shown(self.metrics(stage))} is damaged: {name} is {measured.get(name)!r}, which is no number"
-                raise RunError(f"{text}: make all RUN={self.name} measures it again")
+            measured.setdefault(name, None)
+        for name, value in measured.items():
+            if not isinstance(value, (str if name in IN_WORDS else int | float)):
+                text = f"{shown(self.metrics(stage))} is damaged: {name:.60} is {value!r:.60}"
+                what = "not text" if name in IN_WORDS else "which is no number"
+                raise RunError(f"{text}, {what}: make all RUN={self.name} measures it again")
         return measured
 
 
@@ -193,6 +196,30 @@ def existing(name: str) -> Run:
             f"there is no runs/{name}" + (f"; did you mean {near}?" if near else f": make all RUN={name} makes it")
         )
     return run
+
+
+def check_own_files(run: Run) -> None:
+    """Raise RunError, naming it, where the run holds anything but files and folders of its own.
+
+    A link in a run from another person would have make write somewhere else. The run's folder itself may be one.
+    """
+    folders = [run.folder] if run.folder.is_dir() else []
+    while folders:
+        try:
+            for entry in os.scandir(folders.pop()):
+                if entry.is_dir(follow_symlinks=False):
+                    folders.append(Path(entry.path))
+                elif not entry.is_file(follow_symlinks=False):
+                    raise RunError(foreign(run, Path(entry.path)))
+        except OSError as error:
+            raise RunError(f"{shown(run.folder)} cannot be read: {error.strerror} ({error.filename!r})") from error
+
+
+def foreign(run: Run, path: Path) -> str:
+    """Return in words what is wrong with an entry of a run, and what to do."""
+    what = f"a link to {str(path.readlink())!r}" if path.is_symlink() else "a FIFO, a socket or a device"
+    name = path.relative_to(run.folder).as_posix()
+    return f"{shown(run.folder)} is not used: {name!r} in it is {what}, and a run has files of its own. Delete it first"
 
 
 def make_writable(run: Run) -> None:

@@ -87,6 +87,7 @@ MEASURES = {  # the metrics, numbers all, without which a stage's are no whole o
     ),
     "05_features": ("knn_accuracy",),
 }
+IN_WORDS = {"dataset", "source", "train_device"}  # the metrics that are text; all others are numbers
 STAGE = {stage.name: stage for stage in STAGES}
 
 

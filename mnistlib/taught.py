@@ -14,13 +14,14 @@ from typing import Any
 import numpy as np
 import torch
 
+from mnistlib import rundir
 from mnistlib.bent import load_distortion, predict_bent
 from mnistlib.calibrate import calibrate, save_calibration
 from mnistlib.catalogue import tells_digits
 from mnistlib.evaluate import accuracy, predict_logits
 from mnistlib.exposure import expose
 from mnistlib.figures import keep_figure
-from mnistlib.files import RunError, in_words, link_or_copy, shown, write_json, write_text
+from mnistlib.files import RunError, in_words, link_or_copy, shown, sweep, write_json, write_text
 from mnistlib.handwriting import Drawing, load_handwriting
 from mnistlib.model import DigitNet, load_model, save_model
 from mnistlib.modelfile import check_made_by_make, read_description
@@ -31,7 +32,7 @@ from mnistlib.plots.inference import plot_before_after
 from mnistlib.predict import trained_on
 from mnistlib.preprocess import Part, load_part, load_statistics
 from mnistlib.report import render
-from mnistlib.rundir import Run, existing
+from mnistlib.rundir import Run, check_own_files, existing
 from mnistlib.split import Split
 from mnistlib.tables import Table, percent
 from mnistlib.teach import Lesson, hold_back, teach, versions_of
@@ -49,6 +50,7 @@ def main() -> int:
 def make_taught_run(base: Run, seed: int = 0) -> str:
     """Teach, calibrate, score and keep: returns what is said in the terminal. Raises RunError; nothing is kept then."""
     began, lesson = time.perf_counter(), Lesson()
+    check_own_files(base)
     check_made_by_make(base)
     network, drawings = load_model(base), load_handwriting()
     check_teachable(base, drawings)
@@ -64,8 +66,8 @@ def make_taught_run(base: Run, seed: int = 0) -> str:
         scores["teach_seconds"] = time.perf_counter() - began
         write_json(run.teach_json, scores)
         write_page(run, scores, held, before, after)
-        write_overview_page()
-    return tell(run, scores)
+    write_overview_page()
+    return tell(Run(run.name), scores)
 
 
 def check_teachable(base: Run, drawings: Sequence[Drawing]) -> None:
@@ -92,28 +94,42 @@ def rehearse(base: Run, seed: int) -> Split:
 
 @contextmanager
 def new_run(base: Run) -> Iterator[Run]:
-    """The first of BASE-taught, BASE-taught-2, … that is not there, claimed by its folder, which a failure takes away.
+    """The first of BASE-taught, BASE-taught-2, … that is not there, made beside and named last: whole, or not there.
 
     Raises RunError when it cannot be made.
     """
+    sweep(rundir.RUNS.glob(f".{base.name}-taught*.part"))
     names = (f"{base.name}-taught{f'-{n}' if n > 1 else ''}" for n in itertools.count(1))
-    run = next(run for run in map(Run, names) if claim(run))
+    run = next(run for name in names if (run := claim(name)))
     try:
         yield run
-    except BaseException:
-        shutil.rmtree(run.folder, ignore_errors=True)
-        raise
+        rename(run)
+    finally:
+        shutil.rmtree(run.folder.parent, ignore_errors=True)
 
 
-def claim(run: Run) -> bool:
-    """Whether the run's folder was made just now, by nobody else. Raises RunError when it cannot be made."""
+def rename(run: Run) -> None:
+    """Give the finished run its name. Raises RunError where something else has taken it."""
+    place = Run(run.name).folder
     try:
-        run.folder.mkdir()
-    except FileExistsError:
-        return False
+        run.folder.rename(place)
     except OSError as error:
-        raise RunError(f"cannot write {shown(run.folder)}: {error.strerror}. Is runs/ writable?") from error
-    return True
+        raise RunError(f"cannot write {shown(place)}: {error.strerror}") from error
+
+
+def claim(name: str) -> Run | None:
+    """The run in a folder beside, made just now by nobody else; None where its name is taken. Raises RunError."""
+    beside = rundir.RUNS / f".{name}.part"
+    if Run(name).folder.exists():
+        return None
+    try:
+        beside.mkdir()
+        (beside / name).mkdir()
+    except FileExistsError:
+        return None
+    except OSError as error:
+        raise RunError(f"cannot write {shown(Run(name).folder)}: {error.strerror}. Is runs/ writable?") from error
+    return Run(name, beside)
 
 
 def answers(network: DigitNet, drawings: Sequence[Drawing]) -> np.ndarray:

@@ -6,20 +6,23 @@ Exit codes: 0 all identical or within tolerance; 1 something differs; 2 refused,
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import signal
 import subprocess
 import sys
 from collections import Counter
+from pathlib import Path
 
 from mnistlib import params
 from mnistlib.agreement import DIFFERENT, IDENTICAL, WITHIN, Cause, Line, judge
 from mnistlib.files import ROOT, RunError, file_digest, in_words, shown, write_text
 from mnistlib.log import TAKEN_AWAY, chosen_level, say
+from mnistlib.machine import SETTINGS
 from mnistlib.overview import write_overview_page
 from mnistlib.plan import named_pictures
 from mnistlib.receipt import Receipt, load_receipt
-from mnistlib.rundir import RAW, Run, temporary_run
+from mnistlib.rundir import RAW, Run, check_own_files, temporary_run
 from mnistlib.source import code_version
 from mnistlib.stages import STAGE
 from mnistlib.tables import Table
@@ -36,6 +39,7 @@ def main() -> int:
         return 2
     chosen_level()  # else the make below refuses it, and that would look like a run that cannot be made again
     run = Run(name)
+    check_own_files(run)
     kept = load_receipt(run)
     kept = kept.model_copy(update={"parameters": parameters_again(kept)})
     settings = environment(kept)
@@ -72,8 +76,7 @@ def environment(kept: Receipt) -> dict[str, str]:
     Raises RunError when the dataset or the pictures given are not there.
     """
     passed = {name: value for name, value in os.environ.items() if name not in NOT_PASSED_ON}
-    recorded = next(iter(kept.machines), {}).get("settings", {})
-    passed = {**recorded, **passed, TAKEN_AWAY: "yes"}
+    passed = {**settings_again(kept), **passed, TAKEN_AWAY: "yes"}
     given = kept.parameters["infer"]["input"]
     if given:
         named_pictures(given)
@@ -85,6 +88,18 @@ def environment(kept: Receipt) -> dict[str, str]:
             )
         passed["MNIST_DIR"] = str(ROOT / kept.data.folder)
     return passed
+
+
+def settings_again(kept: Receipt) -> dict[str, str]:
+    """Return the receipt's settings of threads and instructions, and say which they are; others are not taken over."""
+    recorded: dict[str, str] = next(iter(kept.machines), {}).get("settings", {})
+    taken = {name: text for name, text in recorded.items() if re.fullmatch(SETTINGS.get(name, "(?!)"), text)}
+    refused = [name for name in recorded if name not in taken]
+    if taken:
+        say(f"settings from the receipt: {', '.join(f'{name}={text}' for name, text in taken.items())}")
+    if refused:
+        say(f"settings in the receipt that are not used: {', '.join(map(repr, refused))}")
+    return taken
 
 
 def parameters_again(kept: Receipt) -> dict[str, object]:
@@ -137,10 +152,13 @@ def last_goals(stages: list[str]) -> list[str]:
 
 def written_to(run: Run, kept: Receipt) -> list[Line]:
     """The run's own files that are there and no longer what the receipt says."""
+    kept_as = {name: (artifact.stage, artifact.sha256) for name, artifact in kept.artifacts.items()}
+    stems = {name: Path(name).stem for name in kept.pages}
+    pages = {name: (stem if stem in STAGE else "pages", kept.pages[name]) for name, stem in stems.items()}
     return [
-        Line(artifact.stage, name, DIFFERENT, artifact.sha256[:12], digest[:12], "written to since the receipt")
-        for name, artifact in kept.artifacts.items()
-        if (run.folder / name).is_file() and (digest := file_digest(run.folder / name)) != artifact.sha256
+        Line(stage, name, DIFFERENT, said[:12], digest[:12], "written to since the receipt")
+        for name, (stage, said) in (kept_as | pages).items()
+        if (run.folder / name).is_file() and (digest := file_digest(run.folder / name)) != said
     ]
 
 

@@ -1,7 +1,10 @@
-"""Records of stages as their runner leaves them, for tests that run none."""
+"""Records of stages as their runner leaves them, and descriptions of models, for tests that run none."""
 
+from dataclasses import asdict
 from typing import Any
 
+from mnistlib.model import Architecture
+from mnistlib.modelfile import FORMAT, sealed
 from mnistlib.plan import reads_now
 from mnistlib.record import OK, Inputs, Record, write_record
 from mnistlib.rundir import Run
@@ -11,3 +14,11 @@ def keep_record(run: Run, stage: str, verdict: str = OK, parameters: dict[str, A
     """Write a record that names what lies in the run now as what the stage read."""
     inputs = Inputs(parameters or {}, [], {}, reads_now(run, stage), {})
     write_record(run, Record(stage, verdict, inputs=inputs, **more))
+
+
+def describe_model(**changes: Any) -> dict[str, Any]:
+    """A description of a model as `model.json` holds it, its digest right whatever the changes are."""
+    parts = asdict(Architecture())
+    lists = {name: list(value) for name, value in parts.items() if isinstance(value, tuple)}
+    described = {"format": FORMAT, "architecture": parts | lists, "input": "", "classes": [], "parameters": 1}
+    return sealed(described | {"weights_sha256": "0" * 64, "training": {}} | changes)

@@ -12,11 +12,10 @@ from mnistlib.corrupt import CORRUPTIONS
 from mnistlib.files import RunError
 from mnistlib.index import write_card, write_index
 from mnistlib.known import class_rows, gather, lead
-from mnistlib.modelfile import FORMAT
 from mnistlib.origins import ORIGINS
 from mnistlib.rundir import Run
 from mnistlib.stages import MEASURES
-from tests.records import keep_record
+from tests.records import describe_model, keep_record
 
 EVIL = '<script>document.title="owned"</script> [x](javascript:owned) `a` **b** | c\n\n# d'
 HEADINGS = (
@@ -33,13 +32,7 @@ def trained(dataset="mnist", fallback=False, **more):
         (run.raw_json, {"dataset": dataset, "fallback": fallback, "title": DATASETS[dataset].title, "source": "raw"}),
         (
             run.model_json,
-            {
-                "format": FORMAT,
-                "architecture": {"widths": [8, 16, 32], "hidden": 64},
-                "parameters": 12345,
-                "weights_sha256": "ab",
-                "training": {"pictures": 777},
-            },
+            describe_model(parameters=12345, training={"pictures": 777}),
         ),
         (run.metrics("03_train"), measured | more),
     ):

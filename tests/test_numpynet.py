@@ -16,6 +16,7 @@ from mnistlib.data import obtain
 from mnistlib.evaluate import predict_logits
 from mnistlib.files import RunError, bytes_digest, write_json
 from mnistlib.model import Architecture, DigitNet, build, save_model
+from mnistlib.modelfile import sealed
 from mnistlib.numpynet import NumpyNet, as_array, read_state
 from mnistlib.predict import load_predictor, quick_predictor
 from mnistlib.rundir import Run
@@ -92,7 +93,8 @@ def test_code_in_a_file_of_weights_is_not_run(run, tmp_path):
     with pytest.raises(pickle.UnpicklingError, match="is no part of weights"):
         read_state(hostile)
     run.weights.write_bytes(hostile)
-    write_json(run.model_json, json.loads(run.model_json.read_text()) | {"weights_sha256": bytes_digest(hostile)})
+    described = json.loads(run.model_json.read_text()) | {"weights_sha256": bytes_digest(hostile)}
+    write_json(run.model_json, sealed(described))
     with pytest.raises(RunError, match="holds more than weights"):
         quick_predictor("r")
     assert not (tmp_path / "touched").exists()
@@ -120,7 +122,7 @@ def test_what_numpy_cannot_read_torch_does(run):
     torch.save({name: value.double() for name, value in torch.load(run.weights).items()}, buffer)
     run.weights.write_bytes(buffer.getvalue())
     digest = bytes_digest(buffer.getvalue())
-    write_json(run.model_json, json.loads(run.model_json.read_text()) | {"weights_sha256": digest})
+    write_json(run.model_json, sealed(json.loads(run.model_json.read_text()) | {"weights_sha256": digest}))
     save_calibration(run, Calibration(1.0, 0.0, 0.0, 1.0, 0.0))
     assert not isinstance(quick_predictor("r").network, NumpyNet)
 
@@ -132,7 +134,7 @@ def test_an_architecture_that_does_not_fit_the_weights_is_refused_in_words(run, 
     keep(run, ARCHITECTURES["other pixels"], Calibration(1.0, 0.0, 0.0, 1.0, 0.0))
     described = json.loads(run.model_json.read_text())
     described["architecture"][part] = value
-    write_json(run.model_json, described)
+    write_json(run.model_json, sealed(described))
     with pytest.raises(RunError, match="re-run 03_train"):
         quick_predictor("r")
 

@@ -346,6 +346,8 @@ def test_without_a_model_of_its_own_a_run_takes_the_newest_on_mnist(predictor, t
     assert usable_run("lab") == "later"
     later.write_text('{"training": []}')
     assert usable_run("lab") == "later"
+    with pytest.raises(RunError, match=r"runs/r holds no whole model: .* make all RUN=r"):
+        usable_run("r")
     shutil.rmtree(Run("later").folder)
     with pytest.raises(RunError, match="make all"):
         usable_run("lab")

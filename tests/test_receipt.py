@@ -189,7 +189,7 @@ def test_every_noisy_figure_of_a_run_has_its_tolerance(kept):
         (lambda text: text[: len(text) // 2], "cannot be read"),
         (lambda text: text[: len(text) // 2], "delete it, and make all"),
         (lambda text: "[]", "holds no mapping"),
-        (lambda text: text.replace('"format": 2', '"format": 1'), "is of version 1, this code reads 2"),
+        (lambda text: text.replace('"format": 3', '"format": 1'), "is of version 1, this code reads 3"),
         (lambda text: text.replace('"seed": 0', '"seed": "0"', 1), "damaged at seed"),
         (lambda text: text.replace('"sha256": "', '"sha256": "x', 1), "damaged at artifacts"),
         (lambda text: text.replace('"01_data": {', '"00_data": {', 1), "damaged at"),

@@ -23,7 +23,8 @@ def test_two_that_teach_at_once_have_a_run_each(base, tmp_path):
     with new_run(base) as first, new_run(base) as second:
         pass
     assert [first.name, second.name] == ["r-taught", "r-taught-2"]
-    assert first.folder.is_dir()
+    assert Run(first.name).folder.is_dir()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["r-taught", "r-taught-2"]
 
 
 @pytest.mark.parametrize("error", [RunError, OSError, KeyboardInterrupt])

@@ -122,7 +122,7 @@ def test_a_receipt_of_two_stages_that_says_otherwise_is_different_and_both_are_k
 
 def test_the_receipts_settings_hold_but_where_one_is_set_here(smoke, monkeypatch):
     kept = load_receipt(Run("smoke", smoke.folder / "runs"))
-    machine = kept.machines[0] | {"settings": {"OMP_NUM_THREADS": "3", "PRECISION_OF_THEN": "x"}}
+    machine = kept.machines[0] | {"settings": {"OMP_NUM_THREADS": "3", "MKL_CBWR": "AVX2"}}
     monkeypatch.setenv("OMP_NUM_THREADS", "5")
     passed = environment(kept.model_copy(update={"machines": [machine]}))
-    assert (passed["OMP_NUM_THREADS"], passed["PRECISION_OF_THEN"]) == ("5", "x")
+    assert (passed["OMP_NUM_THREADS"], passed["MKL_CBWR"]) == ("5", "AVX2")

@@ -73,7 +73,8 @@ function recognise(strokes) {
   const powers = logits.map((logit) => Math.exp((logit - largest) / pad.temperature));
   const whole = powers.reduce((sum, power) => sum + power), probabilities = powers.map((power) => power / whole);
   const likeness = largest - logits.reduce((sum, logit) => sum + logit) / logits.length;
-  const doubt = likeness < pad.least_likeness ? "not like a digit" : Math.max(...probabilities) < pad.threshold ? "not sure enough" : "";
+  const sure = Math.max(...probabilities) >= pad.threshold; // never so for NaN
+  const doubt = likeness >= pad.least_likeness ? (sure ? "" : "not sure enough") : "not like a digit";
   const whyNot = image.some((ink) => ink) ? doubt : "no ink";
   return { digit: logits.indexOf(largest), probabilities, accepted: !whyNot, whyNot, image };
 }
