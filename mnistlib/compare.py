@@ -18,11 +18,11 @@ from mnistlib.figures import Picture, picture_of
 from mnistlib.files import RunError, in_words, read_arrays, shown, write_text
 from mnistlib.history import load_history
 from mnistlib.modelfile import check_made_by_make, is_taught
-from mnistlib.plan import made_with, merged_metrics, stands
 from mnistlib.plots.comparison import plot_confusion_change, plot_curves_of_both, plot_flips
 from mnistlib.preprocess import load_part, load_statistics
 from mnistlib.report import render
 from mnistlib.rundir import Run, check_own_files, existing
+from mnistlib.standing import made_with, merged_metrics, stands
 from mnistlib.tables import Table
 
 SHOWN = 40

@@ -9,8 +9,8 @@ from typing import Any
 from mnistlib.datafolders import read_raw
 from mnistlib.files import RunError
 from mnistlib.params import DEFAULT, flatten, load_file, profile_path
-from mnistlib.plan import made_with, merged_metrics, standing
 from mnistlib.rundir import Run
+from mnistlib.standing import made_with, merged_metrics, standing
 from mnistlib.tables import as_text, counted, percent
 
 

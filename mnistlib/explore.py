@@ -15,9 +15,9 @@ from PIL import Image
 from mnistlib.calibrate import likeness, load_calibration
 from mnistlib.evaluate import confusion, softmax
 from mnistlib.files import RunError, read_arrays
-from mnistlib.plan import stands
 from mnistlib.preprocess import load_part, load_statistics
 from mnistlib.rundir import Run
+from mnistlib.standing import stands
 
 MOST = {"in_a_cell": 24, "just_refused": 12, "wrong": 24}
 COLUMNS = 64

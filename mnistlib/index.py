@@ -16,12 +16,12 @@ from mnistlib.made_of import index_digest
 from mnistlib.modelfile import is_taught
 from mnistlib.overview import write_overview
 from mnistlib.params import load_file
-from mnistlib.plan import merged_metrics
 from mnistlib.previous import settle
 from mnistlib.receipt import write_receipt
 from mnistlib.report import render, render_markdown, write_pages
 from mnistlib.rundir import Run
 from mnistlib.stages import STAGE
+from mnistlib.standing import merged_metrics
 from mnistlib.story import tell_story
 
 PAD_SCRIPTS = ("ink.js", "network.js", "pad.js")

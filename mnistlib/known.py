@@ -16,8 +16,8 @@ from mnistlib.files import RunError, read_arrays
 from mnistlib.modelfile import read_description
 from mnistlib.origins import ORIGINS, Origin
 from mnistlib.params import nested
-from mnistlib.plan import made_with, merged_metrics, stands
 from mnistlib.rundir import Run
+from mnistlib.standing import made_with, merged_metrics, stands
 from mnistlib.tables import percent
 
 SPOILT, PASSED = "corrupted_error_", "stranger_accepted_"

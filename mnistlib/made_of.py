@@ -10,9 +10,9 @@ from mnistlib import source
 from mnistlib.describe import describe_run
 from mnistlib.files import ROOT, bytes_digest, file_digest
 from mnistlib.modelfile import is_taught
-from mnistlib.plan import standing
 from mnistlib.rundir import Run, overview_page
 from mnistlib.stages import STAGE
+from mnistlib.standing import standing
 
 TEMPLATES = Path(__file__).parent / "templates"
 HEAD = 4000  # bytes of a page in which its digest stands

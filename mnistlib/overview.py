@@ -15,11 +15,11 @@ from mnistlib.checks import Check, between, is_flag, is_text, list_of, wrong_fie
 from mnistlib.describe import describe_run
 from mnistlib.files import RunError, read_json, shown, write_json, write_text
 from mnistlib.history import load_history
-from mnistlib.plan import merged_metrics, standing
 from mnistlib.record import NOT_RUN, OK
 from mnistlib.report import render
 from mnistlib.rundir import Run, overview_page
 from mnistlib.stages import STAGE
+from mnistlib.standing import merged_metrics, standing
 
 WIDTH, HEIGHT = 96, 28
 KEPT = (

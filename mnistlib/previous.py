@@ -10,10 +10,10 @@ import shutil
 from pathlib import Path
 
 from mnistlib.files import file_digest, link_or_copy
-from mnistlib.plan import standing
 from mnistlib.record import OK, read_record
 from mnistlib.rundir import Run
 from mnistlib.stages import MODEL_FILE
+from mnistlib.standing import standing
 
 MODEL = (MODEL_FILE, "model.json", "calibration.json")
 BESIDE = ("models/history.json", "metrics/03_train.json", "metrics/04_evaluate.json")

@@ -13,10 +13,10 @@ from mnistlib.datafolders import read_raw
 from mnistlib.files import RunError, file_digest, read_json, shown, write_json
 from mnistlib.modelfile import check_made_by_make, is_taught
 from mnistlib.params import nested
-from mnistlib.plan import made_with, standing
 from mnistlib.record import OK, Digest, FileName, Record
 from mnistlib.rundir import Run
 from mnistlib.stages import STAGE
+from mnistlib.standing import made_with, standing
 
 FORMAT: Literal[3] = 3
 Text = Annotated[str, Field(max_length=1000)]

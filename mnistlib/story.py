@@ -6,9 +6,9 @@ import base64
 from dataclasses import dataclass
 from typing import Any
 
-from mnistlib.plan import stands
 from mnistlib.rundir import Run
 from mnistlib.stages import FIGURES
+from mnistlib.standing import stands
 
 
 @dataclass(frozen=True)

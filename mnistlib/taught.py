@@ -27,13 +27,13 @@ from mnistlib.model import DigitNet, load_model, save_model
 from mnistlib.modelfile import check_made_by_make, read_description
 from mnistlib.overview import write_overview_page
 from mnistlib.params import DEFAULT
-from mnistlib.plan import made_with
 from mnistlib.plots.inference import plot_before_after
 from mnistlib.predict import trained_on
 from mnistlib.preprocess import Part, load_part, load_statistics
 from mnistlib.report import render
 from mnistlib.rundir import Run, check_own_files, existing
 from mnistlib.split import Split
+from mnistlib.standing import made_with
 from mnistlib.tables import Table, percent
 from mnistlib.teach import Lesson, hold_back, teach, versions_of
 

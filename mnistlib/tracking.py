@@ -25,10 +25,10 @@ from mnistlib.files import RunError, bytes_digest
 from mnistlib.history import load_history
 from mnistlib.log import Told, log_to, logger
 from mnistlib.machine import pip_install
-from mnistlib.plan import made_with, merged_metrics
 from mnistlib.record import read_record
 from mnistlib.rundir import Run
 from mnistlib.stages import STAGE
+from mnistlib.standing import made_with, merged_metrics
 
 NEEDED = "mlflow"
 EXPERIMENT = "digit-classifier"

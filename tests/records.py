@@ -5,9 +5,9 @@ from typing import Any
 
 from mnistlib.model import Architecture
 from mnistlib.modelfile import FORMAT, sealed
-from mnistlib.plan import reads_now
 from mnistlib.record import OK, Inputs, Record, write_record
 from mnistlib.rundir import Run
+from mnistlib.standing import reads_now
 
 
 def keep_record(run: Run, stage: str, verdict: str = OK, parameters: dict[str, Any] | None = None, **more: Any) -> None:

@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from bench import lab
-from mnistlib import plan, rundir
+from mnistlib import rundir, standing
 from mnistlib.explore import LARGEST_SHEET, explore_data, make_sheet
 from mnistlib.index import write_index
 from mnistlib.plots import DIGIT_COLOURS
@@ -196,7 +196,7 @@ def test_hostile_words_in_a_run_are_shown_as_text(smoke, tmp_path, monkeypatch):
     record = json.loads(run.status("01_data").read_text())
     record["inputs"]["parameters"]["local_dir"] = EVIL
     run.status("01_data").write_text(json.dumps(record))
-    monkeypatch.setattr(plan, "is_outdated", lambda run, record, asked: False)
+    monkeypatch.setattr(standing, "is_outdated", lambda run, record, asked: False)
     write_index(run)
     with lab.browser() as page:
         page.goto(run.index.as_uri())

@@ -11,9 +11,10 @@ from mnistlib.files import write_text
 from mnistlib.index import write_index
 from mnistlib.params import dump_yaml
 from mnistlib.params import load as load_params
-from mnistlib.plan import changed_cells, made_with, merged_metrics, standing
+from mnistlib.plan import changed_cells
 from mnistlib.rundir import Run, overview_page
 from mnistlib.stages import FIGURES, MEASURES, STAGES, always
+from mnistlib.standing import made_with, merged_metrics, standing
 from mnistlib.story import tell_story
 from tests.records import keep_record
 

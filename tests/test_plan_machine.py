@@ -19,7 +19,7 @@ from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
 
-from mnistlib import commit, files, plan, record, resolve, rundir, source, stages
+from mnistlib import commit, files, plan, record, resolve, rundir, source, stages, standing
 from mnistlib.params import DEFAULT
 from mnistlib.params import load as load_params
 from mnistlib.receipt import make_receipt
@@ -281,11 +281,11 @@ class Pipeline(RuleBasedStateMachine):
         for stage in plan.stages_of(self.run, goal):
             for name in always(stage):
                 assert (self.run.folder / name).read_text() == self.content(stage, name)
-        standing = [one for one in plan.standing(self.run).values() if one.verdict == OK]
-        assert {one.stage for one in standing} >= set(plan.stages_of(self.run, goal))
+        ok = [one for one in standing.standing(self.run).values() if one.verdict == OK]
+        assert {one.stage for one in ok} >= set(plan.stages_of(self.run, goal))
         with mock.patch.object(Run, "read_metrics", lambda run, stage: {}):
-            kept = make_receipt(self.run, standing)
-        for one in standing:
+            kept = make_receipt(self.run, ok)
+        for one in ok:
             section = STAGE[one.stage].section
             ours = {k: v for k, v in one.inputs.parameters.items() if k != "seed"}
             assert kept.parameters[section] | ours == kept.parameters[section]

@@ -14,7 +14,7 @@ import nbformat
 import pytest
 
 from bench import lab
-from mnistlib import plan, report, rundir, tracking
+from mnistlib import report, rundir, standing, tracking
 from mnistlib.files import ROOT, RunError
 from mnistlib.index import write_index
 from mnistlib.record import NOT_RUN, read_record
@@ -61,7 +61,7 @@ INSIDE = """
 def received(smoke, tmp_path, monkeypatch) -> Run:
     """A run that somebody sent."""
     monkeypatch.setattr(rundir, "RUNS", tmp_path)
-    monkeypatch.setattr(plan, "is_outdated", lambda run, record, asked: False)
+    monkeypatch.setattr(standing, "is_outdated", lambda run, record, asked: False)
     shutil.copytree(smoke.run(), tmp_path / "r")
     return Run("r")
 
