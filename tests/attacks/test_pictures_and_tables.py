@@ -199,7 +199,7 @@ def test_who_wants_little_memory_does_not_wait_for_who_wants_much():
 def test_a_large_picture_shrunk_in_tiles_is_as_its_reduced_copy(tmp_path):
     drawn = np.kron(np.random.default_rng(0).integers(0, 256, (21, 40), dtype=np.uint8), np.ones((100, 100), np.uint8))
     grey = Image.fromarray(drawn)
-    grey.reduce(4).save(tmp_path / "small.png")
+    grey.reduce(4).transpose(Image.Transpose.ROTATE_180).save(tmp_path / "small.png")
     expected = decode(tmp_path / "small.png").astype(int)
     exif = Image.Exif()
     exif[0x0112] = 3
@@ -207,7 +207,7 @@ def test_a_large_picture_shrunk_in_tiles_is_as_its_reduced_copy(tmp_path):
     deep = Image.fromarray(drawn.astype(np.uint16) * 257)
     for i, picture in enumerate((grey, grey.convert("RGB"), grey.convert("P"), clear, deep)):
         picture.save(tmp_path / f"{i}.png", exif=exif)
-        assert np.abs(decode(tmp_path / f"{i}.png").astype(int) - expected[::-1, ::-1]).max() <= 2
+        assert np.abs(decode(tmp_path / f"{i}.png").astype(int) - expected).max() <= 2
 
 
 def test_what_is_decoded_in_a_process_of_its_own_is_the_same_and_ends_in_time(tmp_path, monkeypatch):
