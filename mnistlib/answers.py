@@ -80,9 +80,10 @@ def answer_lines(paths: Sequence[Path], predictions: Sequence[Prediction]) -> li
 
 def answer_line(name: str, p: Prediction) -> str:
     """The line of one picture."""
+    reason = printable(p.why_not)
     if not p.image.any():
-        return f"{name}  -           {printable(p.why_not)}"
-    return f"{name}  {p.digit}  {sure(p.confidence):>7}" + (f"  rejected: {p.why_not}" if p.why_not else "")
+        return f"{name}  -           {reason}"
+    return f"{name}  {p.digit}  {sure(p.confidence):>7}" + (f"  rejected: {reason}" if reason else "")
 
 
 def trained_run(wanted: str) -> Run:

@@ -14,7 +14,7 @@ from traceback import clear_frames
 import numpy as np
 from PIL import Image, ImageOps
 
-from mnistlib.bounds import LARGEST, MEMORY, ROOM, SECONDS, TOO_SLOW, PictureError, TimedFile, open_file
+from mnistlib.bounds import MEMORY, ROOM, SECONDS, TOO_SLOW, PictureError, TimedFile, open_file
 from mnistlib.files import ROOT
 from mnistlib.formats import check_page, is_pdf, open_picture, page_of, render_page
 
@@ -99,7 +99,7 @@ def decode_file(path: Path, file: TimedFile, held: ExitStack, alone: bool) -> np
         )  # a JPEG's coefficients are kept until the last
         picture.draft("L", (WORKING, WORKING))  # a JPEG is decoded no larger than needed
         needed += memory_for(picture)
-        if pixels > LARGEST or needed > MEMORY:
+        if needed > MEMORY:
             raise PictureError(f"{size} are too many")
         if not alone and runs_on(picture, pixels, file):
             return decode_alone(path, needed)

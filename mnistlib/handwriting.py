@@ -81,6 +81,8 @@ def keep_drawing(run: Run, drawing: Drawing) -> tuple[Path, bool]:
         write_bytes(temporary / "picture.png", to_png(drawing.image))
         temporary.rename(folder)
     except OSError as error:
+        if folder.is_dir():  # somebody else has kept it meanwhile
+            return folder, False
         raise RunError(f"cannot keep the drawing in {shown(run.drawings)}: {error.strerror}") from error
     finally:
         if temporary is not None:

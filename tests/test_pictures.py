@@ -195,7 +195,7 @@ def test_pages_are_refused_where_one_alone_would_be_read_and_a_single_one_is_not
         pages[0].save(tmp_path / f"{count}.tif", save_all=True, append_images=pages[1:count])
     assert np.array_equal(read_picture(tmp_path / "1.tif"), digit)
     for count in (2, 3):
-        with pytest.raises(UnreadableError, match="^several pages: save each as a picture of its own$"):
+        with pytest.raises(UnreadableError, match=r"^several pages: save each as a picture of its own$"):
             read_picture(tmp_path / f"{count}.tif")
 
 

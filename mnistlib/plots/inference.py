@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 from matplotlib.figure import Figure
 
+from mnistlib.files import printable
 from mnistlib.plots import BLUE, GREY, RED, new_figure, picture_grid, show, tidy
 from mnistlib.predict import Prediction
 from mnistlib.tables import sure
@@ -19,7 +20,7 @@ def plot_what_the_model_saw(paths: Sequence[Path], predictions: Sequence[Predict
     figure, grid = picture_grid(len(shown), columns=min(8, len(shown)), cell=1.2, title=0.35)
     for axes, (path, p) in zip(grid, shown, strict=True):
         name = "".join(c if c.isprintable() else "?" for c in cut(path.stem, 20))
-        answer = f"{p.digit} · {sure(p.confidence)}" if p.accepted else f"? · {cut(p.why_not, 16)}"
+        answer = f"{p.digit} · {sure(p.confidence)}" if p.accepted else f"? · {cut(printable(p.why_not), 16)}"
         show(axes, p.image, f"{name}\n{answer}", "black" if p.accepted else RED)
     return figure
 

@@ -4,7 +4,7 @@
 |---|---|---|
 | PostScript in a file called .png | `formats.open_picture` | refused; no program starts (`test_formats`) |
 | a TIFF of 40,000 pages | `decode.decode` | refused after its second page |
-| a JPEG of thousands of scans; pixels by the million for a slow decoder; text without end | `decode.decode` | refused in 5 s |
+| a JPEG of thousands of scans; much for a slow decoder; endless markers or text | `decode.decode` | refused in 5 s |
 | pictures of 7000² in a few kB, many at once | `read_lots` | read, or refused; 400 MB over all threads |
 | such a picture inside an icon | `decode.decode` | the same |
 | links to /proc, /sys, devices, pipes, huge files as a picture | `decode.decode`, `pictures.find_pictures` | refused |
@@ -71,7 +71,7 @@ def chunk(kind: bytes, body: bytes) -> bytes:
 
 def tiff_of_pages(path: Path, pages: int) -> Path:
     """A TIFF whose pages are 1 pixel each, one after the other."""
-    content = b"II*\0" + struct.pack("<I", 8)
+    content = bytearray(b"II*\0" + struct.pack("<I", 8))
     for page in range(pages):
         tags = [
             (256, 3, 1, 1),
@@ -139,7 +139,7 @@ def in_an_icon(path: Path) -> Path:
     [
         (lambda path: tiff_of_pages(path, 40_000), "pages.tif", "several pages"),
         (lambda path: jpeg_of_scans(path, 3000), "scans.jpg", "3005 scans of 3000 × 3000 pixels are too many"),
-        (lambda path: png(path, 7500), "large.png", "7500 × 7500 pixels are too many"),
+        (lambda path: png(path, 7500), "large.png", "far too many pixels"),
         (in_an_icon, "icon.ico", "far too many pixels"),
         (much_text, "text.png", "broken picture"),
         (tiny_qoi, "slow.qoi", "more than 1 s"),
@@ -162,13 +162,13 @@ PEAK = """
 import resource, sys
 from pathlib import Path
 from mnistlib import pictures
-pictures.cores = lambda: 8
+pictures.cores = lambda: 4
 small, *large = map(Path, sys.argv[1:])
 peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 list(pictures.read_lots([small] * 50, 50))
 before = peak()
 for path in large:
-    for _, reasons in pictures.read_lots([path] * 8, 8):
+    for _, reasons in pictures.read_lots([path] * 4, 4):
         print(path.name, reasons[0])
 print((peak() - before) * (1 if sys.platform == "darwin" else 1024))
 """
@@ -196,17 +196,18 @@ def test_who_wants_little_memory_does_not_wait_for_who_wants_much():
     assert room.free == 10
 
 
-def test_a_large_picture_is_the_same_shrunk_in_tiles(tmp_path):
+def test_a_large_picture_shrunk_in_tiles_is_as_its_reduced_copy(tmp_path):
     drawn = np.kron(np.random.default_rng(0).integers(0, 256, (21, 40), dtype=np.uint8), np.ones((100, 100), np.uint8))
     grey = Image.fromarray(drawn)
-    expected = np.asarray(grey.resize((200, 105), Image.Resampling.BOX), int)
+    grey.reduce(4).transpose(Image.Transpose.ROTATE_180).save(tmp_path / "small.png")
+    expected = decode(tmp_path / "small.png").astype(int)
     exif = Image.Exif()
     exif[0x0112] = 3
     clear = Image.merge("LA", (grey, Image.new("L", grey.size, 255)))
     deep = Image.fromarray(drawn.astype(np.uint16) * 257)
     for i, picture in enumerate((grey, grey.convert("RGB"), grey.convert("P"), clear, deep)):
         picture.save(tmp_path / f"{i}.png", exif=exif)
-        assert np.abs(decode(tmp_path / f"{i}.png").astype(int) - expected[::-1, ::-1]).max() <= 2
+        assert np.abs(decode(tmp_path / f"{i}.png").astype(int) - expected).max() <= 2
 
 
 def test_what_is_decoded_in_a_process_of_its_own_is_the_same_and_ends_in_time(tmp_path, monkeypatch):
@@ -264,7 +265,8 @@ def test_what_never_ends_is_no_parameter_file(tmp_path):
 
 NAMES = [
     "a\r=1+1.png", "a\n=1+1,8,1.0,True,\n.png", "=cmd.png", "+1.png", "-1.png", "@sum.png", "＝1.png", "\t=1.png",
-    "\u202egnp.exe.png", "a\u200bb.png", "\x1b[31mred.png", "\x9b2J.png", "<img src=x onerror=alert(1)>.png", "$\\frac$.png",
+    "\u202egnp.exe.png", "a\u200bb.png", "\x1b[31mred.png", "\x9b2J.png", "<img src=x onerror=alert(1)>.png",
+    "$\\frac$.png",
     "'\"&.png",
 ]  # fmt: skip
 
@@ -326,7 +328,7 @@ def test_names_are_text_in_figures():
 
 FULL = """
 mount -t tmpfs -o size={size} none runs || exit 99
-make data PARAMS=smoke SET=data.source=digits {jobs}
+make data PARAMS=smoke SET=data.source=digits
 code=$?
 find runs -type f > found
 mount -o remount,size=50m runs
@@ -337,10 +339,10 @@ exit $code
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="mounts a small file system, as Linux lets one")
-@pytest.mark.parametrize("size", ["4k", "8k", "24k", "60k"])
+@pytest.mark.parametrize("size", ["8k", "60k"])
 def test_a_full_disk_ends_in_words_leaves_nothing_half_written_and_is_made_good(project, size):
     (project.folder / "runs").mkdir()
-    command = ["unshare", "--mount", "--map-root-user", "sh", "-c", FULL.format(size=size, jobs="")]
+    command = ["unshare", "--mount", "--map-root-user", "sh", "-c", FULL.format(size=size)]
     done = subprocess.run(command, cwd=project.folder, env=project.environment(), capture_output=True, text=True)
     if "unshare" in done.stderr or done.returncode == 99:
         pytest.skip(f"no private mounts here: {done.stderr.strip()}")
