@@ -12,9 +12,9 @@ import numpy as np
 
 from mnistlib import rundir
 from mnistlib.calibrate import load_calibration
-from mnistlib.evaluate import softmax
+from mnistlib.evaluate import load_predictions, softmax
 from mnistlib.figures import Picture, picture_of
-from mnistlib.files import RunError, in_words, read_arrays, read_json, shown, write_text
+from mnistlib.files import RunError, in_words, read_json, shown, write_text
 from mnistlib.history import load_history
 from mnistlib.modelfile import check_made_by_make, is_taught
 from mnistlib.plan import made_with, merged_metrics, stands
@@ -97,15 +97,13 @@ def check_same_pictures(first: Run, second: Run) -> None:
 
 def load_side(run: Run, count: int) -> Side:
     """One run's answers to `count` test pictures. Raises RunError when it is not whole."""
-    path = run.test_predictions
     if is_taught(run):
         raise RunError(f"{run.name} was taught and is compared with what it was before in {shown(run.page('teach'))}")
     if not stands(run, "04_evaluate"):
         raise RunError(f"what runs/{run.name} was tested with has changed since: make evaluate RUN={run.name}")
-    remedy = f"make evaluate RUN={run.name}"
-    (logits,) = read_arrays(path, ["logits"], remedy)
-    if logits.ndim != 2 or len(logits) != count:
-        raise RunError(f"{shown(path)} is damaged, of shape {logits.shape}: {remedy}")
+    _, logits = load_predictions(run)
+    if len(logits) != count:
+        raise RunError(f"{shown(run.test_predictions)} is damaged, of {len(logits)} pictures: make evaluate RUN={run.name}")
     for stage in ("03_train", "04_evaluate"):
         run.read_metrics(stage)
     probabilities = softmax(logits, load_calibration(run).temperature)

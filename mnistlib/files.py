@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import hashlib
+import io
 import json
+import math
 import os
 import shutil
+import stat
 import sys
 import tempfile
 import time
@@ -14,13 +18,16 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from functools import wraps
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 if TYPE_CHECKING:
     import numpy as np
 
 ROOT = Path(__file__).resolve().parent.parent
 HOUR = 3600.0
+LARGEST_JSON = 20_000_000  # bytes; the largest that a run holds takes 1 MB
+LARGEST_ARRAYS = 500_000_000  # bytes; embeddings of MNIST's test set take 5 MB
+MOST_DIGITS = 18  # of a whole number in JSON
 
 
 class RunError(Exception):
@@ -127,25 +134,72 @@ def link_or_copy(source: Path, target: Path) -> None:
         shutil.copy2(source, target)
 
 
-def read_json(path: Path, hint: str) -> dict[str, Any]:
-    """The mapping in a JSON file. Raises RunError, ending in `hint`, when it is missing or damaged."""
+def read_regular(path: Path, most: int) -> bytes:
+    """Return the content of a file that may come from another person.
+
+    Raises OSError, in words, for a link, a folder, a FIFO or a device, and for a file of more than `most` bytes.
+    """
+    with open(path, "rb", opener=open_plainly) as file:
+        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+            raise OSError("it is not a regular file")
+        content = file.read(most + 1)
+    if len(content) > most:
+        raise OSError(f"it is larger than {most:,} bytes")
+    return content
+
+
+def open_plainly(path: str, flags: int) -> int:
+    """Open a file without following a link at its end, and without waiting for who writes into a FIFO."""
+    return os.open(path, flags | os.O_NONBLOCK | os.O_NOFOLLOW)
+
+
+def parse_json(content: bytes) -> Any:
+    """Return what UTF-8 JSON holds. Raises ValueError for damage, deep nesting, NaN, infinities and huge numbers."""
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        return json.loads(content.decode(), parse_constant=refuse_number, parse_int=parse_int, parse_float=parse_float)
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
+
+
+def parse_int(text: str) -> int:
+    """Return a whole number of at most `MOST_DIGITS`. Raises ValueError."""
+    return int(text) if len(text.lstrip("-")) <= MOST_DIGITS else refuse_number(text)
+
+
+def parse_float(text: str) -> float:
+    """Return a finite number. Raises ValueError."""
+    number = float(text)
+    return number if math.isfinite(number) else refuse_number(text)
+
+
+def refuse_number(text: str) -> NoReturn:
+    """Raise ValueError for a number that is not finite, or has too many digits."""
+    raise ValueError(f"{text[:20]} is not a number that it can hold")
+
+
+def read_json(path: Path, hint: str, most: int = LARGEST_JSON) -> dict[str, Any]:
+    """Return the mapping in a JSON file. Raises RunError, ending in `hint`, when it is missing, damaged or too large."""
+    try:
+        content = parse_json(read_regular(path, most))
     except FileNotFoundError:
         raise RunError(f"{shown(path)} is missing: {hint}") from None
     except (OSError, ValueError) as error:
-        raise RunError(f"{shown(path)} cannot be read ({error}): {hint}") from error
+        reason = "it is a link" if isinstance(error, OSError) and error.errno == errno.ELOOP else error
+        raise RunError(f"{shown(path)} cannot be read ({reason}): {hint}") from error
     if not isinstance(content, dict):
         raise RunError(f"{shown(path)} holds no mapping: {hint}")
     return content
 
 
 def read_arrays(path: Path, names: Sequence[str], hint: str) -> list[np.ndarray]:
-    """Arrays of an `.npz` by their names. Raises RunError, ending in `hint`, when it is missing or damaged."""
+    """Return arrays of an `.npz` by their names. Raises RunError, ending in `hint`, when it is missing or damaged."""
     import numpy as np  # who reads no arrays does not wait for it, and may lack it
 
     try:
-        with np.load(path, allow_pickle=False) as kept:
+        content = read_regular(path, LARGEST_ARRAYS)
+        with np.load(io.BytesIO(content), allow_pickle=False) as kept:
+            if sum(member.file_size for member in kept.zip.infolist()) > LARGEST_ARRAYS:
+                raise ValueError("it unpacks to too much")
             return [kept[name] for name in names]
     except Exception as error:  # one wrong byte shows as one of a dozen kinds, zlib's own among them
         raise RunError(f"{shown(path)} is missing or damaged: {hint}") from error
