@@ -103,7 +103,8 @@ def load_side(run: Run, count: int) -> Side:
         raise RunError(f"what runs/{run.name} was tested with has changed since: make evaluate RUN={run.name}")
     _, logits = load_predictions(run)
     if len(logits) != count:
-        raise RunError(f"{shown(run.test_predictions)} is damaged, of {len(logits)} pictures: make evaluate RUN={run.name}")
+        found = f"{shown(run.test_predictions)} is damaged, of {len(logits)} pictures"
+        raise RunError(f"{found}: make evaluate RUN={run.name}")
     for stage in ("03_train", "04_evaluate"):
         run.read_metrics(stage)
     probabilities = softmax(logits, load_calibration(run).temperature)

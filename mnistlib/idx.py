@@ -12,7 +12,7 @@ import numpy as np
 from mnistlib.files import RunError, shown
 
 UNSIGNED_BYTE = 0x08
-LARGEST = 1 << 30
+LARGEST = 1 << 28  # bytes; MNIST's largest file holds 47 MB
 
 
 def is_packed(path: Path) -> bool:

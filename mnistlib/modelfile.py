@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from mnistlib.files import RunError, bytes_digest, read_json, shown, write_bytes
-from mnistlib.rundir import Run
+from mnistlib.rundir import Run, make_again
 
 FORMAT = 3
 DESCRIBED = {"weights_sha256": str, "architecture": dict, "training": dict, "parameters": int}
@@ -86,4 +86,10 @@ def check_made_by_make(run: Run) -> None:
 
 def calibrated_anew(run: Run) -> str:
     """What to do for a calibration of the weights that the run has now."""
-    return "teach it anew with make teach" if is_taught(run) else f"make evaluate RUN={run.name} finds it anew"
+    if not is_taught(run):
+        return f"{make_again(run, 'evaluate')} finds it anew"
+    try:
+        base = read_json(run.model_json, hint="").get("training", {}).get("taught_from")
+    except RunError:
+        base = None
+    return f"teach it anew with make teach RUN={base or '…'}"

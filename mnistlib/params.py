@@ -21,6 +21,7 @@ from mnistlib.schema import Params, fault
 PROFILES = ROOT / "params"
 DEFAULT = "default"
 LARGEST_FILE = 100_000
+MOST_BRACKETS = 500
 
 
 class ParamsError(RunError):
@@ -79,6 +80,8 @@ for first, resolvers in Loader.yaml_implicit_resolvers.items():
 
 def parse_yaml(text: str, where: str) -> Any:
     """What a YAML text holds. Raises ParamsError that names `where` and the line."""
+    if text.count("[") + text.count("{") > MOST_BRACKETS:  # to scan nested ones takes the parser seconds
+        raise ParamsError(f"{where}: not valid YAML: more than {MOST_BRACKETS} brackets")
     try:
         return yaml.load(text, Loader)  # noqa: S506 - a SafeLoader
     except (yaml.YAMLError, ValueError, OverflowError, RecursionError) as error:

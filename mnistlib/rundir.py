@@ -121,7 +121,7 @@ class Run:
         for name in MEASURES.get(stage, ()):
             if not isinstance(measured.get(name), int | float):
                 text = f"{shown(self.metrics(stage))} is damaged: {name} is {measured.get(name)!r}, which is no number"
-                raise RunError(f"{text}: make all RUN={self.name} measures it again")
+                raise RunError(f"{text}: {make_again(self, 'all')} measures it again")
         return measured
 
 
@@ -151,6 +151,12 @@ def tracking_database() -> Path:
 def tracking_artifacts() -> Path:
     """Where MLflow keeps the files of runs that stand in its database here."""
     return RUNS / "mlflow"
+
+
+def make_again(run: Run, goal: str) -> str:
+    """Return the command that makes a run up to `goal` again; it says so where the run lies in another project."""
+    command = f"make {goal} RUN={run.name}"
+    return command if run.folder.parent == RUNS else f"{command} in the project that it is of"
 
 
 def temporary_run(name: str) -> Run:

@@ -21,19 +21,21 @@ SHORT = 16  # hex digits of a digest that tells one version of a cell or a modul
 
 
 def read_cells(notebook: Path) -> list[dict[str, Any]]:
-    """Return the notebook's cells: `cell_type`, `source` as one text, `tags`, and the `place` in words.
+    """Return the notebook's cells, `source` as one text, with `tags`, and with `place` in words.
 
     Raises RunError when the file is no notebook.
     """
     try:
         cells = json.loads(read_regular(Path(os.path.realpath(notebook)), LARGEST).decode())["cells"]
-        told = [(str(c["cell_type"]), "".join(c["source"]), list(c.get("metadata", {}).get("tags", []))) for c in cells]
+        return [read_cell(cell, f"{shown(notebook)}, cell {number}") for number, cell in enumerate(cells, 1)]
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise RunError(f"{shown(notebook)} is no readable notebook: {error}") from error
-    return [
-        {"cell_type": kind, "source": text, "tags": tags, "place": f"{shown(notebook)}, cell {number}"}
-        for number, (kind, text, tags) in enumerate(told, 1)
-    ]
+
+
+def read_cell(cell: dict[str, Any], place: str) -> dict[str, Any]:
+    """Return one cell as `read_cells` gives it. Raises KeyError, TypeError and AttributeError for another value."""
+    kind, text, tags = str(cell["cell_type"]), "".join(cell["source"]), list(cell.get("metadata", {}).get("tags", []))
+    return {**cell, "cell_type": kind, "source": text, "tags": tags, "place": place}
 
 
 def code_of(notebook: Path) -> dict[str, str]:
