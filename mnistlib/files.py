@@ -178,7 +178,7 @@ def refuse_number(text: str) -> NoReturn:
 
 
 def read_json(path: Path, hint: str, most: int = LARGEST_JSON) -> dict[str, Any]:
-    """Return the mapping in a JSON file. Raises RunError, ending in `hint`, when it is missing, damaged or too large."""
+    """Return the mapping in a JSON file. Raises RunError, ending in `hint`, when it is missing or cannot be used."""
     try:
         content = parse_json(read_regular(path, most))
     except FileNotFoundError:
