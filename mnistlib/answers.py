@@ -46,6 +46,8 @@ def closing_words(run: Run) -> tuple[str, int]:
     answers = predictions_csv(run).absolute()
     try:
         table = csv.DictReader(io.StringIO(read_regular(answers, LARGEST).decode(), newline=""))
+        if not {"digit", "accepted"} <= {*(table.fieldnames or ())}:
+            raise ValueError("without its columns")
         rows = [(row["digit"] != "", row["accepted"] == "True") for row in table]
     except (OSError, KeyError, ValueError, csv.Error) as error:
         again = f"delete it, and make infer RUN={run.name} writes it"

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from mnistlib.files import RunError, bytes_digest, read_json, shown, write_bytes
-from mnistlib.rundir import Run, make_again
+from mnistlib.rundir import Run, check_run_name, make_again
 
 FORMAT = 3
 DESCRIBED = {"weights_sha256": str, "architecture": dict, "training": dict, "parameters": int}
@@ -88,8 +88,12 @@ def calibrated_anew(run: Run) -> str:
     """What to do for a calibration of the weights that the run has now."""
     if not is_taught(run):
         return f"{make_again(run, 'evaluate')} finds it anew"
+    return f"teach it anew with make teach RUN={taught_from(run)}"
+
+
+def taught_from(run: Run) -> str:
+    """Return the name of the run that a fine-tuned one learnt from; … where that is not known."""
     try:
-        base = read_json(run.model_json, hint="").get("training", {}).get("taught_from")
-    except RunError:
-        base = None
-    return f"teach it anew with make teach RUN={base or '…'}"
+        return check_run_name(str(read_json(run.model_json, hint="")["training"]["taught_from"]))
+    except (RunError, KeyError, TypeError):
+        return "…"

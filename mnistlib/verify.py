@@ -36,7 +36,7 @@ def main() -> int:
         return 2
     chosen_level()  # else the make below refuses it, and that would look like a run that cannot be made again
     run = Run(name)
-    kept = load_receipt(run)
+    kept = load_receipt(run).model_copy(update={"run": name})  # what is advised names this run, not what a file says
     kept = kept.model_copy(update={"parameters": parameters_again(kept)})
     settings = environment(kept)
     return verify(run, kept, temporary_run(f"{name}-verify"), settings)

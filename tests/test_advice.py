@@ -88,7 +88,7 @@ DAMAGES = [
     Damage("data/processed/test_images.npy", b"?", lambda run: load_part(run, "test"), ("02_preprocess",), True),
     Damage("notebooks/05_features.ipynb", b"{", notebook_05, ("05_features",)),
     Damage("data/inference/predictions.csv", b"?", closing_words, ("06_infer",)),
-    Damage("receipt.json", b"{}", load_receipt, ()),
+    Damage("receipt.json", b'{"format": 2}', load_receipt, ()),
 ]
 
 
