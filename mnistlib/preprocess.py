@@ -9,7 +9,7 @@ import numpy as np
 
 from mnistlib.catalogue import FALLBACK, Raw
 from mnistlib.files import RunError, file_digest, read_json, shown, whole, write_json
-from mnistlib.rundir import Run, make_again
+from mnistlib.rundir import Run
 
 PARTS = ("train", "val", "test")
 AT_ONCE = 5000
@@ -93,7 +93,7 @@ def load_statistics(run: Run) -> dict[str, Any]:
     lacking = [name for name, kind in DESCRIBED.items() if not isinstance(known.get(name), kind)]
     if lacking:
         text = f"{shown(statistics_path(run))} is damaged: without {', '.join(lacking)}"
-        raise RunError(f"{text}: {make_again(run, 'preprocess')} writes it again")
+        raise RunError(f"{text}: make preprocess RUN={run.name} writes it again")
     return known
 
 

@@ -121,7 +121,7 @@ class Run:
         for name in MEASURES.get(stage, ()):
             if not isinstance(measured.get(name), int | float):
                 text = f"{shown(self.metrics(stage))} is damaged: {name} is {measured.get(name)!r}, which is no number"
-                raise RunError(f"{text}: {make_again(self, 'all')} measures it again")
+                raise RunError(f"{text}: make all RUN={self.name} measures it again")
         return measured
 
 
