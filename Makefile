@@ -116,10 +116,11 @@ test:
 lint:
 	@$(FIND); "$$python" -m ruff check . && "$$python" -m ruff format --check . && "$$python" -m mypy
 
-## soak: feed it 10,000 odd pictures, and kill a small run KILLS times (100), at moments that SEED sets
+## soak: feed it 10,000 odd pictures and damaged files, and kill a small run KILLS times (100), at moments that SEED sets
 .PHONY: soak
 soak:
-	@$(FIND); FUZZ_CASES=10000 "$$python" -m pytest tests/test_fuzz.py && exec "$$python" -m tests.soak
+	@$(FIND); FUZZ_CASES=10000 "$$python" -m pytest tests/test_fuzz.py tests/attacks/test_fuzz_readers.py \
+	&& exec "$$python" -m tests.soak
 
 ## bench: seconds and accuracy of profiles and pipelines, in runs/bench/; QUICK=1 or FULL=1
 .PHONY: bench
