@@ -1,7 +1,7 @@
 """Every file that a run, a person or the project may hold is damaged and read: it is taken, or refused in words.
 
 FUZZ_CASES is how many damaged files are read, 600 here and 10,000 in `make soak`. A case may raise RunError, or what
-its reader's docstring names. It may not run past 5 seconds, start a process or write outside the run's folder.
+its reader's docstring names. It may not run past 5 seconds, start a process or write outside `runs/`.
 """
 
 import gzip
@@ -123,6 +123,7 @@ def weights(run: Run) -> None:
 
 
 STATUS, METRICS = (tuple(f"{folder}/{stage}.json" for stage in STAGE) for folder in ("status", "metrics"))
+TAUGHT = "../smoke-taught/reports/teach.json"
 WEIGHTS = "models/pytorch_mnist_model.pth"
 MODEL = ("models/model.json", "models/calibration.json")
 ARRAYS = ("reports/embeddings/embeddings.npz", "reports/embeddings/tsne.npz", "reports/test_predictions.npz")
@@ -155,10 +156,7 @@ READERS = {
     "npz": Reader(lambda run: [files.read_arrays(run.folder / p, NAMES[p], "") for p in ARRAYS], ARRAYS),
     "explore": Reader(lambda run: (explore_data(run), class_rows(run, list("0123456789"))), ARRAYS, 0.2),
     "history": Reader(load_history, ("models/history.json",)),
-    "overview": Reader(
-        lambda run: (overview.read_line(run.summary), overview.read_taught(run.folder / "taught.json")),
-        ("status/summary.json", "taught.json"),
-    ),
+    "overview": Reader(lambda run: overview.write_overview_page(), ("status/summary.json", TAUGHT), 0.5),
     "drawings": Reader(kept_drawings, ("data/inference/drawings/*/drawing.json",)),
     "pad.json": Reader(index.read_pad, ("reports/pad.json", *MODEL)),
     "params": Reader(lambda run: params.check(params.load_file(run.params()), "here"), ("params/params.yaml",), 0.5),
@@ -189,7 +187,7 @@ def fault_of(reader: Reader, run: Run) -> str:
         cached.cache_clear()
     watch().seen.clear()
     try:
-        with watch().over(run.folder):
+        with watch().over(run.folder.parent):
             reader.read(run)
     except (RunError, *reader.raises):
         pass
@@ -201,8 +199,8 @@ def fault_of(reader: Reader, run: Run) -> str:
 
 
 def snapshot(folder: Path) -> dict[Path, tuple[int, int]]:
-    """Size and time of all that lies in a folder and not in the run's."""
-    stats = {path: path.lstat() for path in folder.rglob("*") if "smoke" not in path.parts}
+    """Size and time of all that lies in a folder, but for its runs."""
+    stats = {path: path.lstat() for path in folder.rglob("*") if "runs" not in path.parts}
     return {path: (stat.st_size, stat.st_mtime_ns) for path, stat in stats.items()}
 
 
@@ -219,7 +217,7 @@ def run(smoke: Project, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ru
         predictor = predict.quick_predictor("smoke")
         keep_drawing(run, describe_drawing(strokes, predictor.strokes(strokes), predictor.model))
         scores = dict.fromkeys(overview.TAUGHT, 1.0) | {"taught_from": "smoke"}
-        (run.folder / "taught.json").write_text(json.dumps(scores))
+        files.write_text(run.folder / TAUGHT, json.dumps(scores))
         (run.folder / "odd.idx").write_bytes(gzip.compress(b"\0\0\x08\x03" + b"\0\0\0\x0a" * 3 + bytes(1000)))
         (run.folder / "set.txt").write_text('train.epochs=3 data.samples=10 infer.input="a b" train.widths=[8, 8, 8]')
         (run.folder / "modules.json").write_text(json.dumps({"a" * 64: ["b" * 64, ["mnistlib.files"]]}))
