@@ -98,10 +98,11 @@ lint:
 	@$(PYTHON_SH) -m ruff check . && $(PYTHON_SH) -m ruff format --check . && $(PYTHON_SH) -m mypy && \
 	$(PYTHON_SH) -m bench.advisories
 
-## soak: feed it 10,000 odd pictures, and kill a small run KILLS times (100), at moments that SEED sets
+## soak: feed it 10,000 odd pictures and damaged files, and kill a small run KILLS times (100), at moments that SEED sets
 .PHONY: soak
 soak:
-	@FUZZ_CASES=10000 $(PYTHON_SH) -m pytest tests/test_fuzz.py && exec $(PYTHON_SH) -m tests.soak
+	@FUZZ_CASES=10000 $(PYTHON_SH) -m pytest tests/test_fuzz.py tests/attacks/test_fuzz_readers.py && \
+	exec $(PYTHON_SH) -m tests.soak
 
 ## bench: seconds and accuracy of profiles and pipelines, in runs/bench/; QUICK=1 or FULL=1
 .PHONY: bench

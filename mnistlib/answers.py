@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import csv
+import io
 from collections.abc import Sequence
 from pathlib import Path
 
-from mnistlib.files import RunError, printable, shown
+from mnistlib import rundir
+from mnistlib.files import RunError, printable, read_regular, shown
 from mnistlib.pictures import given_pictures
 from mnistlib.predict import Prediction, find_run, predictions_csv, quick_predictor
 from mnistlib.rundir import Run, nearest
 from mnistlib.tables import counted, sure
 
 FIRST = 20
+LARGEST = 500_000_000  # bytes of predictions.csv; a picture takes about 100
 WIDEST = 60
 
 
@@ -42,10 +45,13 @@ def closing_words(run: Run) -> tuple[str, int]:
     """
     answers = predictions_csv(run).absolute()
     try:
-        with answers.open(encoding="utf-8", newline="") as file:
-            rows = [(row["digit"] != "", row["accepted"] == "True") for row in csv.DictReader(file)]
+        table = csv.DictReader(io.StringIO(read_regular(answers, LARGEST).decode(), newline=""))
+        if not {"digit", "accepted"} <= {*(table.fieldnames or ())}:
+            raise ValueError("without its columns")
+        rows = [(row["digit"] != "", row["accepted"] == "True") for row in table]
     except (OSError, KeyError, ValueError, csv.Error) as error:
-        raise RunError(f"{shown(answers)} is missing or damaged: make infer RUN={run.name} writes it") from error
+        again = f"delete it, and make infer RUN={run.name} writes it"
+        raise RunError(f"{shown(answers)} is missing or damaged: {again}") from error
     words = [
         summary(rows),
         f"answers  {answers}",
@@ -91,6 +97,8 @@ def trained_run(wanted: str) -> Run:
     run = find_run(wanted)
     if run.model_json.is_file():
         return run
+    if run.folder.parent != rundir.RUNS:
+        raise RunError(f"{shown(run.folder)} holds no trained model: make all in the project that it is of trains one")
     setting = "" if run.name == "default" else f" RUN={run.name}"
     near = nearest(run.name)
     hint = f", or --run {near} takes one that is there" if near and near != run.name else ""

@@ -12,10 +12,11 @@ from typing import Any
 
 import torch
 
-from mnistlib.files import bytes_digest, shown, write_bytes
+from mnistlib.files import bytes_digest, read_regular, shown, write_bytes
 
 KEPT = 2
 LONG = 40
+LARGEST = 1_000_000_000  # bytes; one of the default's takes 2 MB
 
 
 class Checkpoints:
@@ -100,7 +101,7 @@ def write_checkpoint(path: Path, identity: Mapping[str, str], state: Mapping[str
 def read_checkpoint(path: Path) -> tuple[dict[str, str], dict[str, Any]]:
     """Whose state it is, and the state, read without running any code of the file's. Raises DamagedError."""
     try:
-        digest, _, content = path.read_bytes().partition(b"\n")
+        digest, _, content = read_regular(path, LARGEST).partition(b"\n")
         if bytes_digest(content).encode() != digest:
             raise DamagedError("its checksum is wrong")
         identity, _, body = content.partition(b"\n")

@@ -13,9 +13,9 @@ import numpy as np
 from mnistlib import rundir
 from mnistlib.calibrate import load_calibration
 from mnistlib.datafolders import read_raw
-from mnistlib.evaluate import softmax
+from mnistlib.evaluate import load_predictions, softmax
 from mnistlib.figures import Picture, picture_of
-from mnistlib.files import RunError, in_words, read_arrays, shown, write_text
+from mnistlib.files import RunError, in_words, shown, write_text
 from mnistlib.history import load_history
 from mnistlib.modelfile import check_made_by_make, is_taught
 from mnistlib.plots.comparison import plot_confusion_change, plot_curves_of_both, plot_flips
@@ -99,15 +99,14 @@ def check_same_pictures(first: Run, second: Run) -> None:
 
 def load_side(run: Run, count: int) -> Side:
     """One run's answers to `count` test pictures. Raises RunError when it is not whole."""
-    path = run.test_predictions
     if is_taught(run):
         raise RunError(f"{run.name} was taught and is compared with what it was before in {shown(run.page('teach'))}")
     if not stands(run, "04_evaluate"):
         raise RunError(f"what runs/{run.name} was tested with has changed since: make evaluate RUN={run.name}")
-    remedy = f"make evaluate RUN={run.name}"
-    (logits,) = read_arrays(path, ["logits"], remedy)
-    if logits.ndim != 2 or len(logits) != count or not np.isfinite(logits).all():
-        raise RunError(f"{shown(path)} is damaged, of shape {logits.shape}: {remedy}")
+    _, logits = load_predictions(run)
+    if len(logits) != count or not np.isfinite(logits).all():
+        found = f"{shown(run.test_predictions)} is damaged, of {len(logits)} pictures"
+        raise RunError(f"{found}: make evaluate RUN={run.name}")
     for stage in ("03_train", "04_evaluate"):
         run.read_metrics(stage)
     probabilities = softmax(logits, load_calibration(run).temperature)

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mnistlib.files import write_arrays
+from mnistlib.files import RunError, read_arrays, shown, write_arrays
 from mnistlib.numpynet import NumpyNet
-from mnistlib.rundir import Run
+from mnistlib.rundir import Run, make_again
 
 if TYPE_CHECKING:  # pages need the figures of quality, and should not wait for torch
     from mnistlib.folded import FoldedNet
@@ -135,3 +135,15 @@ def headline(logits: np.ndarray, labels: np.ndarray) -> dict[str, Any]:
 def save_predictions(run: Run, logits: np.ndarray, labels: np.ndarray) -> None:
     """Keep logits float32 N×classes and labels of the test part, for comparisons between runs."""
     write_arrays(run.test_predictions, logits=logits, labels=np.asarray(labels))
+
+
+def load_predictions(run: Run) -> tuple[np.ndarray, np.ndarray]:
+    """Return labels N and logits N×classes of the test part. Raises RunError when they are missing or damaged."""
+    again = make_again(run, "evaluate")
+    labels, logits = read_arrays(run.test_predictions, ["labels", "logits"], hint=again)
+    whole = logits.ndim == 2 and logits.dtype.kind == "f" and np.isfinite(logits).all()
+    if not whole or labels.shape != logits.shape[:1] or labels.dtype.kind not in "iu" or labels.size == 0:
+        raise RunError(f"{shown(run.test_predictions)} is damaged: {again}")
+    if labels.min() < 0 or labels.max() >= logits.shape[1]:
+        raise RunError(f"{shown(run.test_predictions)} is damaged, with labels of no class: {again}")
+    return labels, logits

@@ -13,7 +13,7 @@ import numpy as np
 from PIL import Image
 
 from mnistlib.calibrate import likeness, load_calibration
-from mnistlib.evaluate import confusion, softmax
+from mnistlib.evaluate import confusion, load_predictions, softmax
 from mnistlib.files import RunError, read_arrays
 from mnistlib.preprocess import load_part, load_statistics
 from mnistlib.rundir import Run
@@ -38,8 +38,8 @@ def explore_data(run: Run) -> dict[str, Any]:
         return {}
     try:
         images, labels = load_part(run, "test")
-        logits, points, shown = answers_and_points(run, len(labels))
         found, classes = load_calibration(run), load_statistics(run)["classes"]
+        logits, points, shown = answers_and_points(run, len(labels), len(classes))
     except (RunError, ValueError):
         return {}
     labels, predictions = np.asarray(labels, np.int64), logits.argmax(1)
@@ -71,11 +71,14 @@ def explore_data(run: Run) -> dict[str, Any]:
     }
 
 
-def answers_and_points(run: Run, count: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def answers_and_points(run: Run, count: int, classes: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Logits of all `count` test pictures, t-SNE's points and their indices. Raises RunError, ValueError."""
-    (logits,) = read_arrays(run.test_predictions, ["logits"], hint="")
+    _, logits = load_predictions(run)
     points, indices = read_arrays(run.tsne, ["points", "indices"], hint="")
-    if len(logits) != count or points.shape != (len(indices), 2) or indices.min() < 0 or indices.max() >= count:
+    placed = points.shape == (*indices.shape, 2) and points.dtype.kind == "f" and np.isfinite(points).all()
+    if not placed or indices.dtype.kind not in "iu" or not np.isin(indices, np.arange(count)).all():
+        raise ValueError("points of no test pictures")
+    if logits.shape != (count, classes) or not len(points):
         raise ValueError("made of different test parts")
     return logits, points, indices
 

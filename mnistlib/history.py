@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from pydantic import TypeAdapter, ValidationError
 
 from mnistlib.files import RunError, read_json, shown, write_json
-from mnistlib.rundir import Run
+from mnistlib.rundir import Run, make_again
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ def save_history(run: Run, history: list[Epoch]) -> None:
 
 def load_history(run: Run) -> list[Epoch]:
     """One row per epoch. Raises RunError when the file is missing, damaged or of another version."""
-    again = f"make train RUN={run.name}"
+    again = make_again(run, "train")
     rows = read_json(run.history_json, hint=again).get("epochs")
     try:
         return EPOCHS.validate_python(rows)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import math
 import zlib
 from pathlib import Path
 
@@ -11,7 +12,7 @@ import numpy as np
 from mnistlib.files import RunError, shown
 
 UNSIGNED_BYTE = 0x08
-LARGEST = 1 << 30
+LARGEST = 1 << 28  # bytes; MNIST's largest file holds 47 MB
 
 
 def is_packed(path: Path) -> bool:
@@ -40,7 +41,7 @@ def parse(content: bytes, name: str) -> np.ndarray:
         raise RunError(f"{name} is not an IDX file of bytes: it begins with {content[:4].hex(' ') or 'nothing'}")
     start = 4 + 4 * content[3]
     shape = tuple(int.from_bytes(content[i : i + 4], "big") for i in range(4, start, 4))
-    expected, found = start + int(np.prod(shape)), len(content)
+    expected, found = start + math.prod(shape), len(content)
     if found != expected:
         raise RunError(f"{name} holds {found} bytes; its header {shape} asks for {expected}")
     return np.frombuffer(content, np.uint8, offset=start).reshape(shape)

@@ -11,8 +11,8 @@ import numpy as np
 from mnistlib.calibrate import load_calibration
 from mnistlib.catalogue import DATASETS, of_digits
 from mnistlib.datafolders import read_raw
-from mnistlib.evaluate import accuracy_interval, confusion
-from mnistlib.files import RunError, read_arrays
+from mnistlib.evaluate import accuracy_interval, confusion, load_predictions
+from mnistlib.files import RunError
 from mnistlib.modelfile import read_description
 from mnistlib.origins import ORIGINS, Origin
 from mnistlib.params import nested
@@ -99,7 +99,7 @@ def class_rows(run: Run, classes: Sequence[str]) -> list[tuple[str, ...]]:
     if not stands(run, "04_evaluate"):
         return []
     try:
-        labels, logits = read_arrays(run.test_predictions, ["labels", "logits"], hint="")
+        labels, logits = load_predictions(run)
         matrix = confusion(labels, logits.argmax(1), len(classes))
     except (RunError, ValueError):
         return []

@@ -10,7 +10,7 @@ from typing import Any
 
 from mnistlib.checks import between, is_digest, is_text, list_of, one_of, wrong_fields
 from mnistlib.files import RunError, bytes_digest, read_json, read_regular, shown, write_bytes
-from mnistlib.rundir import Run
+from mnistlib.rundir import Run, check_run_name, make_again
 
 FORMAT = 4
 LARGEST_WEIGHTS = 2_000_000_000  # bytes
@@ -140,4 +140,14 @@ def trained_anew(run: Run) -> str:
 
 def calibrated_anew(run: Run) -> str:
     """What to do for a calibration of the weights that the run has now."""
-    return "teach it anew with make teach" if is_taught(run) else f"make evaluate RUN={run.name} finds it anew"
+    if not is_taught(run):
+        return f"{make_again(run, 'evaluate')} finds it anew"
+    return f"teach it anew with make teach RUN={taught_from(run)}"
+
+
+def taught_from(run: Run) -> str:
+    """Return the name of the run that a fine-tuned one learnt from; … where that is not known."""
+    try:
+        return check_run_name(str(read_json(run.model_json, hint="")["training"]["taught_from"]))
+    except (RunError, KeyError, TypeError):
+        return "…"

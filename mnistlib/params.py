@@ -5,7 +5,8 @@ from __future__ import annotations
 import difflib
 import os
 import re
-import stat
+from collections import Counter
+from collections.abc import Hashable
 from copy import deepcopy
 from functools import lru_cache
 from pathlib import Path
@@ -14,12 +15,13 @@ from typing import Any
 import yaml
 from pydantic import ValidationError
 
-from mnistlib.files import ROOT, RunError, shown
+from mnistlib.files import ROOT, RunError, read_regular, shown
 from mnistlib.schema import Params, fault
 
 PROFILES = ROOT / "params"
 DEFAULT = "default"
-LARGEST_FILE = 1_000_000
+LARGEST_FILE = 100_000
+MOST_BRACKETS = 500
 
 
 class ParamsError(RunError):
@@ -45,7 +47,8 @@ class Loader(yaml.SafeLoader):
     def construct_mapping(self, node: Any, deep: bool = False) -> Any:
         pairs = node.value if isinstance(node, yaml.MappingNode) else ()
         names = [self.construct_object(key, deep=True) for key, _ in pairs]
-        twice = sorted({str(name) for name in names if names.count(name) > 1})
+        counts = Counter(name for name in names if isinstance(name, Hashable))
+        twice = sorted(str(name) for name, count in counts.items() if count > 1)
         if twice:
             raise yaml.YAMLError(f"line {node.start_mark.line + 1}: {', '.join(twice)} stands there twice")
         return super().construct_mapping(node, deep)
@@ -77,12 +80,15 @@ for first, resolvers in Loader.yaml_implicit_resolvers.items():
 
 def parse_yaml(text: str, where: str) -> Any:
     """What a YAML text holds. Raises ParamsError that names `where` and the line."""
+    if text.count("[") + text.count("{") > MOST_BRACKETS:  # to scan nested ones takes the parser seconds
+        raise ParamsError(f"{where}: not valid YAML: more than {MOST_BRACKETS} brackets")
     try:
         return yaml.load(text, Loader)  # noqa: S506 - a SafeLoader
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
+    except (yaml.YAMLError, ValueError, OverflowError, RecursionError) as error:
         mark = getattr(error, "problem_mark", None)
         line = f" line {mark.line + 1}:" if mark else ""
-        what = getattr(error, "problem", None) or str(error) or "nested too deeply"
+        what = getattr(error, "problem", None) or error
+        what = "nested too deeply" if isinstance(error, RecursionError) else what
         raise ParamsError(f"{where}:{line} not valid YAML: {what}") from error
 
 
@@ -103,7 +109,7 @@ def dump_yaml(content: dict[str, Any]) -> str:
 def load_file(path: Path) -> dict[str, Any]:
     """The mapping in a parameter file. Raises ParamsError when it is missing, unreadable or something else."""
     try:
-        text = read_plain(path).decode()
+        text = read_regular(Path(os.path.realpath(path)), LARGEST_FILE).decode()
     except FileNotFoundError:
         raise ParamsError(f"PARAMS: there is no {shown(path)}; {profiles_hint(path.stem)}") from None
     except (OSError, UnicodeDecodeError) as error:
@@ -113,18 +119,6 @@ def load_file(path: Path) -> dict[str, Any]:
         return {}
     if not isinstance(content, dict):
         raise ParamsError(f"{shown(path)} holds a {type(content).__name__}, not a mapping of sections")
-    return content
-
-
-def read_plain(path: Path) -> bytes:
-    """The content of a plain file; anything else might never end. Raises OSError and ParamsError."""
-    handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
-    with os.fdopen(handle, "rb") as file:
-        if not stat.S_ISREG(os.fstat(handle).st_mode):
-            raise ParamsError(f"{shown(path)} is not a plain file: no parameter file")
-        content = file.read(LARGEST_FILE + 1)
-    if len(content) > LARGEST_FILE:
-        raise ParamsError(f"{shown(path)} is larger than {LARGEST_FILE} bytes: no parameter file")
     return content
 
 
@@ -155,7 +149,7 @@ def parse_overrides(text: str) -> dict[str, Any]:
 
     A word without `=` continues the value before it; a value of nothing is the empty text. Raises ParamsError.
     """
-    words = re.split(r"\s+(?=[^\s=\[\]{}\"']+=)", text.strip())
+    words = re.split(r"(?<!\s)\s+(?=[^\s=\[\]{}\"']+=)", text.strip())
     result: dict[str, Any] = {}
     for word in filter(None, words):
         name, equals, value = word.partition("=")

@@ -120,7 +120,13 @@ def load_array(path: Path, hashes: dict[str, str]) -> np.ndarray:
         raise RunError(f"{shown(path)} is missing: run 02_preprocess again")
     if file_digest(path) != hashes.get(path.name):
         raise RunError(f"{shown(path)} is not what 02_preprocess wrote: delete it, and make runs 02_preprocess again")
-    array: np.ndarray = np.load(path, mmap_mode="r", allow_pickle=False)
+    try:
+        array: np.ndarray = np.load(path, mmap_mode="r", allow_pickle=False)
+    except Exception as error:  # NumPy raises many kinds for damage that the description's SHA-256 was made to match
+        raise RunError(f"{shown(path)} is damaged: delete it, and make runs 02_preprocess again") from error
+    shape = array.shape[:1] + ((28, 28) if path.stem.endswith("_images") else ())
+    if array.dtype != np.uint8 or not array.shape or array.shape != shape:
+        raise RunError(f"{shown(path)} holds {array.dtype} {array.shape}: delete it, and make runs 02_preprocess again")
     return array
 
 

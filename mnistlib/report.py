@@ -11,10 +11,11 @@ from pathlib import Path
 from typing import Any
 
 from mnistlib.describe import describe_run, describe_stage
-from mnistlib.files import RunError, shown, write_text
+from mnistlib.files import RunError, read_regular, shown, write_text
 from mnistlib.made_of import TEMPLATES, page_digest, stale_stage_pages
 from mnistlib.modelfile import is_taught
 from mnistlib.rundir import Run
+from mnistlib.source import LARGEST
 from mnistlib.stages import STAGE
 
 BANNER = "papermill-error-cell-tag"  # the frame says it better
@@ -65,7 +66,7 @@ def read_notebook(path: Path) -> Any:
     import nbformat
 
     try:
-        return nbformat.read(path, as_version=4)
+        return nbformat.reads(read_regular(path, LARGEST).decode(), as_version=4)
     except Exception as error:  # damage shows in many ways
         text = f"{shown(path)} is no readable notebook ({error})"
         raise RunError(f"{text}: delete it, and make runs the stage again") from error

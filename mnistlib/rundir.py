@@ -156,6 +156,12 @@ def tracking_artifacts() -> Path:
     return RUNS / "mlflow"
 
 
+def make_again(run: Run, goal: str) -> str:
+    """Return the command that makes a run up to `goal` again; it says so where the run lies in another project."""
+    command = f"make {goal} RUN={run.name}"
+    return command if run.folder.parent == RUNS else f"{command} in the project that it is of"
+
+
 def temporary_run(name: str) -> Run:
     """A new run, its folder made, with a name that no other run has, now or at the same moment."""
     RUNS.mkdir(exist_ok=True)

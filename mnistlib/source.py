@@ -12,21 +12,30 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from mnistlib.files import ROOT, RunError, bytes_digest, shown, write_text
+from mnistlib.files import ROOT, RunError, bytes_digest, read_regular, shown, write_text
 from mnistlib.rundir import module_cache
 
 PACKAGE = "mnistlib"
+LARGEST = 20_000_000  # bytes of a notebook
 SHORT = 16  # hex digits of a digest that tells one version of a cell or a module from another
 
 
 def read_cells(notebook: Path) -> list[dict[str, Any]]:
-    """The notebook's cells, each with its `place` in words. Raises RunError when the file is no notebook."""
+    """Return the notebook's cells, `source` as one text, with `tags`, and with `place` in words.
+
+    Raises RunError when the file is no notebook.
+    """
     try:
-        cells: list[dict[str, Any]] = json.loads(notebook.read_text(encoding="utf-8"))["cells"]
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        cells = json.loads(read_regular(Path(os.path.realpath(notebook)), LARGEST).decode())["cells"]
+        return [read_cell(cell, f"{shown(notebook)}, cell {number}") for number, cell in enumerate(cells, 1)]
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise RunError(f"{shown(notebook)} is no readable notebook: {error}") from error
-    where = f"{shown(notebook)}, cell"
-    return [{**c, "source": "".join(c["source"]), "place": f"{where} {i}"} for i, c in enumerate(cells, 1)]
+
+
+def read_cell(cell: dict[str, Any], place: str) -> dict[str, Any]:
+    """Return one cell as `read_cells` gives it. Raises KeyError, TypeError and AttributeError for another value."""
+    kind, text, tags = str(cell["cell_type"]), "".join(cell["source"]), list(cell.get("metadata", {}).get("tags", []))
+    return {**cell, "cell_type": kind, "source": text, "tags": tags, "place": place}
 
 
 def code_of(notebook: Path) -> dict[str, str]:
@@ -36,13 +45,13 @@ def code_of(notebook: Path) -> dict[str, str]:
 
 def cell_digests(notebook: Path) -> list[str]:
     """Hash of kind, source and tags of each cell, 16 hex digits; outputs, counts and the rest do not matter."""
-    cells = [(c["cell_type"], c["source"], c.get("metadata", {}).get("tags", [])) for c in read_cells(notebook)]
+    cells = [(c["cell_type"], c["source"], c["tags"]) for c in read_cells(notebook)]
     return [bytes_digest(json.dumps(cell).encode())[:SHORT] for cell in cells]
 
 
 def parameters_cell(notebook: Path) -> ast.Module:
     """The syntax tree of the cell tagged `parameters`. Raises RunError when there is not just one, or no Python."""
-    tagged = [c for c in read_cells(notebook) if "parameters" in c.get("metadata", {}).get("tags", [])]
+    tagged = [c for c in read_cells(notebook) if "parameters" in c["tags"]]
     if len(tagged) != 1:
         raise RunError(f"{shown(notebook)} has {len(tagged)} cells tagged 'parameters'; it must have one")
     return cell_tree(tagged[0]["source"], tagged[0]["place"])
@@ -151,9 +160,9 @@ def module_digest(path: Path) -> tuple[str, list[str]]:
 def kept_digests() -> dict[str, tuple[str, list[str]]]:
     """What earlier commands kept: hash of the code and imports of modules, by the hash of their bytes."""
     try:
-        kept = json.loads(module_cache().read_bytes())
+        kept = json.loads(read_regular(module_cache(), LARGEST))
         return {key: (str(digest), [str(name) for name in names]) for key, (digest, names) in kept.items()}
-    except (OSError, ValueError, TypeError, AttributeError):
+    except (OSError, ValueError, TypeError, AttributeError, RecursionError):
         return {}
 
 

@@ -40,7 +40,7 @@ def main() -> int:
     chosen_level()  # else the make below refuses it, and that would look like a run that cannot be made again
     run = Run(name)
     check_own_files(run)
-    kept = load_receipt(run)
+    kept = load_receipt(run).model_copy(update={"run": name})  # what is advised names this run, not what a file says
     kept = kept.model_copy(update={"parameters": parameters_again(kept)})
     settings = environment(kept)
     return verify(run, kept, temporary_run(f"{name}-verify"), settings)

@@ -1,0 +1,271 @@
+"""Every file that a run, a person or the project may hold is damaged and read: it is taken, or refused in words.
+
+FUZZ_CASES is how many damaged files are read, 600 here and 10,000 in `make soak`. A case may raise RunError, or what
+its reader's docstring names. It may not run past 5 seconds, start a process or write outside `runs/`.
+"""
+
+import gzip
+import json
+import os
+import random
+import signal
+import sys
+import traceback
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from mnistlib import (
+    answers,
+    checkpoint,
+    datafolders,
+    files,
+    idx,
+    index,
+    overview,
+    params,
+    plan,
+    predict,
+    preprocess,
+    report,
+    rundir,
+    source,
+    verify,
+)
+from mnistlib.agreement import judge
+from mnistlib.calibrate import load_calibration
+from mnistlib.checkpoint import DamagedError
+from mnistlib.data import load_raw
+from mnistlib.describe import describe_run, describe_stage, headline_facts
+from mnistlib.explore import explore_data
+from mnistlib.files import RunError
+from mnistlib.handwriting import describe_drawing, keep_drawing, kept_drawings
+from mnistlib.history import load_history
+from mnistlib.known import class_rows, gather
+from mnistlib.model import load_model
+from mnistlib.modelfile import read_weights
+from mnistlib.numpynet import read_state
+from mnistlib.pictures import read_lots
+from mnistlib.receipt import load_receipt, make_receipt
+from mnistlib.record import read_record
+from mnistlib.rundir import Run
+from mnistlib.stages import STAGE
+from tests.conftest import Project
+from tests.damage import SECONDS, TooSlowError, damage, put_back, watch
+
+CASES = int(os.environ.get("FUZZ_CASES", "600"))
+
+
+@dataclass(frozen=True)
+class Reader:
+    """Something that reads a run's files: `paths` in its folder, its `share` of the cases (less for a slow one), and
+    what it may raise besides RunError."""
+
+    read: Callable[[Run], Any]
+    paths: tuple[str, ...]
+    share: float = 1.0
+    raises: tuple[type[Exception], ...] = ()
+
+
+def answer(predictor: predict.Predictor) -> None:
+    """A predictor that loads gives finite probabilities."""
+    (found,) = predictor.images(np.full((1, 28, 28), 100, np.uint8))
+    assert np.isfinite(found.probabilities).all()
+
+
+def judged(run: Run) -> None:
+    """A receipt on either side of the judge, and what verify takes from it."""
+    kept = load_receipt(run)
+    made = make_receipt(run, [read_record(run, stage) for stage in STAGE])
+    verify.tell(run, kept, judge(kept, made)[0] + judge(made, kept)[0] + verify.written_to(run, kept), [])
+    verify.parameters_again(kept)
+    verify.environment(kept)
+
+
+def described(run: Run) -> None:
+    """A run in words, as pages tell it."""
+    describe_run(run), [describe_stage(run, stage) for stage in STAGE], headline_facts(run), overview.summarise(run)
+
+
+def unpacked(run: Run) -> None:
+    path = run.folder / "odd.idx"
+    if path.is_file():  # as `data.read_file` asks first
+        idx.parse(idx.unpack(path), path.name)
+
+
+def cells_of(run: Run) -> None:
+    path = run.notebook("06_infer")
+    source.parameter_values(path), source.cell_digests(path), source.code_digests(path)
+
+
+def arrays(run: Run) -> None:
+    """Arrays whose checksums hold, as in a run that somebody made to deceive."""
+    for path in filter(Path.is_file, run.processed.glob("*.npy")):
+        preprocess.load_array(path, {path.name: files.file_digest(path)})
+
+
+def text_of(path: Path) -> str:
+    """What a person may have typed."""
+    return path.read_bytes()[:100_000].decode(errors="surrogateescape") if path.is_file() else ""
+
+
+def weights(run: Run) -> None:
+    """Weights whose checksum holds, read by torch and without it."""
+    if run.weights.is_file():
+        with suppress(Exception):  # whatever it is, torch decides then
+            read_state(run.weights.read_bytes())
+        read_weights(run, files.file_digest(run.weights))
+
+
+STATUS, METRICS = (tuple(f"{folder}/{stage}.json" for stage in STAGE) for folder in ("status", "metrics"))
+TAUGHT = "../smoke-taught/reports/teach.json"
+WEIGHTS = "models/pytorch_mnist_model.pth"
+MODEL = ("models/model.json", "models/calibration.json")
+ARRAYS = ("reports/embeddings/embeddings.npz", "reports/embeddings/tsne.npz", "reports/test_predictions.npz")
+NAMES = {ARRAYS[0]: ["embeddings"], ARRAYS[1]: ["points", "indices"], ARRAYS[2]: ["logits", "labels"]}
+READERS = {
+    "read_record": Reader(lambda run: [read_record(run, stage) for stage in STAGE], STATUS),
+    "plan": Reader(lambda run: plan.plan(run, params.load("smoke"), "all"), (*STATUS, "data/raw.json", *MODEL), 0.3),
+    "standing": Reader(plan.standing, (*STATUS, "params/params.yaml")),
+    "describe": Reader(described, (*METRICS, *STATUS, "data/raw.json", "models/history.json"), 0.5),
+    "receipt": Reader(judged, ("receipt.json",) * 4),
+    "model.json": Reader(load_model, ("models/model.json",)),
+    "load_predictor": Reader(lambda run: answer(predict.load_predictor(run.folder)), (*MODEL, WEIGHTS), 0.5),
+    "quick_predictor": Reader(lambda run: answer(predict.quick_predictor(run.folder)), MODEL),
+    "weights": Reader(weights, (WEIGHTS,), 0.5),
+    "calibration": Reader(load_calibration, MODEL[1:]),
+    "card": Reader(gather, (*MODEL, "data/raw.json")),
+    "raw.json": Reader(
+        lambda run: (
+            datafolders.had(run),
+            datafolders.is_where_it_was(files.read_json(run.raw_json, "")),
+            load_raw(run),
+        ),
+        ("data/raw.json",),
+        0.1,
+    ),
+    "statistics": Reader(
+        lambda run: (preprocess.data_line(run), preprocess.load_part(run, "val")), ("data/processed/statistics.json",)
+    ),
+    "arrays": Reader(arrays, ("data/processed/val_images.npy", "data/processed/val_labels.npy")),
+    "npz": Reader(lambda run: [files.read_arrays(run.folder / p, NAMES[p], "") for p in ARRAYS], ARRAYS),
+    "explore": Reader(lambda run: (explore_data(run), class_rows(run, list("0123456789"))), ARRAYS, 0.2),
+    "history": Reader(load_history, ("models/history.json",)),
+    "overview": Reader(lambda run: overview.write_overview_page(), ("status/summary.json", TAUGHT), 0.5),
+    "drawings": Reader(kept_drawings, ("data/inference/drawings/*/drawing.json",)),
+    "pad.json": Reader(index.read_pad, ("reports/pad.json", *MODEL)),
+    "params": Reader(lambda run: params.check(params.load_file(run.params()), "here"), ("params/params.yaml",), 0.5),
+    "SET": Reader(lambda run: params.load("smoke", text_of(run.folder / "set.txt")), ("set.txt",)),
+    "idx": Reader(unpacked, ("odd.idx",)),
+    "pictures": Reader(lambda run: list(read_lots([run.figure("samples")], 1)), ("reports/figures/samples.png",)),
+    "cells": Reader(cells_of, ("notebooks/06_infer.ipynb",)),
+    "executed": Reader(lambda run: report.read_notebook(run.notebook("03_train")), ("notebooks/03_train.ipynb",)),
+    "modules": Reader(lambda run: source.kept_digests(), ("modules.json",)),
+    "checkpoint": Reader(lambda run: checkpoint.read_checkpoint(run.folder / "e.pt"), ("e.pt",), 1.0, (DamagedError,)),
+    "answers": Reader(answers.closing_words, ("data/inference/predictions.csv",)),
+}
+
+
+# Faults that are known and not mended yet; a case here turns red when it is.
+FAULTS = [
+    ("read_record", "status/06_infer.json", lambda path: (path.unlink(), os.mkfifo(path))),
+    ("standing", "status/01_data.json", lambda path: path.write_text(path.read_text().replace("01_data", "", 1))),
+    ("card", "data/raw.json", lambda path: path.write_text('{"dataset": []}')),
+    ("raw.json", "data/raw.json", lambda path: path.write_text('{"source": "digits"}')),
+]
+FAULTY = {name for name, *_ in FAULTS} | {"plan", "describe"}
+
+
+def fault_of(reader: Reader, run: Run) -> str:
+    """What reading does that it may not; empty where it gives something or refuses in words."""
+    for cached in (plan.stand, source.kept_digests):
+        cached.cache_clear()
+    watch().seen.clear()
+    try:
+        with watch().over(run.folder.parent):
+            reader.read(run)
+    except (RunError, *reader.raises):
+        pass
+    except TooSlowError:
+        return f"ran past {SECONDS} s{traceback.format_exc(limit=-3)}"
+    except Exception as error:
+        return f"{type(error).__name__}: {error!s:.100} at {traceback.extract_tb(error.__traceback__)[-1]}"
+    return ", ".join(watch().seen)
+
+
+def snapshot(folder: Path) -> dict[Path, tuple[int, int]]:
+    """Size and time of all that lies in a folder, but for its runs."""
+    stats = {path: path.lstat() for path in folder.rglob("*") if "runs" not in path.parts}
+    return {path: (stat.st_size, stat.st_mtime_ns) for path, stat in stats.items()}
+
+
+@pytest.fixture(scope="module")
+def run(smoke: Project, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
+    """A finished run with all that can lie in one."""
+    project = smoke.copy(tmp_path_factory.mktemp("fuzz") / "my project")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(rundir, "RUNS", project.run().parent)
+        patch.setattr(sys, "dont_write_bytecode", True)
+        was = {number: signal.signal(number, stop) for number in (signal.SIGALRM, signal.SIGPROF)}
+        run = Run("smoke")
+        strokes = [[(10.0, 10.0), (10.0, 60.0)]]
+        predictor = predict.quick_predictor("smoke")
+        keep_drawing(run, describe_drawing(strokes, predictor.strokes(strokes), predictor.model))
+        scores = dict.fromkeys(overview.TAUGHT, 1.0) | {"taught_from": "smoke"}
+        files.write_text(run.folder / TAUGHT, json.dumps(scores))
+        (run.folder / "odd.idx").write_bytes(gzip.compress(b"\0\0\x08\x03" + b"\0\0\0\x0a" * 3 + bytes(1000)))
+        (run.folder / "set.txt").write_text('train.epochs=3 data.samples=10 infer.input="a b" train.widths=[8, 8, 8]')
+        (run.folder / "modules.json").write_text(json.dumps({"a" * 64: ["b" * 64, ["mnistlib.files"]]}))
+        patch.setattr(verify, "code_version", lambda: "")  # asks git, of this project and of nothing received
+        patch.setattr(source, "module_cache", lambda: run.folder / "modules.json")
+        checkpoint.write_checkpoint(run.folder / "e.pt", {"a": "b"}, {"epoch": 1})
+        yield run
+        for number, handler in was.items():
+            signal.signal(number, handler)
+
+
+def stop(*_: Any) -> None:
+    raise TooSlowError
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("name", READERS)
+def test_damaged_files_are_read_or_refused_in_words(run: Run, name: str, request: pytest.FixtureRequest) -> None:
+    if name in FAULTY:
+        request.applymarker(pytest.mark.xfail(reason="FAULTS", strict=False))
+    reader, faults, around = READERS[name], list[str](), run.folder.parents[2]
+    sound = {path: path.read_bytes() for pattern in reader.paths for path in run.folder.glob(pattern)}
+    reader.read(run)
+    before = snapshot(around)
+    for case in range(round(CASES * reader.share / sum(one.share for one in READERS.values()))):
+        chance = random.Random(f"{name} {case}")
+        path = chance.choice([*sound])
+        try:
+            how = damage(path, chance)
+            fault = fault_of(reader, run)
+        finally:
+            put_back(path, sound[path])
+        if fault:
+            faults.append(f"case {case}, {how} {path.name}: {fault}")
+        if "ran past" in fault:
+            break
+    assert snapshot(around) == before
+    assert not faults, "\n".join(faults)
+
+
+@pytest.mark.xfail(strict=True)
+@pytest.mark.parametrize(("name", "path", "spoil"), FAULTS, ids=[name for name, *_ in FAULTS])
+def test_a_known_fault_is_mended(run: Run, name: str, path: str, spoil: Callable[[Path], Any]) -> None:
+    place = run.folder / path
+    sound = place.read_bytes()
+    try:
+        spoil(place)
+        fault = fault_of(READERS[name], run)
+    finally:
+        put_back(place, sound)
+    assert not fault
