@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import fcntl
 import hashlib
+import io
 import json
 import math
 import os
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).resolve().parent.parent
 HOUR = 3600.0
 LARGEST_JSON = 20_000_000  # bytes; the largest that a run holds takes 1 MB
+LARGEST_ARRAYS = 500_000_000  # bytes, packed and unpacked; the predictions for MNIST take 1 MB
 MOST_DIGITS = 18  # of a whole number in JSON
 
 
@@ -191,10 +193,18 @@ def read_json(path: Path, hint: str, most: int = LARGEST_JSON) -> dict[str, Any]
 
 def read_arrays(path: Path, names: Sequence[str], hint: str) -> list[np.ndarray]:
     """Arrays of an `.npz` by their names. Raises RunError, ending in `hint`, when it is missing or damaged."""
+    import zipfile
+
     import numpy as np  # who reads no arrays does not wait for it, and may lack it
 
     try:
-        with np.load(path, allow_pickle=False) as kept:
+        content = io.BytesIO(read_regular(path, LARGEST_ARRAYS))
+        with zipfile.ZipFile(content) as archive:
+            unpacked = sum(part.file_size for part in archive.infolist())
+        if unpacked > LARGEST_ARRAYS:
+            raise ValueError(f"{unpacked:,} bytes unpacked")
+        content.seek(0)
+        with np.load(content, allow_pickle=False) as kept:
             return [kept[name] for name in names]
     except Exception as error:  # one wrong byte shows as one of a dozen kinds, zlib's own among them
         raise RunError(f"{shown(path)} is missing or damaged: {hint}") from error

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Collection, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import replace
@@ -21,6 +22,7 @@ from mnistlib.rundir import HANDWRITING, Run
 from mnistlib.schema import Params
 from mnistlib.stages import STAGE, STAGES, Stage
 
+DATASET_FILE = re.compile(r"ubyte(\.gz)?$")  # a record from elsewhere makes nobody read anything else
 MOST = 3  # reasons of one kind that are named
 
 
@@ -51,7 +53,8 @@ def outside_now(run: Run, stage: Stage, params: Params) -> dict[str, str]:
     before = read_record(run, stage.name).inputs
     recorded = before.outside if before else {}
     if stage.section == "data":
-        return {name: file_digest(ROOT / name) if (ROOT / name).is_file() else kept for name, kept in recorded.items()}
+        there = {name for name in recorded if DATASET_FILE.search(name) and (ROOT / name).is_file()}
+        return {name: file_digest(ROOT / name) if name in there else kept for name, kept in recorded.items()}
     if stage.section == "evaluate":
         return digests(sorted(HANDWRITING.glob("*.json")))
     if stage.section == "infer" and params.infer.input:

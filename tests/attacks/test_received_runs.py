@@ -16,17 +16,30 @@ import torch
 from mnistlib import clean, rundir
 from mnistlib.calibrate import Calibration, load_calibration, save_calibration, why_not
 from mnistlib.datafolders import read_raw
-from mnistlib.files import HOUR, LARGEST_JSON, RunError, bytes_digest, read_json, sweep, write_json
+from mnistlib.files import (
+    HOUR,
+    LARGEST_ARRAYS,
+    LARGEST_JSON,
+    RunError,
+    bytes_digest,
+    read_arrays,
+    read_json,
+    sweep,
+    write_json,
+)
 from mnistlib.handwriting import read_drawing
 from mnistlib.lock import hold
 from mnistlib.model import Architecture, build, load_model, save_model
 from mnistlib.modelfile import sealed
 from mnistlib.overview import TAUGHT, write_overview, write_overview_page
+from mnistlib.params import load
+from mnistlib.plan import outside_now
 from mnistlib.predict import load_predictor, quick_predictor, usable_run
 from mnistlib.preprocess import load_statistics, statistics_path
 from mnistlib.receipt import load_receipt
-from mnistlib.record import read_record
+from mnistlib.record import Inputs, Record, read_record, write_record
 from mnistlib.rundir import Run, check_own_files, leftovers, overview_page
+from mnistlib.stages import STAGE
 from mnistlib.taught import new_run
 from mnistlib.verify import environment, main, written_to
 from tests.records import keep_record
@@ -92,7 +105,8 @@ def test_it_costs_its_own_row_of_the_table_of_runs(run, outside, attack):
     write_overview_page()
     page = overview_page().read_text()
     assert 'href="received/reports/index.html"' in page
-    assert "<td>bad</td>" in page and "<td>bad-taught</td>" in page
+    assert "<td>bad</td>" in page
+    assert "<td>bad-taught</td>" in page
     assert page.count("cannot be read (") == 2
 
 
@@ -164,7 +178,7 @@ def test_a_run_with_a_link_answers_nothing(run, outside, load):
 
 
 COMMANDS = [
-    *(("status",), ("all",), ("infer", "INPUT=digit.png"), ("train", "-n")),
+    *(("status",), ("all",), ("infer", "INPUT=runs/smoke/reports/figures/samples.png"), ("train", "-n")),
     *(("teach",), ("verify",), ("export",), ("clean",), ("compare", "B=smoke")),
 ]
 
@@ -292,13 +306,13 @@ def test_a_fine_tuning_that_is_killed_leaves_no_run(run):
 RECORDS = [
     *({"verdict": "<b>ok</b>"}, {"stage": "04_evaluate"}, {"format": 3}, {"seconds": {"work": "1"}}),
     *({"outputs": {name: "o"}} for name in ("../up", "/etc/passwd", "models/../../up", "elsewhere/a", "models/.a")),
-    {"machine": {"cores": float("nan")}},
+    *({"machine": {"cores": float("nan")}}, {"process": [-1, 0.0]}, {"process": [10**15, 0.0]}),
 ]
 
 
 @pytest.mark.parametrize("changes", RECORDS, ids=str)
 def test_a_record_with_another_value_is_none(run, changes):
-    keep_record(run, "03_train")
+    keep_record(run, "03_train", verdict="running" if "process" in changes else "ok")
     if "outputs" in changes:
         output = {"sha256": "0" * 64, "bytes": 1, "content": "0" * 64}
         changes = {"outputs": dict.fromkeys(changes["outputs"], output)}
@@ -427,6 +441,30 @@ def test_a_flipped_bit_in_what_people_read_is_noticed(smoke, tmp_path, name):
     assert [line.name for line in written_to(received, kept)] == [name]
 
 
+ARRAYS = {
+    "a FIFO": lambda path: os.mkfifo(path),
+    "a link to a device": lambda path: path.symlink_to("/dev/zero"),
+    "a zip of zeros": lambda path: np.savez_compressed(path, logits=np.zeros(LARGEST_ARRAYS + 1, np.uint8)),
+}
+
+
+@pytest.mark.parametrize("attack", ARRAYS)
+def test_arrays_that_never_end_or_burst_are_refused(tmp_path, attack):
+    path = tmp_path / "predictions.npz"
+    ARRAYS[attack](path)
+    with pytest.raises(RunError, match="missing or damaged: do this"):
+        read_arrays(path, ["logits"], hint="do this")
+
+
+def test_a_record_makes_nobody_read_what_is_no_file_of_a_dataset(run, outside, tmp_path):
+    named = tmp_path / "train-labels-idx1-ubyte"
+    named.write_bytes(b"")
+    recorded = dict.fromkeys([str(outside), str(named)], "0" * 64)
+    write_record(run, Record("01_data", "ok", inputs=Inputs({}, [], {}, {}, recorded)))
+    now = outside_now(run, STAGE["01_data"], load())
+    assert now == {str(outside): "0" * 64, str(named): bytes_digest(b"")}
+
+
 def test_verify_refuses_a_run_with_a_link_before_it_reads_it(run, outside, monkeypatch, capsys):
     link(run, "receipt.json", outside)
     monkeypatch.setenv("RUN", run.name)
@@ -445,5 +483,5 @@ def test_an_unusable_lesson_costs_its_own_row(run):
 
 
 def test_without_attack_the_run_answers(run):
-    for load in (load_predictor, quick_predictor):
-        assert len(load(run.name).images(DIGIT)) == 1
+    for predictor in (load_predictor(run.name), quick_predictor(run.name)):
+        assert len(predictor.images(DIGIT)) == 1
