@@ -44,7 +44,7 @@ from mnistlib.taught import new_run
 from mnistlib.verify import environment, main, written_to
 from tests.records import keep_record
 
-KEPT = "a file outside that must stay as it is"
+KEPT = '{"a": 1}'  # a file outside that must stay as it is, and could be read
 DIGIT = np.eye(28, dtype=np.uint8)[None] * 255
 
 
@@ -73,17 +73,17 @@ def rewrite(path: Path, **changes):
 
 # What a JSON file of a run can be instead of a small, sound one; each is refused in words, and soon.
 NO_JSON = {
-    "a FIFO": lambda path, outside: os.mkfifo(path),
-    "a folder": lambda path, outside: path.mkdir(),
-    "a link": lambda path, outside: path.symlink_to(outside),
-    "a link to a device": lambda path, outside: path.symlink_to("/dev/zero"),
-    "too large": lambda path, outside: path.write_bytes(b" " * (LARGEST_JSON + 1)),
-    "nested deeply": lambda path, outside: path.write_text('{"a":' * 100_000 + "1" + "}" * 100_000),
-    "NaN": lambda path, outside: path.write_text('{"a": NaN}'),
-    "Infinity": lambda path, outside: path.write_text('{"a": -Infinity}'),
-    "1e999": lambda path, outside: path.write_text('{"a": 1e999}'),
-    "400 digits": lambda path, outside: path.write_text('{"a": %s}' % ("9" * 400)),
-    "no UTF-8": lambda path, outside: path.write_bytes(b'{"a": "\xff"}'),
+    "a FIFO": (lambda path, outside: os.mkfifo(path), "not a regular file"),
+    "a folder": (lambda path, outside: path.mkdir(), "Is a directory"),
+    "a link": (lambda path, outside: path.symlink_to(outside), "it is a link"),
+    "a link to a device": (lambda path, outside: path.symlink_to("/dev/zero"), "it is a link"),
+    "too large": (lambda path, outside: path.write_bytes(b'{"a": 1}'.ljust(LARGEST_JSON + 1)), "it is larger than"),
+    "nested deeply": (lambda path, outside: path.write_text('{"a":' * 9999 + "1" + "}" * 9999), "nested too deeply"),
+    "NaN": (lambda path, outside: path.write_text('{"a": NaN}'), "NaN is not a number"),
+    "Infinity": (lambda path, outside: path.write_text('{"a": -Infinity}'), "-Infinity is not a number"),
+    "1e999": (lambda path, outside: path.write_text('{"a": 1e999}'), "1e999 is not a number"),
+    "400 digits": (lambda path, outside: path.write_text('{"a": %s}' % ("9" * 400)), "99 is not a number"),
+    "no UTF-8": (lambda path, outside: path.write_bytes(b'{"a": "\xff"}'), "can't decode byte"),
 }
 
 
@@ -91,8 +91,9 @@ NO_JSON = {
 def test_a_file_that_is_no_small_sound_json_is_refused(run, outside, attack):
     path = run.raw_json
     path.parent.mkdir()
-    NO_JSON[attack](path, outside)
-    with pytest.raises(RunError, match=r"raw\.json cannot be read \(.*: do this"):
+    put, words = NO_JSON[attack]
+    put(path, outside)
+    with pytest.raises(RunError, match=rf"raw\.json cannot be read \(.*{words}.*: do this"):
         read_json(path, hint="do this")
 
 
@@ -101,7 +102,7 @@ def test_it_costs_its_own_row_of_the_table_of_runs(run, outside, attack):
     write_overview(run)
     for name, place in (("bad", "status/summary.json"), ("bad-taught", "reports/teach.json")):
         (Run(name).folder / place).parent.mkdir(parents=True)
-        NO_JSON[attack](Run(name).folder / place, outside)
+        NO_JSON[attack][0](Run(name).folder / place, outside)
     write_overview_page()
     page = overview_page().read_text()
     assert 'href="received/reports/index.html"' in page
