@@ -275,7 +275,10 @@ def test_a_calibration_that_is_out_of_bounds_is_refused(run, changes):
 @pytest.mark.parametrize("version", [3, 5, "4", True, None])
 def test_a_model_of_another_version_is_refused_with_what_to_do(run, version):
     rewrite(run.model_json, format=version)
-    with pytest.raises(RunError, match="re-run 03_train"):
+    with pytest.raises(RunError, match=r"expected 4: re-run 03_train \(make train RUN=received\)"):
+        load_model(run)
+    write_json(run.teach_json, {})
+    with pytest.raises(RunError, match="expected 4: teach it anew with make teach"):
         load_model(run)
 
 
