@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import argparse
 import sys
+from dataclasses import asdict
 from typing import Any
 
+from mnistlib.calibrate import load_calibration
 from mnistlib.card import make_card
 from mnistlib.describe import describe_run, describe_stage, headline_facts, metric_rows
 from mnistlib.explore import explore_data
@@ -13,7 +15,7 @@ from mnistlib.files import RunError, in_words, read_json, shown, write_json, wri
 from mnistlib.known import gather, lead
 from mnistlib.log import say
 from mnistlib.made_of import index_digest
-from mnistlib.modelfile import is_taught
+from mnistlib.modelfile import is_taught, read_description
 from mnistlib.overview import write_overview
 from mnistlib.params import load_file
 from mnistlib.previous import settle
@@ -106,11 +108,10 @@ def read_pad(run: Run) -> dict[str, Any]:
     """What the page recognises drawings with; empty where there is none, or it is of other weights or thresholds."""
     try:
         pad = read_json(run.pad_json, hint="")
-        trust = read_json(run.calibration_json, hint="")
-        trust["model"] = read_json(run.model_json, hint="").get("weights_sha256")
+        trust = asdict(load_calibration(run)) | {"model": read_description(run)["weights_sha256"]}
     except RunError:
         return {}
-    fits = all(pad.get(name) == trust[name] for name in trust if name != "format")
+    fits = all(pad.get(name) == value for name, value in trust.items())
     return pad if fits and "layers" in pad else {}
 
 

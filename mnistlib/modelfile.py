@@ -56,21 +56,14 @@ def read_description(run: Run) -> dict[str, Any]:
     """What `model.json` says. Raises RunError when it is missing, damaged or of another format."""
     described = read_json(run.model_json, hint="re-run 03_train")
     if described.get("format") != FORMAT:
-        raise RunError(
-            f"{shown(run.model_json)} has format {described.get('format')!r}, expected {FORMAT}: re-run 03_train, "
-            f"{trained_anew(run)}"
-        )
-    wrong = wrong_fields(described, DESCRIBED | {"format": is_known, "digest": is_digest})
+        found = f"{described.get('format')!r:.20}, expected {FORMAT}"
+        raise RunError(f"{shown(run.model_json)} has format {found}: {trained_anew(run)}")
+    wrong = wrong_fields(described, DESCRIBED | {"format": one_of(FORMAT), "digest": is_digest})
     if not wrong and described != sealed(described):
         wrong = ["digest, which is of another description"]
     if wrong:
         raise RunError(f"{shown(run.model_json)} is damaged at {', '.join(wrong)}: re-run 03_train")
     return described
-
-
-def is_known(value: Any) -> bool:
-    """Return whether a description's format is this version's."""
-    return type(value) is int and value == FORMAT
 
 
 def weights_bytes(run: Run, expected: str) -> bytes:
@@ -135,7 +128,7 @@ def check_made_by_make(run: Run) -> None:
 
 def trained_anew(run: Run) -> str:
     """What to do for weights and a description that this version made."""
-    return "by make teach" if is_taught(run) else f"by make train RUN={run.name}"
+    return "teach it anew with make teach" if is_taught(run) else f"re-run 03_train (make train RUN={run.name})"
 
 
 def calibrated_anew(run: Run) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 from difflib import SequenceMatcher
@@ -20,6 +21,7 @@ from mnistlib.schema import Params
 from mnistlib.stages import STAGE, STAGES, Stage
 from mnistlib.standing import needs, reads_now
 
+DATASET_FILE = re.compile(r"ubyte(\.gz)?$")  # a record from elsewhere makes nobody read anything else
 MOST = 3  # reasons of one kind that are named
 
 
@@ -44,7 +46,8 @@ def outside_now(run: Run, stage: Stage, params: Params) -> dict[str, str]:
     before = read_record(run, stage.name).inputs
     recorded = before.outside if before else {}
     if stage.section == "data":
-        return {name: file_digest(ROOT / name) if (ROOT / name).is_file() else kept for name, kept in recorded.items()}
+        there = {name for name in recorded if DATASET_FILE.search(name) and (ROOT / name).is_file()}
+        return {name: file_digest(ROOT / name) if name in there else kept for name, kept in recorded.items()}
     if stage.section == "evaluate":
         return digests(sorted(HANDWRITING.glob("*.json")))
     if stage.section == "infer" and params.infer.input:

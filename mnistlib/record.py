@@ -86,7 +86,7 @@ class Record:
     error: str = ""
     cell: int = 0
     commit: str = ""
-    process: tuple[int, float] = (0, 0.0)
+    process: tuple[Annotated[int, Field(ge=0, lt=2**31)], float] = (0, 0.0)
     alike: str = ""
     machine: dict[str, Any] = field(default_factory=dict)
 

@@ -16,22 +16,35 @@ import torch
 from mnistlib import clean, rundir
 from mnistlib.calibrate import Calibration, load_calibration, save_calibration, why_not
 from mnistlib.datafolders import read_raw
-from mnistlib.files import HOUR, LARGEST_JSON, RunError, bytes_digest, read_json, sweep, write_json
+from mnistlib.files import (
+    HOUR,
+    LARGEST_ARRAYS,
+    LARGEST_JSON,
+    RunError,
+    bytes_digest,
+    read_arrays,
+    read_json,
+    sweep,
+    write_json,
+)
 from mnistlib.handwriting import read_drawing
 from mnistlib.lock import hold
 from mnistlib.model import Architecture, build, load_model, save_model
 from mnistlib.modelfile import sealed
 from mnistlib.overview import TAUGHT, write_overview, write_overview_page
+from mnistlib.params import load
+from mnistlib.plan import outside_now
 from mnistlib.predict import load_predictor, quick_predictor, usable_run
 from mnistlib.preprocess import load_statistics, statistics_path
 from mnistlib.receipt import load_receipt
-from mnistlib.record import read_record
+from mnistlib.record import Inputs, Record, read_record, write_record
 from mnistlib.rundir import Run, check_own_files, leftovers, overview_page
+from mnistlib.stages import STAGE
 from mnistlib.taught import new_run
 from mnistlib.verify import environment, main, written_to
 from tests.records import keep_record
 
-KEPT = "a file outside that must stay as it is"
+KEPT = '{"a": 1}'  # a file outside that must stay as it is, and could be read
 DIGIT = np.eye(28, dtype=np.uint8)[None] * 255
 
 
@@ -60,17 +73,17 @@ def rewrite(path: Path, **changes):
 
 # What a JSON file of a run can be instead of a small, sound one; each is refused in words, and soon.
 NO_JSON = {
-    "a FIFO": lambda path, outside: os.mkfifo(path),
-    "a folder": lambda path, outside: path.mkdir(),
-    "a link": lambda path, outside: path.symlink_to(outside),
-    "a link to a device": lambda path, outside: path.symlink_to("/dev/zero"),
-    "too large": lambda path, outside: path.write_bytes(b" " * (LARGEST_JSON + 1)),
-    "nested deeply": lambda path, outside: path.write_text('{"a":' * 100_000 + "1" + "}" * 100_000),
-    "NaN": lambda path, outside: path.write_text('{"a": NaN}'),
-    "Infinity": lambda path, outside: path.write_text('{"a": -Infinity}'),
-    "1e999": lambda path, outside: path.write_text('{"a": 1e999}'),
-    "400 digits": lambda path, outside: path.write_text('{"a": %s}' % ("9" * 400)),
-    "no UTF-8": lambda path, outside: path.write_bytes(b'{"a": "\xff"}'),
+    "a FIFO": (lambda path, outside: os.mkfifo(path), "not a regular file"),
+    "a folder": (lambda path, outside: path.mkdir(), "Is a directory"),
+    "a link": (lambda path, outside: path.symlink_to(outside), "it is a link"),
+    "a link to a device": (lambda path, outside: path.symlink_to("/dev/zero"), "it is a link"),
+    "too large": (lambda path, outside: path.write_bytes(b'{"a": 1}'.ljust(LARGEST_JSON + 1)), "it is larger than"),
+    "nested deeply": (lambda path, outside: path.write_text('{"a":' * 9999 + "1" + "}" * 9999), "nested too deeply"),
+    "NaN": (lambda path, outside: path.write_text('{"a": NaN}'), "NaN is not a number"),
+    "Infinity": (lambda path, outside: path.write_text('{"a": -Infinity}'), "-Infinity is not a number"),
+    "1e999": (lambda path, outside: path.write_text('{"a": 1e999}'), "1e999 is not a number"),
+    "400 digits": (lambda path, outside: path.write_text('{"a": %s}' % ("9" * 400)), "99 is not a number"),
+    "no UTF-8": (lambda path, outside: path.write_bytes(b'{"a": "\xff"}'), "can't decode byte"),
 }
 
 
@@ -78,8 +91,9 @@ NO_JSON = {
 def test_a_file_that_is_no_small_sound_json_is_refused(run, outside, attack):
     path = run.raw_json
     path.parent.mkdir()
-    NO_JSON[attack](path, outside)
-    with pytest.raises(RunError, match=r"raw\.json cannot be read \(.*: do this"):
+    put, words = NO_JSON[attack]
+    put(path, outside)
+    with pytest.raises(RunError, match=rf"raw\.json cannot be read \(.*{words}.*: do this"):
         read_json(path, hint="do this")
 
 
@@ -88,11 +102,12 @@ def test_it_costs_its_own_row_of_the_table_of_runs(run, outside, attack):
     write_overview(run)
     for name, place in (("bad", "status/summary.json"), ("bad-taught", "reports/teach.json")):
         (Run(name).folder / place).parent.mkdir(parents=True)
-        NO_JSON[attack](Run(name).folder / place, outside)
+        NO_JSON[attack][0](Run(name).folder / place, outside)
     write_overview_page()
     page = overview_page().read_text()
     assert 'href="received/reports/index.html"' in page
-    assert "<td>bad</td>" in page and "<td>bad-taught</td>" in page
+    assert "<td>bad</td>" in page
+    assert "<td>bad-taught</td>" in page
     assert page.count("cannot be read (") == 2
 
 
@@ -164,7 +179,7 @@ def test_a_run_with_a_link_answers_nothing(run, outside, load):
 
 
 COMMANDS = [
-    *(("status",), ("all",), ("infer", "INPUT=digit.png"), ("train", "-n")),
+    *(("status",), ("all",), ("infer", "INPUT=runs/smoke/reports/figures/samples.png"), ("train", "-n")),
     *(("teach",), ("verify",), ("export",), ("clean",), ("compare", "B=smoke")),
 ]
 
@@ -260,7 +275,10 @@ def test_a_calibration_that_is_out_of_bounds_is_refused(run, changes):
 @pytest.mark.parametrize("version", [3, 5, "4", True, None])
 def test_a_model_of_another_version_is_refused_with_what_to_do(run, version):
     rewrite(run.model_json, format=version)
-    with pytest.raises(RunError, match="re-run 03_train"):
+    with pytest.raises(RunError, match=r"expected 4: re-run 03_train \(make train RUN=received\)"):
+        load_model(run)
+    write_json(run.teach_json, {})
+    with pytest.raises(RunError, match="expected 4: teach it anew with make teach"):
         load_model(run)
 
 
@@ -292,13 +310,13 @@ def test_a_fine_tuning_that_is_killed_leaves_no_run(run):
 RECORDS = [
     *({"verdict": "<b>ok</b>"}, {"stage": "04_evaluate"}, {"format": 3}, {"seconds": {"work": "1"}}),
     *({"outputs": {name: "o"}} for name in ("../up", "/etc/passwd", "models/../../up", "elsewhere/a", "models/.a")),
-    {"machine": {"cores": float("nan")}},
+    *({"machine": {"cores": float("nan")}}, {"process": [-1, 0.0]}, {"process": [10**15, 0.0]}),
 ]
 
 
 @pytest.mark.parametrize("changes", RECORDS, ids=str)
 def test_a_record_with_another_value_is_none(run, changes):
-    keep_record(run, "03_train")
+    keep_record(run, "03_train", verdict="running" if "process" in changes else "ok")
     if "outputs" in changes:
         output = {"sha256": "0" * 64, "bytes": 1, "content": "0" * 64}
         changes = {"outputs": dict.fromkeys(changes["outputs"], output)}
@@ -427,6 +445,30 @@ def test_a_flipped_bit_in_what_people_read_is_noticed(smoke, tmp_path, name):
     assert [line.name for line in written_to(received, kept)] == [name]
 
 
+ARRAYS = {
+    "a FIFO": lambda path: os.mkfifo(path),
+    "a link to a device": lambda path: path.symlink_to("/dev/zero"),
+    "a zip of zeros": lambda path: np.savez_compressed(path, logits=np.zeros(LARGEST_ARRAYS + 1, np.uint8)),
+}
+
+
+@pytest.mark.parametrize("attack", ARRAYS)
+def test_arrays_that_never_end_or_burst_are_refused(tmp_path, attack):
+    path = tmp_path / "predictions.npz"
+    ARRAYS[attack](path)
+    with pytest.raises(RunError, match="missing or damaged: do this"):
+        read_arrays(path, ["logits"], hint="do this")
+
+
+def test_a_record_makes_nobody_read_what_is_no_file_of_a_dataset(run, outside, tmp_path):
+    named = tmp_path / "train-labels-idx1-ubyte"
+    named.write_bytes(b"")
+    recorded = dict.fromkeys([str(outside), str(named)], "0" * 64)
+    write_record(run, Record("01_data", "ok", inputs=Inputs({}, [], {}, {}, recorded)))
+    now = outside_now(run, STAGE["01_data"], load())
+    assert now == {str(outside): "0" * 64, str(named): bytes_digest(b"")}
+
+
 def test_verify_refuses_a_run_with_a_link_before_it_reads_it(run, outside, monkeypatch, capsys):
     link(run, "receipt.json", outside)
     monkeypatch.setenv("RUN", run.name)
@@ -445,5 +487,5 @@ def test_an_unusable_lesson_costs_its_own_row(run):
 
 
 def test_without_attack_the_run_answers(run):
-    for load in (load_predictor, quick_predictor):
-        assert len(load(run.name).images(DIGIT)) == 1
+    for predictor in (load_predictor(run.name), quick_predictor(run.name)):
+        assert len(predictor.images(DIGIT)) == 1
