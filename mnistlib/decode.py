@@ -24,16 +24,8 @@ SCANNED = 1_000_000_000  # pixels times scans of a JPEG
 UNSTOPPABLE = ("TIFF", "AVIF", "HEIF", "JPEG2000")  # decoders that ask for no more of the file before their end
 LARGE = 4_000_000  # pixels, or bytes of a file, from which these get a process of their own
 TIFF, ICONS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"), (b"icns", b"\0\0\1\0")
-COPIES = {
-    "TIFF": 2.5,
-    "WEBP": 5,
-    "AVIF": 4,
-    "HEIF": 4,
-    "JPEG2000": 8,
-    "DDS": 2,
-    "QOI": 2,
-    "SGI": 2,
-}  # at once, while decoding
+# How many copies of a picture its decoder holds at once. A phone's HEIC of 24 million pixels fits into MEMORY.
+COPIES = {"TIFF": 2.5, "WEBP": 5, "AVIF": 2.7, "HEIF": 2.7, "JPEG2000": 8, "DDS": 2, "QOI": 2, "SGI": 2}
 INTERPRETER = 100_000_000  # bytes that a process needs besides
 ORIENTATION = 0x0112
 REFUSED = 3
@@ -94,9 +86,7 @@ def decode_file(path: Path, file: TimedFile, held: ExitStack, alone: bool) -> np
             raise PictureError(f"{scans} scans of {size} are too many")
         if picture.format == "TIFF" and has_pages(picture):
             raise PictureError("several pages: save each as a picture of its own")
-        needed = (
-            2 * pixels * len(picture.getbands()) if scans > 1 else 0
-        )  # a JPEG's coefficients are kept until the last
+        needed = 2 * pixels * len(picture.getbands()) if scans > 1 else 0  # a JPEG's coefficients, kept to the end
         picture.draft("L", (WORKING, WORKING))  # a JPEG is decoded no larger than needed
         needed += memory_for(picture)
         if needed > MEMORY:
@@ -128,9 +118,8 @@ def has_pages(picture: Image.Image) -> bool:
 def memory_for(picture: Image.Image) -> int:
     """Return about how many bytes it takes to decode the picture and to scale it down."""
     pixels = picture.width * picture.height
-    each = (
-        2 if picture.mode.startswith("I;16") else 4 if picture.mode in ("I", "F") or len(picture.getbands()) > 1 else 1
-    )
+    wide = picture.mode in ("I", "F") or len(picture.getbands()) > 1
+    each = 2 if picture.mode.startswith("I;16") else 4 if wide else 1
     return int(pixels * each * COPIES.get(picture.format or "", 1.2)) + 32 * min(pixels, 4 * SHRUNK**2)
 
 
