@@ -35,6 +35,7 @@ from mnistlib import (
     report,
     rundir,
     source,
+    standing,
     verify,
 )
 from mnistlib.agreement import judge
@@ -131,7 +132,7 @@ NAMES = {ARRAYS[0]: ["embeddings"], ARRAYS[1]: ["points", "indices"], ARRAYS[2]:
 READERS = {
     "read_record": Reader(lambda run: [read_record(run, stage) for stage in STAGE], STATUS),
     "plan": Reader(lambda run: plan.plan(run, params.load("smoke"), "all"), (*STATUS, "data/raw.json", *MODEL), 0.3),
-    "standing": Reader(plan.standing, (*STATUS, "params/params.yaml")),
+    "standing": Reader(standing.standing, (*STATUS, "params/params.yaml")),
     "describe": Reader(described, (*METRICS, *STATUS, "data/raw.json", "models/history.json"), 0.5),
     "receipt": Reader(judged, ("receipt.json",) * 4),
     "model.json": Reader(load_model, ("models/model.json",)),
@@ -183,7 +184,7 @@ FAULTY = {name for name, *_ in FAULTS} | {"plan", "describe"}
 
 def fault_of(reader: Reader, run: Run) -> str:
     """What reading does that it may not; empty where it gives something or refuses in words."""
-    for cached in (plan.stand, source.kept_digests):
+    for cached in (standing.stand, source.kept_digests):
         cached.cache_clear()
     watch().seen.clear()
     try:
