@@ -11,7 +11,7 @@ from pydantic import TypeAdapter
 from torch import Tensor, nn
 
 from mnistlib.files import RunError, bytes_digest, shown, write_json
-from mnistlib.modelfile import FORMAT, read_description, read_weights, replace_part, sealed
+from mnistlib.modelfile import FORMAT, read_description, read_weights, replace_part, sealed, trained_anew
 from mnistlib.rundir import Run
 from mnistlib.tables import by
 
@@ -181,9 +181,11 @@ def load_model(run: Run) -> DigitNet:
     try:
         network.load_state_dict(read_weights(run, described["weights_sha256"]))
     except (RuntimeError, TypeError, AttributeError) as error:
-        raise RunError(f"{shown(run.weights)} was made by another version of the network: re-run 03_train") from error
+        raise RunError(
+            f"{shown(run.weights)} was made by another version of the network: {trained_anew(run)}"
+        ) from error
     if not all(bool(values.isfinite().all()) for values in network.state_dict().values()):
-        raise RunError(f"{shown(run.weights)} holds weights that are not finite numbers: re-run 03_train")
+        raise RunError(f"{shown(run.weights)} holds weights that are not finite numbers: {trained_anew(run)}")
     return network.eval()
 
 
@@ -195,4 +197,4 @@ def described_network(run: Run, parts: dict[str, Any]) -> DigitNet:
         raise
     except Exception as error:  # whatever torch makes of numbers that are no network's
         where = f"{shown(run.model_json)} is damaged or of another version at architecture"
-        raise RunError(f"{where}: re-run 03_train") from error
+        raise RunError(f"{where}: {trained_anew(run)}") from error

@@ -54,7 +54,7 @@ def sealed(described: dict[str, Any]) -> dict[str, Any]:
 
 def read_description(run: Run) -> dict[str, Any]:
     """What `model.json` says. Raises RunError when it is missing, damaged or of another format."""
-    described = read_json(run.model_json, hint="re-run 03_train")
+    described = read_json(run.model_json, hint=trained_anew(run))
     if described.get("format") != FORMAT:
         found = f"{described.get('format')!r:.20}, expected {FORMAT}"
         raise RunError(f"{shown(run.model_json)} has format {found}: {trained_anew(run)}")
@@ -62,22 +62,22 @@ def read_description(run: Run) -> dict[str, Any]:
     if not wrong and described != sealed(described):
         wrong = ["digest, which is of another description"]
     if wrong:
-        raise RunError(f"{shown(run.model_json)} is damaged at {', '.join(wrong)}: re-run 03_train")
+        raise RunError(f"{shown(run.model_json)} is damaged at {', '.join(wrong)}: {trained_anew(run)}")
     return described
 
 
 def weights_bytes(run: Run, expected: str) -> bytes:
     """The content of the weights' file. Raises RunError when it is missing or has not the SHA-256 that is expected."""
     if not run.weights.is_file():
-        raise RunError(f"{shown(run.weights)} is missing: re-run 03_train")
+        raise RunError(f"{shown(run.weights)} is missing: {trained_anew(run)}")
     try:
         weights = read_regular(run.weights, LARGEST_WEIGHTS)
     except OSError as error:
-        raise RunError(f"{shown(run.weights)} cannot be read ({error}): re-run 03_train") from error
+        raise RunError(f"{shown(run.weights)} cannot be read ({error}): {trained_anew(run)}") from error
     found = bytes_digest(weights)
     if found != expected:
         text = f"{shown(run.weights)} is damaged: SHA-256 {found}, model.json says {expected}"
-        raise RunError(f"{text}: delete it to re-run 03_train")
+        raise RunError(f"{text}: {trained_anew(run)}")
     return weights
 
 
@@ -93,11 +93,11 @@ def read_weights(run: Run, expected: str) -> Any:
         return torch.load(io.BytesIO(weights), map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         raise RunError(
-            f"{shown(run.weights)} holds more than weights and was not loaded: delete it to re-run 03_train"
+            f"{shown(run.weights)} holds more than weights and was not loaded: {trained_anew(run)}"
         ) from error
     except Exception as error:  # whatever torch makes of a file that is none of ours
         text = f"{shown(run.weights)} holds no weights ({type(error).__name__})"
-        raise RunError(f"{text}: delete it to re-run 03_train") from error
+        raise RunError(f"{text}: {trained_anew(run)}") from error
 
 
 def replace_part(run: Run, path: Path, content: bytes) -> None:
@@ -128,7 +128,9 @@ def check_made_by_make(run: Run) -> None:
 
 def trained_anew(run: Run) -> str:
     """What to do for weights and a description that this version made."""
-    return "teach it anew with make teach" if is_taught(run) else f"re-run 03_train (make train RUN={run.name})"
+    if is_taught(run):
+        return f"teach it anew with make teach RUN={taught_from(run)}"
+    return f"re-run 03_train ({make_again(run, 'train')})"
 
 
 def calibrated_anew(run: Run) -> str:

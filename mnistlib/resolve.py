@@ -139,7 +139,7 @@ def check_is_there(name: str) -> None:
     if name == params.DEFAULT or Run(name).params().is_file():
         return
     near = nearest(name)
-    hint = f"make infer RUN={near}, or " if near else ""
+    hint = f"make infer RUN={near} INPUT=…, or " if near else ""
     raise RunError(f"there is no runs/{name} to recognise pictures with: {hint}make all RUN={name} makes it first")
 
 

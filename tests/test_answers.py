@@ -100,7 +100,9 @@ def test_exit_codes_tell_what_could_be_read(run, pictures):
     assert call(pictures, "-m", "mnistlib", "predicct", "a.png").returncode == 2
     missing = call(pictures, "-m", "mnistlib", "predict", "a seven.png", "--run", str(run.folder / "nowhere"))
     assert missing.returncode == 2
-    assert re.search(r"nowhere holds no trained model: make all in the project that it is of trains one", missing.stderr)
+    assert re.search(
+        r"nowhere holds no trained model: make all in the project that it is of trains one", missing.stderr
+    )
     assert "Traceback" not in missing.stderr
 
 

@@ -163,7 +163,7 @@ def test_what_holds_no_weights_is_named_though_the_description_fits(run, damage)
     run.weights.write_bytes(bad)
     described = json.loads(run.model_json.read_text())
     run.model_json.write_text(json.dumps(sealed({**described, "weights_sha256": bytes_digest(bad)})))
-    with pytest.raises(RunError, match=r"holds no weights .*: delete it to re-run 03_train"):
+    with pytest.raises(RunError, match=r"holds no weights .*: re-run 03_train"):
         load_model(run)
 
 

@@ -172,16 +172,6 @@ READERS = {
 }
 
 
-# Faults that are known and not mended yet; a case here turns red when it is.
-FAULTS = [
-    ("read_record", "status/06_infer.json", lambda path: (path.unlink(), os.mkfifo(path))),
-    ("standing", "status/01_data.json", lambda path: path.write_text(path.read_text().replace("01_data", "", 1))),
-    ("card", "data/raw.json", lambda path: path.write_text('{"dataset": []}')),
-    ("raw.json", "data/raw.json", lambda path: path.write_text('{"source": "digits"}')),
-]
-FAULTY = {name for name, *_ in FAULTS} | {"plan", "describe"}
-
-
 def fault_of(reader: Reader, run: Run) -> str:
     """What reading does that it may not; empty where it gives something or refuses in words."""
     for cached in (standing.stand, source.kept_digests):
@@ -236,9 +226,7 @@ def stop(*_: Any) -> None:
 
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("name", READERS)
-def test_damaged_files_are_read_or_refused_in_words(run: Run, name: str, request: pytest.FixtureRequest) -> None:
-    if name in FAULTY:
-        request.applymarker(pytest.mark.xfail(reason="FAULTS", strict=False))
+def test_damaged_files_are_read_or_refused_in_words(run: Run, name: str) -> None:
     reader, faults, around = READERS[name], list[str](), run.folder.parents[2]
     sound = {path: path.read_bytes() for pattern in reader.paths for path in run.folder.glob(pattern)}
     reader.read(run)
@@ -257,16 +245,3 @@ def test_damaged_files_are_read_or_refused_in_words(run: Run, name: str, request
             break
     assert snapshot(around) == before
     assert not faults, "\n".join(faults)
-
-
-@pytest.mark.xfail(strict=True)
-@pytest.mark.parametrize(("name", "path", "spoil"), FAULTS, ids=[name for name, *_ in FAULTS])
-def test_a_known_fault_is_mended(run: Run, name: str, path: str, spoil: Callable[[Path], Any]) -> None:
-    place = run.folder / path
-    sound = place.read_bytes()
-    try:
-        spoil(place)
-        fault = fault_of(READERS[name], run)
-    finally:
-        put_back(place, sound)
-    assert not fault
