@@ -160,15 +160,17 @@ def choose(profile: str, run_name: str, overrides: str, given_input: str) -> tup
     """
     if given_input:
         named_pictures(given_input)
-    run = Run(run_name or Path(profile or params.DEFAULT).name.removesuffix(".yaml").removesuffix(".yml"))
-    check_own_files(run)
-    again = bool(run_name) and not profile and run.params().is_file()
+    if run_name:
+        check_own_files(Run(run_name))
+    again = bool(run_name) and not profile and Run(run_name).params().is_file()
     if again:
-        kept = params.load_file(run.params())
+        kept = params.load_file(Run(run_name).params())
         whole = params.overlay(params.load_file(params.profile_path(params.DEFAULT)), kept)
         resolved = params.check(params.overlay(whole, params.parse_overrides(overrides)), f"RUN={run_name}")
     else:
         resolved = params.load(profile or params.DEFAULT, overrides)
+    run = Run(run_name or Path(profile or params.DEFAULT).name.removesuffix(".yaml").removesuffix(".yml"))
+    check_own_files(run)
     said = again or "input" in params.parse_overrides(overrides).get("infer", {})
     chosen = given_input or resolved.infer.input or ("" if said else kept_input(run))
     infer = resolved.infer.model_copy(update={"input": chosen})
