@@ -66,7 +66,8 @@ def main(arguments: list[str] | None = None) -> int:
     except KeyboardInterrupt:  # between two stages: nothing is cut off
         return EXIT[INTERRUPTED]
     finally:
-        signal.signal(signal.SIGINT, signal.SIG_IGN)  # while Python ends, it would only show a traceback
+        if __name__ == "__main__":  # while Python ends, it would only show a traceback
+            signal.signal(signal.SIGINT, signal.SIG_IGN)
     return 0
 
 

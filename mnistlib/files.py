@@ -52,7 +52,8 @@ def in_words(stopped: str) -> Callable[[Callable[[], int]], Callable[[], int]]:
                 print(error, file=sys.stderr)
                 return 2
             except KeyboardInterrupt:
-                signal.signal(signal.SIGINT, signal.SIG_IGN)  # a second one, while Python ends, would show a traceback
+                if main.__module__ == "__main__":  # a second one, while Python ends, would show a traceback
+                    signal.signal(signal.SIGINT, signal.SIG_IGN)
                 print(f"\n{stopped}", file=sys.stderr)
                 return 130
 

@@ -112,8 +112,10 @@ def load_file(path: Path) -> dict[str, Any]:
         text = read_regular(Path(os.path.realpath(path)), LARGEST_FILE).decode()
     except FileNotFoundError:
         raise ParamsError(f"PARAMS: there is no {shown(path)}; {profiles_hint(path.stem)}") from None
-    except (OSError, UnicodeDecodeError) as error:
+    except UnicodeDecodeError as error:
         raise ParamsError(f"{shown(path)} cannot be read as UTF-8 text: {error}") from error
+    except OSError as error:
+        raise ParamsError(f"{shown(path)} cannot be read: {error}") from error
     content = deepcopy(parse_once(text, shown(path)))
     if content is None:
         return {}

@@ -258,7 +258,7 @@ def test_what_never_ends_is_no_parameter_file(tmp_path):
     os.mkfifo(tmp_path / "pipe.yaml")
     (tmp_path / "zero.yaml").symlink_to("/dev/zero")
     (tmp_path / "long.yaml").write_bytes(b"#" * 1_000_001)
-    for name, words in (("pipe", "not a plain file"), ("zero", "not a plain file"), ("long", "larger than")):
+    for name, words in (("pipe", "not a regular file"), ("zero", "not a regular file"), ("long", "larger than")):
         with pytest.raises(ParamsError, match=words):
             load_file(tmp_path / f"{name}.yaml")
 
