@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -138,3 +139,13 @@ def test_arrays_come_back_or_the_file_is_named_wherever_it_is_damaged(tmp_path):
 
 def spoilt(content: bytes, place: int) -> bytes:
     return content[:place] + bytes([content[place] ^ 0xFF]) + content[place + 1 :]
+
+
+def test_a_command_that_is_interrupted_leaves_this_process_as_it_was():
+    @in_words("nothing done")
+    def interrupted() -> int:
+        raise KeyboardInterrupt
+
+    before = signal.getsignal(signal.SIGINT)
+    assert interrupted() == 130
+    assert signal.getsignal(signal.SIGINT) is before
