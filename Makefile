@@ -1,5 +1,5 @@
 # The commands people type, and the rules by which stages follow from each other.
-# A command first resolves parameters and fingerprints (mnistlib/resolve.py), which then becomes
+# A command first resolves parameters and fingerprints (mnistlib/pipeline/resolve.py), which then becomes
 # the make that sees RESOLVED=yes and executes what is out of date.
 
 # What people set is taken literally: make never expands it, and no line that a shell reads holds it. A recipe passes it on
@@ -16,7 +16,7 @@ export $(SETTINGS) $(GIVEN)
 ifndef OMP_WAIT_POLICY
 export GOMP_SPINCOUNT ?= 2000
 endif
-# The make that mnistlib.resolve becomes. No recipe says $(MAKE) itself: such a line is run even under -n.
+# The make that mnistlib.pipeline.resolve becomes. No recipe says $(MAKE) itself: such a line is run even under -n.
 override MAKE_COMMAND := $(firstword $(MAKE))
 export MAKE_COMMAND
 # These would lead Python or pip elsewhere, or change how Python starts and ends. `make doctor` names those that are set.
@@ -32,7 +32,7 @@ override STAGES := 01_data 02_preprocess 03_train 04_evaluate 05_features 06_inf
 override GOALS := data preprocess train evaluate features infer
 override CANDIDATES := python3 python3.14 python3.13 python3.12 python3.11 python
 # Becomes the Python of the project's environment, which it builds if need be.
-override PYTHON_SH := sh mnistlib/python.sh
+override PYTHON_SH := sh mnistlib/pipeline/python.sh
 
 ifneq ($(RESOLVED),yes)
 
@@ -55,47 +55,48 @@ help:
 .NOTPARALLEL:
 .PHONY: all $(GOALS)
 all $(GOALS):
-	@+GOAL=$@ exec $(PYTHON_SH) -m mnistlib.resolve
+	@+GOAL=$@ exec $(PYTHON_SH) -m mnistlib.pipeline.resolve
 
 ## status: for each stage of RUN, up to date, or what would run and why; changes nothing
 .PHONY: status
 status:
-	@GOAL=status exec $(PYTHON_SH) -m mnistlib.resolve
+	@GOAL=status exec $(PYTHON_SH) -m mnistlib.pipeline.resolve
 
 ## teach: learn your own corrected drawings with the model of RUN, into a new run
 .PHONY: teach
 teach:
-	@exec $(PYTHON_SH) -m mnistlib.taught
+	@exec $(PYTHON_SH) -m mnistlib.pipeline.fine_tune_run
 
 ## compare: runs A and B side by side, into runs/compare/
 .PHONY: compare
 compare:
-	@exec $(PYTHON_SH) -m mnistlib.compare
+	@exec $(PYTHON_SH) -m mnistlib.reporting.comparison
 
 ## export: the model of RUN as ONNX, for programs without torch
 .PHONY: export
 export:
-	@exec $(PYTHON_SH) -m mnistlib.export
+	@exec $(PYTHON_SH) -m mnistlib.inference.onnx_export
 
 ## verify: make RUN again from its receipt, beside it, and say what agrees
 .PHONY: verify
 verify:
-	@exec $(PYTHON_SH) -m mnistlib.verify
+	@exec $(PYTHON_SH) -m mnistlib.pipeline.verify
 
 ## lab: open the notebooks in JupyterLab; LAB="--port 8899 --no-browser" gives it options
 .PHONY: lab
 lab:
-	@PYTHONPATH="$$PWD" exec $(PYTHON_SH) -m mnistlib.lab
+	@PYTHONPATH="$$PWD" exec $(PYTHON_SH) -m mnistlib.pipeline.lab
 
 ## test: the tests of a few minutes; SLOW=too with the slow ones, SLOW=only those alone
 .PHONY: test
 test:
 	@exec $(PYTHON_SH) -m pytest $(if $(filter too,$(SLOW)),,-m "$(if $(filter only,$(SLOW)),,not )slow")
 
-## lint: ruff and mypy; with pip-audit installed, known advisories of what is locked
+## lint: ruff, mypy and import-linter; with pip-audit installed, known advisories of what is locked
 .PHONY: lint
 lint:
 	@$(PYTHON_SH) -m ruff check . && $(PYTHON_SH) -m ruff format --check . && $(PYTHON_SH) -m mypy && \
+	$(PYTHON_SH) -c 'from importlinter.cli import lint_imports_command; lint_imports_command()' --no-cache && \
 	$(PYTHON_SH) -m bench.advisories
 
 ## soak: feed it 10,000 odd pictures and damaged files, and kill a small run KILLS times (100), at moments that SEED sets
@@ -119,13 +120,13 @@ env:
 doctor:
 	@for least in 3,11 3,; do for p in $(CANDIDATES); do \
 	if command -v $$p >/dev/null 2>&1 && $$p -c "import sys; sys.exit(sys.version_info < ($$least))" 2>/dev/null; \
-	then IGNORED="$(IGNORED)" exec $$p -m mnistlib.doctor; fi; done; done; \
+	then IGNORED="$(IGNORED)" exec $$p -m mnistlib.pipeline.doctor; fi; done; done; \
 	echo 'wrong Python: none of $(CANDIDATES) starts; install Python 3.11 or newer' >&2; exit 1
 
 ## clean: delete runs/RUN and all that is in it; asks first
 .PHONY: clean
 clean:
-	@exec $(PYTHON_SH) -m mnistlib.clean
+	@exec $(PYTHON_SH) -m mnistlib.pipeline.clean
 
 else
 
@@ -137,14 +138,14 @@ override TODO := $(filter $(STAGES),$(TODO))
 
 .PHONY: all $(GOALS) pages together $(STAGES)
 all $(GOALS): pages
-	$(if $(filter all-mlflow,$@-$(TRACKING)),@exec "$$PYTHON" -m mnistlib.tracking --run "$$RUN")
+	$(if $(filter all-mlflow,$@-$(TRACKING)),@exec "$$PYTHON" -m mnistlib.pipeline.mlflow_tracking --run "$$RUN")
 # Where they run one after the other (TOGETHER) a single runner executes them, which spares all but the first its start.
 together:
-	@exec "$$PYTHON" -m mnistlib.execute $(TODO) --run "$$RUN"
+	@exec "$$PYTHON" -m mnistlib.pipeline.execute $(TODO) --run "$$RUN"
 pages: $(if $(TOGETHER),together,$(TODO))
-	@exec "$$PYTHON" -m mnistlib.index --run "$$RUN" --answers "$$ANSWERS"
+	@exec "$$PYTHON" -m mnistlib.reporting.front_page --run "$$RUN" --answers "$$ANSWERS"
 $(STAGES):
-	$(if $(filter $@,$(TODO)),@exec $(SHARE) "$$PYTHON" -m mnistlib.execute $@ --run "$$RUN")
+	$(if $(filter $@,$(TODO)),@exec $(SHARE) "$$PYTHON" -m mnistlib.pipeline.execute $@ --run "$$RUN")
 02_preprocess: 01_data
 03_train: 02_preprocess
 04_evaluate 05_features: 02_preprocess 03_train

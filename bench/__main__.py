@@ -32,14 +32,14 @@ from bench.scaling import measure_scaling
 from bench.scans import measure_scans
 from bench.teaching import measure_teaching
 from bench.tutorial import GOAL, measure_tutorial
-from mnistlib.catalogue import Raw
-from mnistlib.data import obtain
-from mnistlib.datafolders import better_source_exists
-from mnistlib.files import ROOT, shown, write_json
-from mnistlib.machine import cores, fast_features, processor
-from mnistlib.predict import load_predictor
-from mnistlib.rundir import RUNS, Run
-from mnistlib.tables import Table, facts
+from mnistlib.core.files import ROOT, shown, write_json
+from mnistlib.core.formatting import Table, facts
+from mnistlib.core.system_info import cores, fast_features, processor
+from mnistlib.data.datasets import Raw
+from mnistlib.data.loading import obtain
+from mnistlib.data.locations import better_source_exists
+from mnistlib.inference.predictor import load_predictor
+from mnistlib.runs.layout import RUNS, Run
 
 QUICK, FULL = (os.environ.get(name, "") not in ("", "0") for name in ("QUICK", "FULL"))
 PROFILES = ("fast",) if QUICK else ("fast", "fast-30s", "default", "tiny", "best") if FULL else ("fast", "default")

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from mnistlib.predict import Predictor
-from mnistlib.variants import Points
+from mnistlib.data.variants import Points
+from mnistlib.inference.predictor import Predictor
 
 LETTERS: dict[str, tuple[Points, ...]] = {
     "A": (((10, 100), (50, 0), (90, 100)), ((25, 65), (78, 60))),

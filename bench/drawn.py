@@ -11,7 +11,7 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from bench.pendigits import Drawing, read_drawings
-from mnistlib.predict import Predictor
+from mnistlib.inference.predictor import Predictor
 
 CANVAS = 280
 BRUSH = 32

@@ -11,11 +11,11 @@ import torch
 from torch.nn import functional as F
 
 from bench.profiles import SEEDS, as_it_is, told, train_profile
-from mnistlib.augment import affine_grid
-from mnistlib.catalogue import Raw
-from mnistlib.data import obtain
-from mnistlib.evaluate import accuracy, softmax
-from mnistlib.tables import Table
+from mnistlib.core.formatting import Table
+from mnistlib.data.augmentation import affine_grid
+from mnistlib.data.datasets import Raw
+from mnistlib.data.loading import obtain
+from mnistlib.evaluation.metrics import accuracy, softmax
 
 PROFILE = "best"
 AT_ONCE = 5000

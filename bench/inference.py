@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from mnistlib.predict import Predictor
+from mnistlib.inference.predictor import Predictor
 
 ROUNDS = 7
 SINGLES = 500

@@ -18,9 +18,9 @@ from pathlib import Path
 from typing import Any
 
 from bench import screen
-from mnistlib import machine
+from mnistlib.core import system_info
 
-CHROMIUM = machine.browser()
+CHROMIUM = system_info.browser()
 QUIET = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--disable-background-networking", "--disable-sync"]
 LAB, NOTEBOOK = "lab/tree", "notebooks"
 PROMPTS = "[...document.querySelectorAll('.jp-InputPrompt')].map(e => e.innerText).join()"

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 
 from bench import lab
-from mnistlib.files import ROOT
-from mnistlib.predict import Predictor
-from mnistlib.synthetic import examples
+from mnistlib.core.files import ROOT
+from mnistlib.data.synthetic import examples
+from mnistlib.inference.predictor import Predictor
 
 ROUNDS = 12
 WATCH = """() => {

@@ -7,11 +7,11 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
-from mnistlib.figures import picture_of
-from mnistlib.files import write_text
-from mnistlib.plots import BLUE, GREY, RED, new_figure, tidy
-from mnistlib.report import render
-from mnistlib.tables import Table
+from mnistlib.core.files import write_text
+from mnistlib.core.formatting import Table
+from mnistlib.reporting.figures import picture_of
+from mnistlib.reporting.pages import render
+from mnistlib.reporting.plots.style import BLUE, GREY, RED, new_figure, tidy
 
 
 def write_page(path: Path, kept: dict[str, Any]) -> None:

@@ -9,11 +9,11 @@ import subprocess
 import sys
 import time
 
-from mnistlib.files import ROOT, shown
-from mnistlib.record import read_record
-from mnistlib.rundir import Run
-from mnistlib.stages import STAGE
-from mnistlib.tables import Table
+from mnistlib.core.files import ROOT, shown
+from mnistlib.core.formatting import Table
+from mnistlib.runs.layout import Run
+from mnistlib.runs.record import read_record
+from mnistlib.runs.stages import STAGE
 
 PHASES = ("start", "imports", "work")
 

@@ -13,22 +13,22 @@ from typing import Any
 
 import numpy as np
 
-from mnistlib import params
-from mnistlib.augment import Distortion
-from mnistlib.bent import predict_bent
-from mnistlib.calibrate import calibrate, confidence_metrics
-from mnistlib.catalogue import Raw
-from mnistlib.data import obtain
-from mnistlib.device import describe_device, pick_device, pick_precision
-from mnistlib.evaluate import accuracy, predict_logits, softmax
-from mnistlib.exposure import expose
-from mnistlib.model import Architecture, DigitNet, build, count_parameters
-from mnistlib.preprocess import Part, split, statistics
-from mnistlib.split import Split, pictures_per_step
-from mnistlib.synthetic import synthesise
-from mnistlib.tables import Table
-from mnistlib.train import fit
-from mnistlib.trainer import Recipe
+from mnistlib.core import config
+from mnistlib.core.formatting import Table
+from mnistlib.data.augmentation import Distortion
+from mnistlib.data.datasets import Raw
+from mnistlib.data.loading import obtain
+from mnistlib.data.outlier_exposure import expose
+from mnistlib.data.preprocess import Part, split, statistics
+from mnistlib.data.synthetic import synthesise
+from mnistlib.evaluation.augmented_logits import predict_bent
+from mnistlib.evaluation.calibration import calibrate, confidence_metrics
+from mnistlib.evaluation.metrics import accuracy, predict_logits, softmax
+from mnistlib.training.device import describe_device, pick_device, pick_precision
+from mnistlib.training.loop import fit
+from mnistlib.training.model import Architecture, DigitNet, build, count_parameters
+from mnistlib.training.tensor_dataset import Split, pictures_per_step
+from mnistlib.training.trainer import Recipe
 
 SEEDS = range(5)
 COLUMNS = (
@@ -59,7 +59,7 @@ def train_profile(profile: str, raw: Raw, seed: int, view: View = as_it_is) -> T
 
     `view`: what is made of every picture, uint8 N×28×28, before the network sees it, of the test part too.
     """
-    p = params.load(profile)
+    p = config.load(profile)
     whole = split(raw, p.preprocess.val_fraction, seed, p.preprocess.train_limit)
     parts = {name: Part(view(images), labels) for name, (images, labels) in whole.items()}
     count = len(parts["train"].labels)
@@ -90,7 +90,7 @@ def train_profile(profile: str, raw: Raw, seed: int, view: View = as_it_is) -> T
     return Trained(network, logits, row)
 
 
-def design(p: params.Params, train: Part, raw: Raw, seed: int, per_step: int) -> tuple[DigitNet, Recipe]:
+def design(p: config.Params, train: Part, raw: Raw, seed: int, per_step: int) -> tuple[DigitNet, Recipe]:
     """Network and recipe of a profile, as 03_train makes them."""
     t, known = p.train, statistics(train)
     shape = (tuple(t.widths), t.hidden, t.dropout, len(raw.classes))

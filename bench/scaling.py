@@ -18,15 +18,15 @@ import psutil
 import torch
 
 from bench.profiles import design
-from mnistlib import params
-from mnistlib.augment import Distortion, distort
-from mnistlib.catalogue import Raw
-from mnistlib.data import obtain
-from mnistlib.device import pick_device, pick_precision
-from mnistlib.files import ROOT
-from mnistlib.preprocess import Part
-from mnistlib.split import Split, pictures_per_step
-from mnistlib.train import fit
+from mnistlib.core import config
+from mnistlib.core.files import ROOT
+from mnistlib.data.augmentation import Distortion, distort
+from mnistlib.data.datasets import Raw
+from mnistlib.data.loading import obtain
+from mnistlib.data.preprocess import Part
+from mnistlib.training.device import pick_device, pick_precision
+from mnistlib.training.loop import fit
+from mnistlib.training.tensor_dataset import Split, pictures_per_step
 
 SHARES = (1 / 8, 1 / 4, 1 / 2, 1, 10)
 AT_ONCE = 5000
@@ -45,7 +45,7 @@ def measure_scaling(raw: Raw) -> list[dict[str, Any]]:
 
 def main() -> int:
     count, folder = int(sys.argv[1]), Path(sys.argv[2])
-    raw, p = obtain("mnist"), params.load("default", "train.epochs=1")
+    raw, p = obtain("mnist"), config.load("default", "train.epochs=1")
     device, sizes = pick_device(), []
     part = enlarged(raw, count, folder)
     train = Split.of(device, part)

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from mnistlib.predict import Predictor
+from mnistlib.inference.predictor import Predictor
 
 ENLARGED = 10
 KINDS = ("plain", "negative", "enlarged", "negative and enlarged")

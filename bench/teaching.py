@@ -9,14 +9,14 @@ from typing import Any
 import numpy as np
 
 from bench.pendigits import Drawing, read_drawings
-from mnistlib import handwriting
-from mnistlib.evaluate import predict_logits
-from mnistlib.ink import rasterise
-from mnistlib.model import DigitNet, load_model
-from mnistlib.preprocess import load_part
-from mnistlib.rundir import Run
-from mnistlib.taught import rehearse
-from mnistlib.teach import Lesson, teach, versions_of
+from mnistlib.data.preprocess import load_part
+from mnistlib.evaluation.metrics import predict_logits
+from mnistlib.imaging.framing import rasterise
+from mnistlib.inference import drawings as handwriting
+from mnistlib.inference.fine_tune import Lesson, teach, versions_of
+from mnistlib.pipeline.fine_tune_run import rehearse
+from mnistlib.runs.layout import Run
+from mnistlib.training.model import DigitNet, load_model
 
 TAUGHT = 5
 

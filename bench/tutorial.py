@@ -17,8 +17,8 @@ from torch import nn
 from torch.nn import functional as F
 from torch.utils.data import DataLoader, Dataset
 
-from mnistlib.catalogue import Raw
-from mnistlib.download import declare_missing_operators
+from mnistlib.data.datasets import Raw
+from mnistlib.data.download import declare_missing_operators
 
 EPOCHS = 14
 GOAL = 0.99

@@ -16,16 +16,16 @@ from torch.nn import functional as F
 
 from bench.profiles import design
 from bench.tutorial import TwoConvolutions
-from mnistlib import params
-from mnistlib.augment import Distortion, distort
-from mnistlib.catalogue import Raw
-from mnistlib.data import obtain
-from mnistlib.device import autocast, pick_precision
-from mnistlib.model import DigitNet
-from mnistlib.preprocess import Part
-from mnistlib.split import Split
-from mnistlib.tables import Table
-from mnistlib.trainer import Recipe, Trainer
+from mnistlib.core import config
+from mnistlib.core.formatting import Table
+from mnistlib.data.augmentation import Distortion, distort
+from mnistlib.data.datasets import Raw
+from mnistlib.data.loading import obtain
+from mnistlib.data.preprocess import Part
+from mnistlib.training.device import autocast, pick_precision
+from mnistlib.training.model import DigitNet
+from mnistlib.training.tensor_dataset import Split
+from mnistlib.training.trainer import Recipe, Trainer
 
 EPOCH = 60_000
 ROUNDS, STEPS = 7, 4
@@ -74,7 +74,7 @@ def measure(raw: Raw) -> list[dict[str, float | str]]:
     """Medians over rounds in which each takes a few steps."""
     cpu, part = torch.device("cpu"), Part(raw.train_images, raw.train_labels)
     precision, train = pick_precision("auto", cpu), Split.of(cpu, part)
-    profiles = {name: params.load(name) for name in ("default", "fast")}
+    profiles = {name: config.load(name) for name in ("default", "fast")}
     ours = {name: design(p, part, raw, 0, p.train.batch_size) for name, p in profiles.items()}
     bent = ours["default"][1].distortion
     contenders = {name: our_step(*designed, train, precision) for name, designed in ours.items()} | {

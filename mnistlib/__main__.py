@@ -9,11 +9,12 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
-from mnistlib.answers import answer_lines, exit_code, outcome, summary, trained_run
-from mnistlib.files import RunError, in_words, shown
-from mnistlib.formats import left_out_words, with_pages
-from mnistlib.pictures import pictures_at
-from mnistlib.predict import Prediction, quick_predictor
+from mnistlib.core.errors import RunError, in_words
+from mnistlib.core.files import shown
+from mnistlib.imaging.image_files import pictures_at
+from mnistlib.imaging.image_formats import left_out_words, with_pages
+from mnistlib.inference.answers import answer_lines, exit_code, outcome, summary, trained_run
+from mnistlib.inference.predictor import Prediction, quick_predictor
 
 
 @in_words("interrupted")

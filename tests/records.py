@@ -3,11 +3,11 @@
 from dataclasses import asdict
 from typing import Any
 
-from mnistlib.model import Architecture
-from mnistlib.modelfile import FORMAT, sealed
-from mnistlib.record import OK, Inputs, Record, write_record
-from mnistlib.rundir import Run
-from mnistlib.standing import reads_now
+from mnistlib.runs.layout import Run
+from mnistlib.runs.model_store import FORMAT, sealed
+from mnistlib.runs.record import OK, Inputs, Record, write_record
+from mnistlib.runs.state import reads_now
+from mnistlib.training.model import Architecture
 
 
 def keep_record(run: Run, stage: str, verdict: str = OK, parameters: dict[str, Any] | None = None, **more: Any) -> None:

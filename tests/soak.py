@@ -23,8 +23,8 @@ import psutil
 import torch
 import yaml
 
-from mnistlib.checkpoint import read_checkpoint
-from mnistlib.files import file_digest
+from mnistlib.core.files import file_digest
+from mnistlib.training.checkpoint import read_checkpoint
 from tests.conftest import Project
 
 GOALS = ("data", "preprocess", "train", "evaluate", "features", "all")
@@ -35,7 +35,10 @@ QUICK = (
 SMALLEST = ("PARAMS=smoke", "RUN=soak", f"SET={QUICK}")  # epochs enough for some kills to fall between two
 WAYS = ("SIGKILL to all", "SIGKILL to the kernel", "SIGKILL to the runner", "SIGTERM to make", "SIGINT to all")
 WEIGHTS = (4, 1, 1, 1, 1)
-NAMED = {"SIGKILL to the kernel": "mnistlib.warm", "SIGKILL to the runner": "mnistlib.execute"}
+NAMED = {
+    "SIGKILL to the kernel": "mnistlib.pipeline.kernel_server",
+    "SIGKILL to the runner": "mnistlib.pipeline.execute",
+}
 PATIENCE = 15  # seconds in which processes must be gone
 READERS = {
     ".json": lambda path: json.loads(path.read_text()),

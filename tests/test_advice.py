@@ -7,16 +7,17 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from mnistlib import rundir
-from mnistlib.answers import closing_words
-from mnistlib.calibrate import load_calibration
-from mnistlib.evaluate import load_predictions
-from mnistlib.files import RunError, file_digest
-from mnistlib.history import load_history
-from mnistlib.preprocess import load_part, load_statistics
-from mnistlib.receipt import load_receipt
-from mnistlib.report import read_notebook
-from mnistlib.rundir import Run, make_again
+from mnistlib.core.errors import RunError
+from mnistlib.core.files import file_digest
+from mnistlib.data.preprocess import load_part, load_statistics
+from mnistlib.evaluation.calibration import load_calibration
+from mnistlib.evaluation.metrics import load_predictions
+from mnistlib.inference.answers import closing_words
+from mnistlib.reporting.notebook_html import read_notebook
+from mnistlib.runs import layout
+from mnistlib.runs.layout import Run, make_again
+from mnistlib.runs.receipt import load_receipt
+from mnistlib.training.history import load_history
 from tests.conftest import ROOT, Project
 
 ADVICE = re.compile(r"\bmake ([a-z]+)((?: [A-Z]\w*=[^\s:;,)'\"]+)*)")
@@ -64,7 +65,7 @@ def messages() -> Iterator[tuple[str, str]]:
 
 def advised() -> list[tuple[str, str, list[str]]]:
     """Place, goal and variables of each command in a message, of the templates' too."""
-    pages = [(path.name, path.read_text()) for path in (ROOT / "mnistlib" / "templates").rglob("*.j2")]
+    pages = [(path.name, path.read_text()) for path in (ROOT / "mnistlib" / "reporting" / "templates").rglob("*.j2")]
     found = [(place, *match.groups()) for place, text in [*messages(), *pages] for match in ADVICE.finditer(text)]
     return [(place, goal, re.findall(r"(\w+)=", given)) for place, goal, given in found]
 
@@ -120,7 +121,7 @@ def advice_for(damage: Damage) -> tuple[str, list[str]]:
 @pytest.fixture
 def damaged(made: Project, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> Project:
     """A finished run, one file of which is damaged."""
-    monkeypatch.setattr(rundir, "RUNS", made.folder / "runs")
+    monkeypatch.setattr(layout, "RUNS", made.folder / "runs")
     (made.run() / request.param.path).write_bytes(request.param.content)
     return made
 

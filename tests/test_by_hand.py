@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from mnistlib.stages import STAGES
+from mnistlib.runs.stages import STAGES
 
 FALLBACK = {"MNIST_DIR": "", "http_proxy": "http://127.0.0.1:9", "https_proxy": "http://127.0.0.1:9"}
 

@@ -18,15 +18,17 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as some
 from PIL import Image
 
-from mnistlib import params, source
-from mnistlib.catalogue import DATASETS
-from mnistlib.data import obtain, read_file
-from mnistlib.files import RunError, bytes_digest
-from mnistlib.ink import rasterise
-from mnistlib.params import ParamsError
-from mnistlib.pictures import read_lots
-from mnistlib.schema import Params
-from mnistlib.stages import STAGES
+from mnistlib.core import config
+from mnistlib.core.config import ParamsError
+from mnistlib.core.config_schema import Params
+from mnistlib.core.errors import RunError
+from mnistlib.core.files import bytes_digest
+from mnistlib.data.datasets import DATASETS
+from mnistlib.data.loading import obtain, read_file
+from mnistlib.imaging.framing import rasterise
+from mnistlib.imaging.image_files import read_lots
+from mnistlib.runs import fingerprint
+from mnistlib.runs.stages import STAGES
 
 CASES = int(os.environ.get("FUZZ_CASES", "500"))
 SLOW = settings(
@@ -75,17 +77,17 @@ WRONG = some.sampled_from(
 @SLOW
 @given(VALID)
 def test_whatever_fits_the_schema_is_taken_and_reaches_the_notebooks(content):
-    taken = params.check(params.parse_yaml(params.dump_yaml(content), "here"), "here")
+    taken = config.check(config.parse_yaml(config.dump_yaml(content), "here"), "here")
     assert taken.model_dump() == content
     for stage in STAGES:
-        given_to_it = params.notebook_parameters(taken, stage.section, "run")
-        assert set(given_to_it) == source.parameter_names(stage.notebook)
+        given_to_it = config.notebook_parameters(taken, stage.section, "run")
+        assert set(given_to_it) == fingerprint.parameter_names(stage.notebook)
 
 
 @SLOW
 @given(some.sampled_from(SECTIONS), some.data(), WRONG)
 def test_whatever_does_not_fit_is_refused_by_name(name, data, value):
-    content = params.load().model_dump()
+    content = config.load().model_dump()
     key = data.draw(some.sampled_from(sorted(content[name])))
     kind = type(content[name][key])
     fits = isinstance(value, str) and kind is str
@@ -94,7 +96,7 @@ def test_whatever_does_not_fit_is_refused_by_name(name, data, value):
     if fits:
         return
     try:
-        taken = params.check(content, "here").model_dump()[name][key]
+        taken = config.check(content, "here").model_dump()[name][key]
     except ParamsError as error:
         assert f"{name}.{key}" in str(error)
     else:
@@ -108,7 +110,7 @@ def test_any_bytes_as_a_parameter_file_are_a_mapping_or_refused_by_name(tmp_path
     path = tmp_path_factory.mktemp("params") / "odd.yaml"
     path.write_bytes(content)
     try:
-        assert isinstance(params.load_file(path), dict)
+        assert isinstance(config.load_file(path), dict)
     except ParamsError as error:
         assert "odd.yaml" in str(error)
 
@@ -117,7 +119,7 @@ def test_any_bytes_as_a_parameter_file_are_a_mapping_or_refused_by_name(tmp_path
 @given(some.text(max_size=60))
 def test_any_text_in_set_is_parameters_or_refused(text):
     try:
-        params.load(overrides=text)
+        config.load(overrides=text)
     except ParamsError as error:
         assert str(error)
 

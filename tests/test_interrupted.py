@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from mnistlib.files import ROOT
+from mnistlib.core.files import ROOT
 
 CTRL_C = "import os, signal\nos.kill(os.getpid(), signal.SIGINT)\n"
 AS_NUMPY_TELLS_IT = (
@@ -26,16 +26,16 @@ def start(folder, numpy: str, *arguments: str) -> tuple[int, str]:
 
 @pytest.mark.parametrize("numpy", [CTRL_C, AS_NUMPY_TELLS_IT])
 def test_it_leaves_a_word_and_the_status_that_make_knows(tmp_path, numpy):
-    assert start(tmp_path, numpy, "-m", "mnistlib.compare") == (-signal.SIGINT, "\ninterrupted\n")
+    assert start(tmp_path, numpy, "-m", "mnistlib.reporting.comparison") == (-signal.SIGINT, "\ninterrupted\n")
 
 
 def test_an_import_that_fails_by_itself_is_shown_with_its_place(tmp_path):
-    code, said = start(tmp_path, "raise ImportError('no datetime')", "-m", "mnistlib.compare")
+    code, said = start(tmp_path, "raise ImportError('no datetime')", "-m", "mnistlib.reporting.comparison")
     assert (code, said.splitlines()[0]) == (1, "Traceback (most recent call last):")
     assert said.endswith("ImportError: no datetime\n")
 
 
 def test_a_program_of_somebody_else_is_left_alone(tmp_path):
-    code, said = start(tmp_path, CTRL_C, "-c", "import mnistlib.compare")
+    code, said = start(tmp_path, CTRL_C, "-c", "import mnistlib.reporting.comparison")
     assert code == -signal.SIGINT
     assert said.endswith("KeyboardInterrupt\n")

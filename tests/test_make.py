@@ -13,13 +13,15 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from mnistlib import kernel, params, rundir
-from mnistlib.catalogue import FILES
-from mnistlib.files import ROOT, write_json
-from mnistlib.plan import data_reasons
-from mnistlib.resolve import choose
-from mnistlib.rundir import Run
-from mnistlib.stages import asked_to_run_nothing
+from mnistlib.core import config
+from mnistlib.core.files import ROOT, write_json
+from mnistlib.data.datasets import FILES
+from mnistlib.pipeline import kernel
+from mnistlib.pipeline.plan import data_reasons
+from mnistlib.pipeline.resolve import choose
+from mnistlib.runs import layout
+from mnistlib.runs.layout import Run
+from mnistlib.runs.stages import asked_to_run_nothing
 
 ODD = [
     "a b",
@@ -70,13 +72,13 @@ def test_input_that_is_not_there_is_refused(project, text):
 
 @pytest.mark.parametrize("said", ["infer.input=scans", "infer={input: scans}", "train.epochs=3 infer.input=scans"])
 def test_pictures_may_be_named_among_the_parameters(tmp_path, monkeypatch, said):
-    monkeypatch.setattr(rundir, "RUNS", tmp_path)
+    monkeypatch.setattr(layout, "RUNS", tmp_path)
     assert choose("smoke", "", said, "")[1].infer.input == "scans"
     assert choose("smoke", "", "", "")[1].infer.input == ""
 
 
 def test_pictures_may_be_named_in_a_profile(tmp_path, monkeypatch):
-    monkeypatch.setattr(rundir, "RUNS", tmp_path)
+    monkeypatch.setattr(layout, "RUNS", tmp_path)
     profile = tmp_path / "mine.yaml"
     profile.write_text("infer: {input: scans}\n")
     assert choose(str(profile), "", "", "")[1].infer.input == "scans"
@@ -153,7 +155,7 @@ def test_who_needs_pictures_that_are_gone_is_told_both_ways_out(gone):
 def test_a_dataset_that_has_moved_is_looked_for_where_it_is_and_one_that_is_gone_leaves_the_run_be(
     tmp_path, monkeypatch, here, named, expected
 ):
-    monkeypatch.setattr(rundir, "RUNS", tmp_path)
+    monkeypatch.setattr(layout, "RUNS", tmp_path)
     monkeypatch.delenv("MNIST_DIR", raising=False)
     old, new = tmp_path / "old", tmp_path / "new"
     for folder, names in ((old, here), (new, named)):
@@ -162,7 +164,7 @@ def test_a_dataset_that_has_moved_is_looked_for_where_it_is_and_one_that_is_gone
             (folder / name).write_bytes(b"1234")
     files = [{"file": name, "bytes": 4} for name in ("a", "b", "c", "d")]
     write_json(Run("r").raw_json, {"dataset": "kmnist", "source": "local", "folder": str(old), "files": files})
-    resolved = params.load("default", f"data.dataset=kmnist data.local_dir={new}")
+    resolved = config.load("default", f"data.dataset=kmnist data.local_dir={new}")
     assert bool(data_reasons(Run("r"), resolved)) is expected
     if here == ("a", "b", "c", "d") and named:
         (old / "a").write_bytes(b"12345")
@@ -170,13 +172,13 @@ def test_a_dataset_that_has_moved_is_looked_for_where_it_is_and_one_that_is_gone
 
 
 def test_digits_that_were_asked_for_stand_in_for_nothing_better(tmp_path, monkeypatch, mnist_dir):
-    monkeypatch.setattr(rundir, "RUNS", tmp_path)
+    monkeypatch.setattr(layout, "RUNS", tmp_path)
     monkeypatch.setenv("MNIST_DIR", str(mnist_dir))
     write_json(
         Run("r").raw_json, {"dataset": "digits", "source": "digits", "fallback": True, "folder": "", "files": []}
     )
-    assert data_reasons(Run("r"), params.load("default"))
-    assert not data_reasons(Run("r"), params.load("default", "data.source=digits"))
+    assert data_reasons(Run("r"), config.load("default"))
+    assert not data_reasons(Run("r"), config.load("default", "data.source=digits"))
 
 
 def test_pictures_for_a_run_that_is_not_there_train_nothing(made):
@@ -315,11 +317,13 @@ def test_stages_that_run_at_once_share_the_cores(project, monkeypatch, jobs, wan
     dry.chmod(0o755)
     path = f"{project.folder}{os.pathsep}{project.environment()['PATH']}"
     text = project.make("MAKE=dry-make", *jobs, "all", "PARAMS=smoke", PATH=path, **environment).text
-    given = set(re.findall(r'env OMP_NUM_THREADS="\$SHARED_THREADS" .*mnistlib.execute (\S+)', text))
+    given = set(re.findall(r'env OMP_NUM_THREADS="\$SHARED_THREADS" .*mnistlib.pipeline.execute (\S+)', text))
     assert (f" SHARED_THREADS={max(1, (os.cpu_count() or 1) // 2)} " in text) == shared
     assert given == ({"04_evaluate", "05_features"} if shared else set())
     alone = shared or "-j2" in jobs or sys.platform != "linux"
-    assert text.count("mnistlib.execute") == (6 if alone else 1)  # one runner for all that run one after the other
+    assert text.count("mnistlib.pipeline.execute") == (
+        6 if alone else 1
+    )  # one runner for all that run one after the other
 
 
 @pytest.mark.parametrize(
@@ -374,8 +378,8 @@ def test_too_low_a_limit_on_open_files_is_named_before_anything_is_done(project)
 
 
 HOLDER = """
-from mnistlib.lock import hold
-from mnistlib.rundir import Run
+from mnistlib.runs.lock import hold
+from mnistlib.runs.layout import Run
 
 hold(Run("r"))
 print("held", flush=True)

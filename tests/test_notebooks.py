@@ -7,9 +7,10 @@ import re
 import nbformat
 import pytest
 
-from mnistlib import params, source
-from mnistlib.schema import Params
-from mnistlib.stages import STAGES
+from mnistlib.core import config
+from mnistlib.core.config_schema import Params
+from mnistlib.runs import fingerprint
+from mnistlib.runs.stages import STAGES
 
 TAGS = {"parameters", "setup", "hide-input", "interactive"}
 NAMES = [stage.name for stage in STAGES]
@@ -21,7 +22,7 @@ def stage(request):
 
 
 def cells(stage):
-    return source.read_cells(stage.notebook)
+    return fingerprint.read_cells(stage.notebook)
 
 
 def test_there_are_just_these_notebooks():
@@ -67,7 +68,7 @@ def test_cells_are_short_and_tags_are_known(stage):
 
 
 def test_it_tells_and_does_not_do(stage):
-    for code in source.code_of(stage.notebook).values():
+    for code in fingerprint.code_of(stage.notebook).values():
         kinds = {type(node) for node in ast.walk(ast.parse(code))}
         assert not kinds & {ast.FunctionDef, ast.ClassDef, ast.For, ast.While, ast.Try}, code
         assert not re.search(r"^\s*[!%]|chdir", code, re.MULTILINE), code
@@ -84,9 +85,9 @@ def test_every_figure_has_its_sentence(stage):
 
 
 def test_parameters_are_those_of_the_default_profile(stage):
-    expected = params.notebook_parameters(params.load(), stage.section, "lab")
-    assert source.parameter_values(stage.notebook) == expected
-    assert list(source.parameter_values(stage.notebook)) == list(expected)
+    expected = config.notebook_parameters(config.load(), stage.section, "lab")
+    assert fingerprint.parameter_values(stage.notebook) == expected
+    assert list(fingerprint.parameter_values(stage.notebook)) == list(expected)
 
 
 def test_parameters_are_typed_commented_literals(stage):
@@ -98,7 +99,7 @@ def test_parameters_are_typed_commented_literals(stage):
 def test_papermill_reads_every_parameter(stage):
     import papermill
 
-    assert set(papermill.inspect_notebook(str(stage.notebook))) == source.parameter_names(stage.notebook)
+    assert set(papermill.inspect_notebook(str(stage.notebook))) == fingerprint.parameter_names(stage.notebook)
 
 
 def test_every_section_is_some_notebooks_or_the_runners():

@@ -11,16 +11,16 @@ from torch import nn
 
 from bench import lab, screen
 from bench.pendigits import read_drawings
-from mnistlib import inpage
-from mnistlib.files import ROOT
-from mnistlib.folded import FoldedNet
-from mnistlib.index import write_index
-from mnistlib.inpage import SIDE, hold, keep_pad
-from mnistlib.model import Architecture, build
-from mnistlib.predict import load_predictor
-from mnistlib.rundir import Run
-from mnistlib.synthetic import bend, examples, smooth
-from mnistlib.variants import VARIANTS
+from mnistlib.core.files import ROOT
+from mnistlib.data.synthetic import bend, examples, smooth
+from mnistlib.data.variants import VARIANTS
+from mnistlib.inference import browser_export
+from mnistlib.inference.browser_export import SIDE, hold, keep_pad
+from mnistlib.inference.predictor import load_predictor
+from mnistlib.reporting.front_page import write_index
+from mnistlib.runs.layout import Run
+from mnistlib.training.fusion import FoldedNet
+from mnistlib.training.model import Architecture, build
 
 PAPER = ".pad-paper"
 START = datetime(2026, 1, 1)
@@ -130,7 +130,7 @@ def test_it_answers_as_the_predictor_does_to_500_drawings(opened, predictor):
 
 def test_a_network_in_eight_bits_answers_all_but_the_same(opened, made, predictor, monkeypatch):
     run, in_sixteen = Run("smoke", made.folder / "runs"), len(hold(predictor, [])[0])
-    monkeypatch.setattr(inpage, "MOST_BYTES", in_sixteen - 1)
+    monkeypatch.setattr(browser_export, "MOST_BYTES", in_sixteen - 1)
     assert keep_pad(run, predictor, [])["bits of a weight"] == 8
     write_index(run)
     page, drawings = opened(made.run()), some_drawings()

@@ -117,18 +117,18 @@ def test_comments_and_saving_in_lab_rerun_nothing(made):
     content["cells"][1]["execution_count"] = 7
     content["metadata"]["language_info"]["version"] = "3.12.1"
     notebook.write_text(json.dumps(content))
-    module = made.folder / "mnistlib" / "train.py"
+    module = made.folder / "mnistlib" / "training" / "loop.py"
     module.write_text("# a comment\n" + module.read_text())
     assert planned(made) == []
 
 
 def test_changed_training_code_reruns_from_03(made):
-    edit(made.folder / "mnistlib" / "train.py", "SCORED_AT_ONCE = 1000", "SCORED_AT_ONCE = 999")
+    edit(made.folder / "mnistlib" / "training" / "loop.py", "SCORED_AT_ONCE = 1000", "SCORED_AT_ONCE = 999")
     assert planned(made) == STAGES[2:]
 
 
 def test_a_changed_plot_reruns_its_notebook_alone(made):
-    edit(made.folder / "mnistlib" / "plots" / "features.py", "s=9", "s=8")
+    edit(made.folder / "mnistlib" / "reporting" / "plots" / "features.py", "s=9", "s=8")
     assert made.make("all", "PARAMS=smoke").stages == ["05_features"]
 
 
@@ -180,7 +180,7 @@ def test_what_cannot_be_read_is_written_anew(made, name, content, expected):
 
 
 def test_a_new_look_renders_pages_without_executing(made):
-    edit(made.folder / "mnistlib" / "templates" / "style.css", "1.8rem", "1.9rem")
+    edit(made.folder / "mnistlib" / "reporting" / "templates" / "style.css", "1.8rem", "1.9rem")
     done = made.make("all", "PARAMS=smoke")
     assert done.stages == []
     assert "1.9rem" in (made.run() / "reports" / "03_train.html").read_text()
@@ -229,11 +229,11 @@ def test_status_says_why_and_changes_nothing(made):
     before = contents(made.run())
     edit(made.folder / "notebooks" / "05_features.ipynb", "Neighbours stay", "The neighbours stay")
     (made.run() / "models" / "calibration.json").rename(made.run() / "calibration.json")
-    edit(made.folder / "mnistlib" / "validation.py", "def validate(", "X = 1\n\n\ndef validate(")
+    edit(made.folder / "mnistlib" / "data" / "validation.py", "def validate(", "X = 1\n\n\ndef validate(")
     said = made.make("status", "RUN=smoke", "SET=infer.examples=3").text.splitlines()
     (made.run() / "calibration.json").rename(made.run() / "models" / "calibration.json")
     for expected in (
-        r"01_data +runs +module mnistlib.validation changed \(about .* s\)",
+        r"01_data +runs +module mnistlib.data.validation changed \(about .* s\)",
         r"02_preprocess +perhaps +if a stage before it leaves something new",
         r"03_train +perhaps .*",
         r"04_evaluate +runs +models/calibration.json is missing .*",

@@ -20,42 +20,32 @@ from typing import Any
 import numpy as np
 import pytest
 
-from mnistlib import (
-    answers,
-    checkpoint,
-    datafolders,
-    files,
-    idx,
-    index,
-    overview,
-    params,
-    plan,
-    predict,
-    preprocess,
-    report,
-    rundir,
-    source,
-    standing,
-    verify,
-)
-from mnistlib.agreement import judge
-from mnistlib.calibrate import load_calibration
-from mnistlib.checkpoint import DamagedError
-from mnistlib.data import load_raw
-from mnistlib.describe import describe_run, describe_stage, headline_facts
-from mnistlib.explore import explore_data
-from mnistlib.files import RunError
-from mnistlib.handwriting import describe_drawing, keep_drawing, kept_drawings
-from mnistlib.history import load_history
-from mnistlib.known import class_rows, gather
-from mnistlib.model import load_model
-from mnistlib.modelfile import read_weights
-from mnistlib.numpynet import read_state
-from mnistlib.pictures import read_lots
-from mnistlib.receipt import load_receipt, make_receipt
-from mnistlib.record import read_record
-from mnistlib.rundir import Run
-from mnistlib.stages import STAGE
+from mnistlib.core import config, files
+from mnistlib.core.errors import RunError
+from mnistlib.data import idx, locations, preprocess
+from mnistlib.data.loading import load_raw
+from mnistlib.evaluation.calibration import load_calibration
+from mnistlib.imaging.image_files import read_lots
+from mnistlib.inference import answers
+from mnistlib.inference import predictor as predict
+from mnistlib.inference.drawings import describe_drawing, keep_drawing, kept_drawings
+from mnistlib.pipeline import plan, verify
+from mnistlib.reporting import front_page, notebook_html, runs_table
+from mnistlib.reporting.card_facts import class_rows, gather
+from mnistlib.reporting.explorer import explore_data
+from mnistlib.reporting.run_summary import describe_run, describe_stage, headline_facts
+from mnistlib.runs import fingerprint, layout, state
+from mnistlib.runs.layout import Run
+from mnistlib.runs.model_store import read_weights
+from mnistlib.runs.receipt import load_receipt, make_receipt
+from mnistlib.runs.record import read_record
+from mnistlib.runs.reproducibility import judge
+from mnistlib.runs.stages import STAGE
+from mnistlib.training import checkpoint
+from mnistlib.training.checkpoint import DamagedError
+from mnistlib.training.history import load_history
+from mnistlib.training.model import load_model
+from mnistlib.training.numpy_network import read_state
 from tests.conftest import Project
 from tests.damage import SECONDS, TooSlowError, damage, put_back, watch
 
@@ -90,7 +80,7 @@ def judged(run: Run) -> None:
 
 def described(run: Run) -> None:
     """A run in words, as pages tell it."""
-    describe_run(run), [describe_stage(run, stage) for stage in STAGE], headline_facts(run), overview.summarise(run)
+    describe_run(run), [describe_stage(run, stage) for stage in STAGE], headline_facts(run), runs_table.summarise(run)
 
 
 def unpacked(run: Run) -> None:
@@ -101,7 +91,7 @@ def unpacked(run: Run) -> None:
 
 def cells_of(run: Run) -> None:
     path = run.notebook("06_infer")
-    source.parameter_values(path), source.cell_digests(path), source.code_digests(path)
+    fingerprint.parameter_values(path), fingerprint.cell_digests(path), fingerprint.code_digests(path)
 
 
 def arrays(run: Run) -> None:
@@ -131,8 +121,8 @@ ARRAYS = ("reports/embeddings/embeddings.npz", "reports/embeddings/tsne.npz", "r
 NAMES = {ARRAYS[0]: ["embeddings"], ARRAYS[1]: ["points", "indices"], ARRAYS[2]: ["logits", "labels"]}
 READERS = {
     "read_record": Reader(lambda run: [read_record(run, stage) for stage in STAGE], STATUS),
-    "plan": Reader(lambda run: plan.plan(run, params.load("smoke"), "all"), (*STATUS, "data/raw.json", *MODEL), 0.3),
-    "standing": Reader(standing.standing, (*STATUS, "params/params.yaml")),
+    "plan": Reader(lambda run: plan.plan(run, config.load("smoke"), "all"), (*STATUS, "data/raw.json", *MODEL), 0.3),
+    "standing": Reader(state.standing, (*STATUS, "params/params.yaml")),
     "describe": Reader(described, (*METRICS, *STATUS, "data/raw.json", "models/history.json"), 0.5),
     "receipt": Reader(judged, ("receipt.json",) * 4),
     "model.json": Reader(load_model, ("models/model.json",)),
@@ -143,8 +133,8 @@ READERS = {
     "card": Reader(gather, (*MODEL, "data/raw.json")),
     "raw.json": Reader(
         lambda run: (
-            datafolders.had(run),
-            datafolders.is_where_it_was(files.read_json(run.raw_json, "")),
+            locations.had(run),
+            locations.is_where_it_was(files.read_json(run.raw_json, "")),
             load_raw(run),
         ),
         ("data/raw.json",),
@@ -157,16 +147,18 @@ READERS = {
     "npz": Reader(lambda run: [files.read_arrays(run.folder / p, NAMES[p], "") for p in ARRAYS], ARRAYS),
     "explore": Reader(lambda run: (explore_data(run), class_rows(run, list("0123456789"))), ARRAYS, 0.2),
     "history": Reader(load_history, ("models/history.json",)),
-    "overview": Reader(lambda run: overview.write_overview_page(), ("status/summary.json", TAUGHT), 0.5),
+    "overview": Reader(lambda run: runs_table.write_overview_page(), ("status/summary.json", TAUGHT), 0.5),
     "drawings": Reader(kept_drawings, ("data/inference/drawings/*/drawing.json",)),
-    "pad.json": Reader(index.read_pad, ("reports/pad.json", *MODEL)),
-    "params": Reader(lambda run: params.check(params.load_file(run.params()), "here"), ("params/params.yaml",), 0.5),
-    "SET": Reader(lambda run: params.load("smoke", text_of(run.folder / "set.txt")), ("set.txt",)),
+    "pad.json": Reader(front_page.read_pad, ("reports/pad.json", *MODEL)),
+    "params": Reader(lambda run: config.check(config.load_file(run.params()), "here"), ("params/params.yaml",), 0.5),
+    "SET": Reader(lambda run: config.load("smoke", text_of(run.folder / "set.txt")), ("set.txt",)),
     "idx": Reader(unpacked, ("odd.idx",)),
     "pictures": Reader(lambda run: list(read_lots([run.figure("samples")], 1)), ("reports/figures/samples.png",)),
     "cells": Reader(cells_of, ("notebooks/06_infer.ipynb",)),
-    "executed": Reader(lambda run: report.read_notebook(run.notebook("03_train")), ("notebooks/03_train.ipynb",)),
-    "modules": Reader(lambda run: source.kept_digests(), ("modules.json",)),
+    "executed": Reader(
+        lambda run: notebook_html.read_notebook(run.notebook("03_train")), ("notebooks/03_train.ipynb",)
+    ),
+    "modules": Reader(lambda run: fingerprint.kept_digests(), ("modules.json",)),
     "checkpoint": Reader(lambda run: checkpoint.read_checkpoint(run.folder / "e.pt"), ("e.pt",), 1.0, (DamagedError,)),
     "answers": Reader(answers.closing_words, ("data/inference/predictions.csv",)),
 }
@@ -174,7 +166,7 @@ READERS = {
 
 def fault_of(reader: Reader, run: Run) -> str:
     """What reading does that it may not; empty where it gives something or refuses in words."""
-    for cached in (standing.stand, source.kept_digests):
+    for cached in (state.stand, fingerprint.kept_digests):
         cached.cache_clear()
     watch().seen.clear()
     try:
@@ -200,20 +192,20 @@ def run(smoke: Project, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ru
     """A finished run with all that can lie in one."""
     project = smoke.copy(tmp_path_factory.mktemp("fuzz") / "my project")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(rundir, "RUNS", project.run().parent)
+        patch.setattr(layout, "RUNS", project.run().parent)
         patch.setattr(sys, "dont_write_bytecode", True)
         was = {number: signal.signal(number, stop) for number in (signal.SIGALRM, signal.SIGPROF)}
         run = Run("smoke")
         strokes = [[(10.0, 10.0), (10.0, 60.0)]]
         predictor = predict.quick_predictor("smoke")
         keep_drawing(run, describe_drawing(strokes, predictor.strokes(strokes), predictor.model))
-        scores = dict.fromkeys(overview.TAUGHT, 1.0) | {"taught_from": "smoke"}
+        scores = dict.fromkeys(runs_table.TAUGHT, 1.0) | {"taught_from": "smoke"}
         files.write_text(run.folder / TAUGHT, json.dumps(scores))
         (run.folder / "odd.idx").write_bytes(gzip.compress(b"\0\0\x08\x03" + b"\0\0\0\x0a" * 3 + bytes(1000)))
         (run.folder / "set.txt").write_text('train.epochs=3 data.samples=10 infer.input="a b" train.widths=[8, 8, 8]')
-        (run.folder / "modules.json").write_text(json.dumps({"a" * 64: ["b" * 64, ["mnistlib.files"]]}))
+        (run.folder / "modules.json").write_text(json.dumps({"a" * 64: ["b" * 64, ["mnistlib.core.files"]]}))
         patch.setattr(verify, "code_version", lambda: "")  # asks git, of this project and of nothing received
-        patch.setattr(source, "module_cache", lambda: run.folder / "modules.json")
+        patch.setattr(fingerprint, "module_cache", lambda: run.folder / "modules.json")
         checkpoint.write_checkpoint(run.folder / "e.pt", {"a": "b"}, {"epoch": 1})
         yield run
         for number, handler in was.items():

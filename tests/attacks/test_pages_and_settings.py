@@ -14,12 +14,15 @@ import nbformat
 import pytest
 
 from bench import lab
-from mnistlib import report, rundir, standing, tracking
-from mnistlib.files import ROOT, RunError
-from mnistlib.index import write_index
-from mnistlib.record import NOT_RUN, read_record
-from mnistlib.rundir import Run
-from mnistlib.stages import STAGE
+from mnistlib.core.errors import RunError
+from mnistlib.core.files import ROOT
+from mnistlib.pipeline import mlflow_tracking
+from mnistlib.reporting import notebook_html, pages
+from mnistlib.reporting.front_page import write_index
+from mnistlib.runs import layout, state
+from mnistlib.runs.layout import Run
+from mnistlib.runs.record import NOT_RUN, read_record
+from mnistlib.runs.stages import STAGE
 
 needs_browser = pytest.mark.skipif(not lab.can_browse(), reason="needs a browser: apt-get install chromium")
 ELSEWHERE = "http://127.0.0.1:9/elsewhere"
@@ -60,8 +63,8 @@ INSIDE = """
 @pytest.fixture
 def received(smoke, tmp_path, monkeypatch) -> Run:
     """A run that somebody sent."""
-    monkeypatch.setattr(rundir, "RUNS", tmp_path)
-    monkeypatch.setattr(standing, "is_outdated", lambda run, record, asked: False)
+    monkeypatch.setattr(layout, "RUNS", tmp_path)
+    monkeypatch.setattr(state, "is_outdated", lambda run, record, asked: False)
     shutil.copytree(smoke.run(), tmp_path / "r")
     return Run("r")
 
@@ -105,7 +108,7 @@ def test_a_received_notebook_runs_loads_sends_and_leads_nowhere(received):
         for name, (attack, kept) in CELLS.items():
             notebook.cells = cells_of(attack)
             path.write_text(json.dumps(notebook))  # who attacks does not validate
-            report.write_page(received, "03_train")
+            notebook_html.write_page(received, "03_train")
             show(page, shown)
             assert page.locator(f"main :is({FORBIDDEN})").count() == 0, name
             assert page.locator("footer.frame nav").count() == 1, f"{name}: the page's own end is gone"
@@ -136,10 +139,10 @@ def test_words_of_a_received_record_are_text_in_every_page(received, name):
         received.status(stage).write_text(json.dumps(TEXTS[name](record, evil)))
     raw = json.loads(received.raw_json.read_text())
     received.raw_json.write_text(json.dumps(raw | {"title": evil, "source": evil}))
-    report.write_page(received, "01_data")
+    notebook_html.write_page(received, "01_data")
     write_index(received)
     with lab.browser() as page:
-        for path in (received.page("01_data"), received.index, rundir.overview_page()):
+        for path in (received.page("01_data"), received.index, layout.overview_page()):
             show(page, path)
             assert page.locator("meta[http-equiv=refresh]").count() == 0
             assert page.locator("[onerror]").count() == 0
@@ -151,18 +154,18 @@ def test_a_verdict_is_one_of_eight(received, verdict):
     record = json.loads(received.status("03_train").read_text())
     received.status("03_train").write_text(json.dumps(record | {"verdict": verdict}))
     assert read_record(received, "03_train").verdict == NOT_RUN
-    report.write_page(received, "03_train")
+    notebook_html.write_page(received, "03_train")
     assert HANDLER not in received.page("03_train").read_text()
 
 
 def test_every_page_lets_in_its_own_style_and_scripts_alone():
-    templates = [*report.TEMPLATES.rglob("*.j2"), ROOT / "bench" / "page.html.j2"]
-    pages = [path.read_text() for path in templates if "<!doctype html>" in path.read_text()]
-    assert len(pages) == 6
-    for text in pages:
+    templates = [*pages.TEMPLATES.rglob("*.j2"), ROOT / "bench" / "page.html.j2"]
+    texts = [path.read_text() for path in templates if "<!doctype html>" in path.read_text()]
+    assert len(texts) == 6
+    for text in texts:
         assert text.index('Content-Security-Policy" content="{{ page.policy }}"') < text.index("<title>")
         assert text.count("<style>") == 1
-    policy = report.assets(["page.js", "pad.js"])["policy"]
+    policy = pages.assets(["page.js", "pad.js"])["policy"]
     assert re.sub("'sha256-[^']+'", "HASH", policy) == (
         "default-src 'none'; img-src data:; base-uri 'none'; form-action 'none'; style-src HASH; script-src HASH HASH"
     )
@@ -174,7 +177,7 @@ def test_no_template_takes_text_for_markup_unless_it_is_ours():
         r"page\.style|script|page\.(key|metrics|parameters|table)|table|'<p>None.</p>'|"
         r".*\b(highlight_code\(.*\)|ansi2html)"
     )
-    for path in [*report.TEMPLATES.rglob("*.j2"), ROOT / "bench" / "page.html.j2"]:
+    for path in [*pages.TEMPLATES.rglob("*.j2"), ROOT / "bench" / "page.html.j2"]:
         for text in re.findall(r"{{(.*?)}}", path.read_text()):
             for part in re.findall(r"(?:^| or )(.*?)\| *safe", text):
                 assert re.fullmatch(ours, part.strip()), (path.name, text)
@@ -200,7 +203,7 @@ def test_a_notebook_that_cannot_be_shown_is_named_without_a_traceback(received, 
     BROKEN[name](notebook)
     path.write_text(json.dumps(notebook))
     try:
-        report.write_page(received, "03_train")
+        notebook_html.write_page(received, "03_train")
     except RunError as error:
         assert "03_train.ipynb" in str(error)
 
@@ -236,8 +239,8 @@ case "$*" in *find*) echo "$0";; *) printf '%s\\n' "$*" "$SET" >> asked;; esac
 def bare(tmp_path) -> dict:
     """A folder with the Makefile, and a Python that only writes down what it is asked."""
     shutil.copy(ROOT / "Makefile", tmp_path)
-    (tmp_path / "mnistlib").mkdir()
-    shutil.copy(ROOT / "mnistlib" / "python.sh", tmp_path / "mnistlib")
+    (tmp_path / "mnistlib" / "pipeline").mkdir(parents=True)
+    shutil.copy(ROOT / "mnistlib" / "pipeline" / "python.sh", tmp_path / "mnistlib" / "pipeline")
     (tmp_path / "bin").mkdir()
     for name in ("python3", "python"):
         (tmp_path / "bin" / name).write_text(FAKE)
@@ -272,7 +275,7 @@ def test_a_setting_arrives_as_it_was_given(bare, way, code):
     command = ["make", "all"] + ([f"SET={code}"] if way == "command line" else [])
     environment = bare["env"] | ({"SET": code} if way == "environment" else {})
     subprocess.run(command, **{**bare, "env": environment}, check=True)
-    assert (bare["cwd"] / "asked").read_text().endswith(f"-m mnistlib.resolve\n{code}\n")
+    assert (bare["cwd"] / "asked").read_text().endswith(f"-m mnistlib.pipeline.resolve\n{code}\n")
 
 
 def test_the_makefile_reads_no_variable_that_is_not_made_literal():
@@ -309,7 +312,7 @@ MESSAGE = "Max retries exceeded with url: {rest} (of {uri}, {decoded!r}, via htt
 @pytest.mark.parametrize("uri", ADDRESSES)
 def test_of_a_tracker_s_address_scheme_host_and_port_are_told(uri, tmp_path, monkeypatch, capfd):
     told, secrets = ADDRESSES[uri]
-    monkeypatch.setattr(rundir, "RUNS", tmp_path)
+    monkeypatch.setattr(layout, "RUNS", tmp_path)
     monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
     rest = uri.partition("://")[2].partition("/")[2]
 
@@ -319,9 +322,9 @@ def test_of_a_tracker_s_address_scheme_host_and_port_are_told(uri, tmp_path, mon
         logging.getLogger("urllib3").warning("Retrying %s", address)
         raise OSError(MESSAGE.format(uri=address, rest=rest, decoded=unquote(address)))
 
-    for logged in (fail, lambda run, address: f"3 files in {tracking.told_address(address)}"):
-        monkeypatch.setattr(tracking, "log_run", logged)
-        assert tracking.main(["--run", "r"]) == 0
+    for logged in (fail, lambda run, address: f"3 files in {mlflow_tracking.told_address(address)}"):
+        monkeypatch.setattr(mlflow_tracking, "log_run", logged)
+        assert mlflow_tracking.main(["--run", "r"]) == 0
         said = "".join(capfd.readouterr()) + Run("r").log.read_text()
         assert told in said
         for secret in [*secrets, "hidden"]:

@@ -34,22 +34,23 @@ import pytest
 from matplotlib.text import Text
 from PIL import Image
 
-from mnistlib import bounds, rundir
-from mnistlib.answers import answer_lines
-from mnistlib.bounds import PictureError, Room
-from mnistlib.decode import decode
-from mnistlib.files import RunError
-from mnistlib.handwriting import Drawing, keep_drawing
-from mnistlib.params import ParamsError, load_file
-from mnistlib.pictures import find_pictures
-from mnistlib.plots.comparison import plot_flips
-from mnistlib.plots.data import plot_class_balance, plot_class_means, plot_pixel_histogram, plot_samples
-from mnistlib.plots.evaluation import plot_confusion
-from mnistlib.plots.features import plot_map
-from mnistlib.plots.inference import plot_what_the_model_saw
-from mnistlib.predict import Prediction, prediction_rows, save_predictions_csv
-from mnistlib.rundir import Run
-from mnistlib.tables import Table
+from mnistlib.core.config import ParamsError, load_file
+from mnistlib.core.errors import RunError
+from mnistlib.core.formatting import Table
+from mnistlib.imaging import limits
+from mnistlib.imaging.decoding import decode
+from mnistlib.imaging.image_files import find_pictures
+from mnistlib.imaging.limits import PictureError, Room
+from mnistlib.inference.answers import answer_lines
+from mnistlib.inference.drawings import Drawing, keep_drawing
+from mnistlib.inference.predictor import Prediction, prediction_rows, save_predictions_csv
+from mnistlib.reporting.plots.comparison import plot_flips
+from mnistlib.reporting.plots.data import plot_class_balance, plot_class_means, plot_pixel_histogram, plot_samples
+from mnistlib.reporting.plots.evaluation import plot_confusion
+from mnistlib.reporting.plots.features import plot_map
+from mnistlib.reporting.plots.inference import plot_what_the_model_saw
+from mnistlib.runs import layout
+from mnistlib.runs.layout import Run
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -148,8 +149,8 @@ def in_an_icon(path: Path) -> Path:
     ],
 )
 def test_a_picture_that_would_cost_too_much_is_refused(tmp_path, monkeypatch, make, name, words):
-    monkeypatch.setattr(bounds, "SECONDS", 1.0)
-    monkeypatch.setattr(bounds, "TOO_SLOW", "more than 1 s")
+    monkeypatch.setattr(limits, "SECONDS", 1.0)
+    monkeypatch.setattr(limits, "TOO_SLOW", "more than 1 s")
     began = time.thread_time()
     path = make(tmp_path / name)
     made = time.thread_time()
@@ -219,7 +220,7 @@ def test_what_is_decoded_in_a_process_of_its_own_is_the_same_and_ends_in_time(tm
     (tmp_path / "b.tif").write_bytes((tmp_path / "a.tif").read_bytes()[:5_000_000])
     with pytest.raises(PictureError, match="broken picture"):
         decode(tmp_path / "b.tif")
-    monkeypatch.setattr("mnistlib.decode.SECONDS", 0.01)
+    monkeypatch.setattr("mnistlib.imaging.decoding.SECONDS", 0.01)
     with pytest.raises(PictureError, match="more than"):
         decode(tmp_path / "a.tif")
 
@@ -277,7 +278,7 @@ def answered(paths: list[Path]) -> list[Prediction]:
 
 
 def test_no_name_is_a_formula_a_row_or_hidden_in_the_table_of_answers(tmp_path, monkeypatch):
-    monkeypatch.setattr(rundir, "RUNS", tmp_path)
+    monkeypatch.setattr(layout, "RUNS", tmp_path)
     paths = [Path(name) for name in NAMES]
     kept = save_predictions_csv(Run("r"), prediction_rows(paths, answered(paths)))
     text = kept.read_bytes().decode()
@@ -358,7 +359,7 @@ def test_a_full_disk_ends_in_words_leaves_nothing_half_written_and_is_made_good(
 
 
 def test_a_drawing_saved_by_eight_at_once_is_kept_once(tmp_path, monkeypatch):
-    monkeypatch.setattr(rundir, "RUNS", tmp_path)
+    monkeypatch.setattr(layout, "RUNS", tmp_path)
     drawing = Drawing([[[0.0, 0.0], [9.0, 40.0]]], 1, [0.1] * 10, True, "m")
     ready = Barrier(8)
 

@@ -13,35 +13,36 @@ import numpy as np
 import pytest
 import torch
 
-from mnistlib import clean, rundir
-from mnistlib.calibrate import Calibration, load_calibration, save_calibration, why_not
-from mnistlib.datafolders import read_raw
-from mnistlib.files import (
+from mnistlib.core.config import load
+from mnistlib.core.errors import RunError
+from mnistlib.core.files import (
     HOUR,
     LARGEST_ARRAYS,
     LARGEST_JSON,
-    RunError,
     bytes_digest,
     read_arrays,
     read_json,
     sweep,
     write_json,
 )
-from mnistlib.handwriting import read_drawing
-from mnistlib.lock import hold
-from mnistlib.model import Architecture, build, load_model, save_model
-from mnistlib.modelfile import sealed
-from mnistlib.overview import TAUGHT, write_overview, write_overview_page
-from mnistlib.params import load
-from mnistlib.plan import outside_now
-from mnistlib.predict import load_predictor, quick_predictor, usable_run
-from mnistlib.preprocess import load_statistics, statistics_path
-from mnistlib.receipt import load_receipt
-from mnistlib.record import Inputs, Record, read_record, write_record
-from mnistlib.rundir import Run, check_own_files, leftovers, overview_page
-from mnistlib.stages import STAGE
-from mnistlib.taught import new_run
-from mnistlib.verify import environment, main, written_to
+from mnistlib.data.preprocess import load_statistics, statistics_path
+from mnistlib.evaluation.calibration import Calibration, load_calibration, save_calibration, why_not
+from mnistlib.inference.drawings import read_drawing
+from mnistlib.inference.predictor import load_predictor, quick_predictor, usable_run
+from mnistlib.pipeline import clean
+from mnistlib.pipeline.fine_tune_run import new_run
+from mnistlib.pipeline.plan import outside_now
+from mnistlib.pipeline.verify import environment, main, written_to
+from mnistlib.reporting.runs_table import TAUGHT, write_overview, write_overview_page
+from mnistlib.runs import layout
+from mnistlib.runs.layout import Run, check_own_files, leftovers, overview_page
+from mnistlib.runs.lock import hold
+from mnistlib.runs.model_store import sealed
+from mnistlib.runs.raw_data import read_raw
+from mnistlib.runs.receipt import load_receipt
+from mnistlib.runs.record import Inputs, Record, read_record, write_record
+from mnistlib.runs.stages import STAGE
+from mnistlib.training.model import Architecture, build, load_model, save_model
 from tests.records import keep_record
 
 KEPT = '{"a": 1}'  # a file outside that must stay as it is, and could be read
@@ -51,7 +52,7 @@ DIGIT = np.eye(28, dtype=np.uint8)[None] * 255
 @pytest.fixture
 def run(tmp_path, monkeypatch):
     """A run with a small model and its calibration, in a runs/ folder of its own."""
-    monkeypatch.setattr(rundir, "RUNS", tmp_path / "runs")
+    monkeypatch.setattr(layout, "RUNS", tmp_path / "runs")
     received = Run("received")
     save_model(received, build(Architecture((4, 8, 16), 32), 0), {"dataset": "mnist"})
     save_calibration(received, Calibration(1.0, 0.5, 0.5, 1.0, 0.0))
@@ -298,13 +299,13 @@ def test_a_fine_tuning_that_is_killed_leaves_no_run(run):
     with pytest.raises(KeyboardInterrupt), new_run(run) as made:
         made.models.mkdir()
         assert not Run("received-taught").folder.exists()
-        shutil.copytree(made.folder.parent, rundir.RUNS / ".killed-taught.part")
+        shutil.copytree(made.folder.parent, layout.RUNS / ".killed-taught.part")
         raise KeyboardInterrupt
-    left = rundir.RUNS / ".killed-taught.part"
-    assert sorted(path.name for path in rundir.RUNS.iterdir()) == [left.name, run.name]
+    left = layout.RUNS / ".killed-taught.part"
+    assert sorted(path.name for path in layout.RUNS.iterdir()) == [left.name, run.name]
     os.utime(left, (time.time() - 2 * HOUR,) * 2)
     sweep(leftovers(run))
-    assert [path.name for path in rundir.RUNS.iterdir()] == [run.name]
+    assert [path.name for path in layout.RUNS.iterdir()] == [run.name]
 
 
 RECORDS = [

@@ -1,0 +1,1 @@
+"""Files, errors, settings and the log: nothing of digits."""

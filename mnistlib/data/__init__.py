@@ -1,0 +1,1 @@
+"""Datasets: obtained, checked, split, augmented and synthesised."""

@@ -1,0 +1,96 @@
+"""Where a dataset may lie on this machine, and whether it does: neither read nor checked."""
+
+from __future__ import annotations
+
+import os
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from mnistlib.core.errors import RunError
+from mnistlib.core.files import ROOT, read_json, shown
+from mnistlib.data.datasets import DATASETS, FILES
+from mnistlib.runs.layout import RAW, Run
+from mnistlib.runs.raw_data import read_raw
+
+
+def better_source_exists(dataset: str, local_dir: str = "", raw: Path = RAW) -> bool:
+    """Whether a run that had to use the fallback could have its dataset now, from this machine."""
+    return complete(raw / dataset) or has_local(dataset, local_dir)
+
+
+def lies_here(dataset: str, local_dir: str = "", raw: Path = RAW) -> bool:
+    """Whether all its files lie on this machine, in one of the folders that are looked into."""
+    named = local_folder(local_dir, dataset) if has_local(dataset, local_dir) else None
+    return complete(raw / dataset) or (named is not None and complete(named))
+
+
+def is_where_it_was(kept: dict[str, Any]) -> bool:
+    """Whether the files that `raw.json` names lie there still, as large as they were; embedded ones do."""
+    if kept.get("source") == "digits":
+        return True
+    folder = ROOT / str(kept.get("folder"))
+    paths = [(folder / str(row.get("file")), row.get("bytes")) for row in kept.get("files", [])]
+    return bool(paths) and all(path.is_file() and path.stat().st_size == size for path, size in paths)
+
+
+def had(run: Run) -> tuple[str, str]:
+    """Return the dataset that a run was made with and the folder that held it.
+
+    Returns:
+        Both empty for a run without a dataset or with scikit-learn's digits; the folder empty where it is not known.
+    """
+    for path in (run.raw_json, run.processed / "statistics.json", run.model_json):
+        with suppress(RunError):
+            hint = "run 01_data first"
+            kept = read_raw(run, hint) if path == run.raw_json else read_json(path, hint)
+            told = kept.get("training", kept)  # where model.json names it
+            dataset = str(told.get("dataset")) if isinstance(told, dict) else ""
+            if dataset in DATASETS and dataset != "digits":
+                return dataset, str(kept.get("folder", ""))
+    return "", ""
+
+
+def local_folder(local_dir: str, dataset: str = "mnist") -> Path | None:
+    """Return `data.local_dir`, else MNIST_DIR, relative to the project's root; None when neither is set.
+
+    Where torchvision's root is named, this is the folder below it that holds the dataset's files. Raises RunError.
+    """
+    text = local_dir or os.environ.get("MNIST_DIR", "")
+    if not text:
+        return None
+    try:
+        folder = Path(os.path.normpath(ROOT / Path(text).expanduser()))
+    except RuntimeError as error:
+        what = f"MNIST_DIR (or data.local_dir) is {text!r}: the home folder that ~ stands for is not known"
+        raise RunError(f"{what}; give the folder's whole path") from error
+    below = folder / DATASETS[dataset].torchvision / "raw"
+    return below if complete(below) and not complete(folder) else folder
+
+
+def has_local(dataset: str, local_dir: str) -> bool:
+    """Whether a folder was named for the dataset: by `data.local_dir` for any, by MNIST_DIR for MNIST alone."""
+    return bool(local_dir) or (dataset == "mnist" and local_folder("") is not None)
+
+
+def checked_folder(folder: Path | None) -> Path:
+    """A folder that can be listed. Raises RunError that says what MNIST_DIR should hold."""
+    if folder is None:
+        raise RunError("data.source is 'local', but neither data.local_dir nor MNIST_DIR names a folder")
+    try:
+        os.listdir(folder)
+    except OSError as error:
+        text = f"MNIST_DIR (or data.local_dir) is {shown(folder)}, which cannot be read: {error.strerror}"
+        raise RunError(f"{text}. It should hold {', '.join(FILES)}, as .gz or unpacked.") from error
+    return folder
+
+
+def complete(folder: Path) -> bool:
+    """Whether all four files are there, right or wrong; what a broken-off download left is not enough."""
+    return all(locate(folder, name) for name in FILES)
+
+
+def locate(folder: Path, name: str) -> Path | None:
+    """An IDX file under one of its usual names, or None; a folder of such a name is passed over."""
+    spellings = (f"{name}.gz", name, name.replace("-idx", ".idx") + ".gz", name.replace("-idx", ".idx"))
+    return next((path for s in spellings if (path := folder / s).exists() and not path.is_dir()), None)

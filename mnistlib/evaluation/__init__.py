@@ -1,0 +1,1 @@
+"""How good the network is, and how far to trust it."""

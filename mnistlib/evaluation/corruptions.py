@@ -1,0 +1,165 @@
+"""Fifteen ways to spoil a picture that leave its digit legible, for a whole batch at once.
+
+The kinds and strengths are those of MNIST-C (Mu & Gilmer, "MNIST-C: a robustness benchmark for computer vision",
+2019), written afresh: the same statistics, not the same pixels. `images` of each: float32 N×28×28 in 0…1, ink bright.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable
+from typing import Literal
+
+import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
+
+from mnistlib.evaluation.canny import canny
+from mnistlib.evaluation.overlays import blurred, dotted_line, fog, spatter, zigzag
+from mnistlib.imaging.framing import SIZE
+
+CENTRE = (SIZE - 1) / 2
+Corruption = Callable[[np.ndarray, np.random.Generator], np.ndarray]
+
+
+def corrupt(images: np.ndarray, name: str, seed: int) -> np.ndarray:
+    """Spoil uint8 N×28×28 pictures as `CORRUPTIONS[name]` does; the same for the same seed. Returns uint8 N×28×28.
+
+    Raises ValueError for an unknown name or other pictures.
+    """
+    if name not in CORRUPTIONS:
+        near = difflib.get_close_matches(name, CORRUPTIONS, 1)
+        meant = f"did you mean {near[0]}?" if near else f"there are {', '.join(CORRUPTIONS)}"
+        raise ValueError(f"unknown corruption {name!r}; {meant}")
+    if images.ndim != 3 or images.shape[1:] != (SIZE, SIZE) or images.dtype != np.uint8:
+        raise ValueError(f"expected uint8 N×28×28, found {images.dtype} {images.shape}")
+    spoilt = CORRUPTIONS[name](images.astype(np.float32) / 255, np.random.default_rng(seed))
+    return np.rint(255 * spoilt).astype(np.uint8)
+
+
+def shot_noise(images: np.ndarray, noise: np.random.Generator) -> np.ndarray:
+    """What a sensor sees that catches three quanta of light at white."""
+    return noise.poisson(3 * images) / 3
+
+
+def impulse_noise(images: np.ndarray, noise: np.random.Generator) -> np.ndarray:
+    """Salt and pepper: 17 of 100 pixels lost, half of them white, half black."""
+    draw = noise.random(images.shape, dtype=np.float32)
+    return np.where(draw < 0.085, 0, np.where(draw < 0.17, 1, images))
+
+
+def glass_blur(images: np.ndarray, noise: np.random.Generator) -> np.ndarray:
+    """As through frosted glass: blurred, cut to whole greys, pixels swapped with their neighbours, blurred again."""
+    greys = np.floor(255 * blurred(images, 0.7)) / 255
+    pixels = greys.reshape(len(images), SIZE * SIZE).T.copy()
+    for _ in range(2):
+        swap_neighbours(pixels, noise)
+    return blurred(pixels.T.reshape(images.shape), 0.7)
+
+
+def swap_neighbours(pixels: np.ndarray, noise: np.random.Generator) -> None:
+    """One round over the pixels, from the last to those of row and column 2: half change places, pictures in columns.
+
+    `pixels`: 784×N, changed in place. The partner is one of four: itself, or that above, left, or above and left.
+    """
+    inner = np.arange(SIZE * SIZE).reshape(SIZE, SIZE)[2:, 2:].ravel()[::-1]
+    backwards = np.array([0, 1, SIZE, SIZE + 1, 0, 0, 0, 0])
+    picture = np.arange(pixels.shape[1])
+    for here, draw in zip(inner, noise.integers(8, size=(len(inner), len(picture)), dtype=np.uint8), strict=True):
+        there = here - backwards[draw]
+        partner = pixels[there, picture]
+        pixels[there, picture] = pixels[here]
+        pixels[here] = partner
+
+
+def motion_blur(images: np.ndarray, noise: np.random.Generator) -> np.ndarray:
+    """Smeared to one side at −45…45°, as ImageMagick does with radius 10 and σ 3: whole pixels, a half Gaussian."""
+    steps, picture = np.arange(21), np.arange(len(images))
+    weights = np.exp(-(steps**2) / (2 * 3.0**2))
+    angles = noise.uniform(-np.pi / 4, np.pi / 4, len(images))
+    around, smeared = surroundings(images, 20, "edge"), np.zeros_like(images)
+    for step, weight in enumerate((weights / weights.sum()).astype(np.float32)):
+        down, right = (np.rint(step * part).astype(int) for part in (np.sin(angles), np.cos(angles)))
+        smeared += weight * around[picture, 20 + down, 20 + right]
+    return smeared
+
+
+def translate(images: np.ndarray, noise: np.random.Generator) -> np.ndarray:
+    """Three pixels up or down and three left or right."""
+    down, right = noise.choice([0, 6], (2, len(images)))
+    return surroundings(images, 3, "constant")[np.arange(len(images)), down, right]
+
+
+def surroundings(images: np.ndarray, reach: int, outside: Literal["constant", "edge"]) -> np.ndarray:
+    """A view N×(2 reach + 1)×(2 reach + 1)×28×28: each picture looked at from that many pixels up, down, left, right.
+
+    `outside`: whether 0 or the outermost pixel's value lies beyond the edge.
+    """
+    wide = np.pad(images, ((0, 0), (reach, reach), (reach, reach)), mode=outside)
+    return sliding_window_view(wide, (SIZE, SIZE), axis=(1, 2))  # type: ignore[call-overload]
+
+
+def shear(images: np.ndarray, noise: np.random.Generator) -> np.ndarray:
+    """By 0.4 rad to either side: what stood upright comes from along a line of the same length that leans."""
+    return to_either_side(images, lambda a: np.array([[np.cos(a), 0], [-np.sin(a), 1]]), noise)
+
+
+def rotate(images: np.ndarray, noise: np.random.Generator) -> np.ndarray:
+    """By 0.4 rad (23°) to either side."""
+    return to_either_side(images, lambda a: np.array([[np.cos(a), -np.sin(a)], [np.sin(a), np.cos(a)]]), noise)
+
+
+def scale(images: np.ndarray, noise: np.random.Generator) -> np.ndarray:
+    """Shrunk to 0.7 of its size."""
+    return resample(images, np.eye(2) / 0.7)
+
+
+def to_either_side(images: np.ndarray, matrix: Callable[[float], np.ndarray], noise: np.random.Generator) -> np.ndarray:
+    """Half the pictures, by chance, through the map of 0.4 rad, the others through that of −0.4 rad."""
+    to_the_right = noise.random((len(images), 1, 1)) < 0.5
+    return np.where(to_the_right, resample(images, matrix(0.4)), resample(images, matrix(-0.4)))
+
+
+def resample(images: np.ndarray, matrix: np.ndarray) -> np.ndarray:
+    """Every picture through one linear map about its centre, bilinear, 0 outside.
+
+    `matrix`: 2×2, from (row, column) in the result to (row, column) in the source, both from the centre.
+    """
+    places = np.tensordot(matrix, np.mgrid[:SIZE, :SIZE] - CENTRE, axes=1) + CENTRE
+    first = np.floor(places).astype(int)
+    result = np.zeros_like(images)
+    for corner in ((0, 0), (0, 1), (1, 0), (1, 1)):
+        place = first + np.reshape(corner, (2, 1, 1))
+        weight = (1 - np.abs(places - place)).prod(0) * ((place >= 0) & (place < SIZE)).all(0)
+        rows, columns = place.clip(0, SIZE - 1)
+        result += weight.astype(np.float32) * images[:, rows, columns]
+    return result
+
+
+def brightness(images: np.ndarray, noise: np.random.Generator) -> np.ndarray:
+    """Half as bright again as white."""
+    return images + np.float32(0.5)
+
+
+def stripe(images: np.ndarray, noise: np.random.Generator) -> np.ndarray:
+    """The left and the right quarter inverted."""
+    quarter = np.arange(SIZE) % 21 < 7
+    return np.where(quarter, 1 - images, images)
+
+
+def canny_edges(images: np.ndarray, noise: np.random.Generator) -> np.ndarray:
+    """Nothing but the outlines, white on black."""
+    return canny(images)
+
+
+def clipped(corruption: Corruption) -> Corruption:
+    """The same, float32 and clipped to 0…1."""
+    return lambda images, noise: np.clip(corruption(images, noise), 0, 1, dtype=np.float32)
+
+
+CORRUPTIONS: dict[str, Corruption] = {
+    corruption.__name__: clipped(corruption)
+    for corruption in (
+        shot_noise, impulse_noise, glass_blur, motion_blur, shear, scale, rotate, brightness, translate, stripe, fog,
+        spatter, dotted_line, zigzag, canny_edges,
+    )
+}  # fmt: skip

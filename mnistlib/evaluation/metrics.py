@@ -1,0 +1,150 @@
+"""Logits in one place; every figure of quality as a pure function of (logits, labels)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from mnistlib.core.errors import RunError
+from mnistlib.core.files import read_arrays, shown, write_arrays
+from mnistlib.runs.layout import Run, make_again
+from mnistlib.training.numpy_network import NumpyNet
+
+if TYPE_CHECKING:  # pages need the figures of quality, and should not wait for torch
+    from mnistlib.training.fusion import FoldedNet
+    from mnistlib.training.model import DigitNet
+
+AT_ONCE = 1000
+Z95 = 1.959963984540054
+
+
+def predict_logits(network: DigitNet | FoldedNet | NumpyNet, images: np.ndarray) -> np.ndarray:
+    """Logits float32 N×classes of uint8 N×28×28 pictures."""
+    if isinstance(network, NumpyNet):
+        return network.logits(images)
+    from mnistlib.training.device import one_thread_for
+
+    with one_thread_for(len(images)):
+        return in_batches(network, images, network.forward, network.architecture.classes)
+
+
+def embed(network: DigitNet, images: np.ndarray) -> np.ndarray:
+    """Embeddings float32 N×hidden, the activations before the last layer."""
+    return in_batches(network, images, network.embed, network.architecture.hidden)
+
+
+def in_batches(network: DigitNet | FoldedNet, images: np.ndarray, function: Any, width: int) -> np.ndarray:
+    """A function of the network over all images, a thousand at a time, memory-mapped arrays included."""
+    import torch
+
+    if network.training:  # walking through its layers takes a tenth of the time of one answer
+        network.eval()
+    device = next(network.parameters()).device
+    result = np.empty((len(images), width), np.float32)
+    with torch.inference_mode():
+        for start in range(0, len(images), AT_ONCE):
+            batch = torch.from_numpy(np.array(images[start : start + AT_ONCE])).to(device)
+            answers = function(batch[:, None].float() / 255)
+            result[start : start + AT_ONCE] = answers.float().cpu().numpy()
+    return result
+
+
+def softmax(logits: np.ndarray, temperature: float = 1.0) -> np.ndarray:
+    """Probabilities N×classes, float64."""
+    scaled = logits.astype(np.float64) / temperature
+    powers = np.exp(scaled - scaled.max(1, keepdims=True))
+    probabilities: np.ndarray = powers / powers.sum(1, keepdims=True)
+    return probabilities
+
+
+def accuracy(logits: np.ndarray, labels: np.ndarray) -> float:
+    """Share of right answers."""
+    return float((logits.argmax(1) == labels).mean())
+
+
+def accuracy_interval(errors: int, count: int) -> tuple[float, float]:
+    """95 % interval of an accuracy (Wilson 1927), which stays inside 0…1."""
+    p = 1 - errors / count
+    middle = (p + Z95**2 / (2 * count)) / (1 + Z95**2 / count)
+    half = Z95 * np.sqrt(p * (1 - p) / count + Z95**2 / (4 * count**2)) / (1 + Z95**2 / count)
+    return max(0.0, float(middle - half)), min(1.0, float(middle + half))
+
+
+def nll(logits: np.ndarray, labels: np.ndarray, temperature: float = 1.0) -> float:
+    """Mean negative log-likelihood of the right class, in nats."""
+    scaled = logits.astype(np.float64) / temperature
+    top = scaled.max(1)
+    log_sums = top + np.log(np.exp(scaled - top[:, None]).sum(1))
+    return float((log_sums - scaled[np.arange(len(labels)), labels]).mean())
+
+
+def confusion(labels: np.ndarray, predictions: np.ndarray, classes: int) -> np.ndarray:
+    """How many of each class (rows) were taken for which (columns), int64."""
+    flat = np.bincount(labels.astype(np.int64) * classes + predictions, minlength=classes * classes)
+    return flat.reshape(classes, classes)
+
+
+def per_class(matrix: np.ndarray, names: list[str]) -> list[dict[str, Any]]:
+    """Precision, recall, F1 and support of each class, from its confusion matrix; 0 where undefined."""
+    right, actual, given = np.diag(matrix), matrix.sum(1), matrix.sum(0)
+    precision = right / np.maximum(given, 1)
+    recall = right / np.maximum(actual, 1)
+    f1 = 2 * right / np.maximum(actual + given, 1)
+    columns = zip(names, precision, recall, f1, actual, strict=True)
+    return [
+        {"class": name, "precision": float(p), "recall": float(r), "F1": float(f), "pictures": int(n)}
+        for name, p, r, f, n in columns
+    ]
+
+
+@dataclass(frozen=True)
+class Mistake:
+    """A picture that was taken for something else, and how sure the network was of that."""
+
+    index: int
+    image: np.ndarray
+    label: int
+    prediction: int
+    confidence: float
+
+
+def surest_mistakes(images: np.ndarray, labels: np.ndarray, probabilities: np.ndarray, count: int) -> list[Mistake]:
+    """The wrong answers with the highest confidence, surest first."""
+    predictions, confidence = probabilities.argmax(1), probabilities.max(1)
+    wrong = np.flatnonzero(predictions != labels)
+    order = wrong[np.argsort(-confidence[wrong], kind="stable")][:count]
+    return [
+        Mistake(int(i), np.array(images[i]), int(labels[i]), int(predictions[i]), float(confidence[i])) for i in order
+    ]
+
+
+def headline(logits: np.ndarray, labels: np.ndarray) -> dict[str, Any]:
+    """Accuracy, its 95 % interval, errors and count of the test part, as metrics."""
+    errors, count = int((logits.argmax(1) != labels).sum()), len(labels)
+    low, high = accuracy_interval(errors, count)
+    return {
+        "test_accuracy": 1 - errors / count,
+        "test_accuracy_low": low,
+        "test_accuracy_high": high,
+        "test_errors": errors,
+        "test_count": count,
+    }
+
+
+def save_predictions(run: Run, logits: np.ndarray, labels: np.ndarray) -> None:
+    """Keep logits float32 N×classes and labels of the test part, for comparisons between runs."""
+    write_arrays(run.test_predictions, logits=logits, labels=np.asarray(labels))
+
+
+def load_predictions(run: Run) -> tuple[np.ndarray, np.ndarray]:
+    """Return labels N and logits N×classes of the test part. Raises RunError when they are missing or damaged."""
+    again = make_again(run, "evaluate")
+    labels, logits = read_arrays(run.test_predictions, ["labels", "logits"], hint=again)
+    whole = logits.ndim == 2 and logits.dtype.kind == "f" and np.isfinite(logits).all()
+    if not whole or labels.shape != logits.shape[:1] or labels.dtype.kind not in "iu" or labels.size == 0:
+        raise RunError(f"{shown(run.test_predictions)} is damaged: {again}")
+    if labels.min() < 0 or labels.max() >= logits.shape[1]:
+        raise RunError(f"{shown(run.test_predictions)} is damaged, with labels of no class: {again}")
+    return labels, logits

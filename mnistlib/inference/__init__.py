@@ -1,0 +1,1 @@
+"""What people give it: strokes, pictures and pages."""

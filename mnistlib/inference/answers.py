@@ -1,0 +1,106 @@
+"""The answers for pictures that people give, as lines in the terminal: at once, before any page is made."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Sequence
+from pathlib import Path
+
+from mnistlib.core.errors import RunError
+from mnistlib.core.files import printable, read_regular, shown
+from mnistlib.core.formatting import counted, sure
+from mnistlib.imaging.image_files import given_pictures
+from mnistlib.inference.predictor import Prediction, find_run, predictions_csv, quick_predictor
+from mnistlib.runs import layout
+from mnistlib.runs.layout import Run, nearest
+
+FIRST = 20
+LARGEST = 500_000_000  # bytes of predictions.csv; a picture takes about 100
+WIDEST = 60
+
+
+def tell_answers(run: Run, text: str) -> None:
+    """Print the answers for the first pictures that INPUT names, how many more there are, and what was left out.
+
+    Args:
+        run: a run with a model and its calibration.
+        text: INPUT, as `pictures.find_pictures` takes it.
+
+    Raises:
+        RunError: when there are no pictures, or the run's model or calibration is damaged.
+    """
+    paths, left_out = given_pictures(text)
+    predictions = quick_predictor(run.folder).files(paths[:FIRST])
+    print("\n".join(answer_lines(paths[:FIRST], predictions)))
+    if len(paths) > FIRST:
+        print(f"and {counted(len(paths) - FIRST, 'more picture')}: all answers will be in {predictions_csv(run)}")
+    if left_out:
+        print(left_out)
+
+
+def closing_words(run: Run) -> tuple[str, int]:
+    """What to print once 06_infer has run, and the exit code: 1 when none of the pictures could be read.
+
+    The words give the counts, the whole path of predictions.csv and the report's address. Raises RunError.
+    """
+    answers = predictions_csv(run).absolute()
+    try:
+        table = csv.DictReader(io.StringIO(read_regular(answers, LARGEST).decode(), newline=""))
+        if not {"digit", "accepted"} <= {*(table.fieldnames or ())}:
+            raise ValueError("without its columns")
+        rows = [(row["digit"] != "", row["accepted"] == "True") for row in table]
+    except (OSError, KeyError, ValueError, csv.Error) as error:
+        again = f"delete it, and make infer RUN={run.name} writes it"
+        raise RunError(f"{shown(answers)} is missing or damaged: {again}") from error
+    words = [
+        summary(rows),
+        f"answers  {answers}",
+        f"report   {run.page('06_infer').absolute().as_uri()}",
+    ]
+    return "\n".join(words), exit_code(rows)
+
+
+def summary(rows: Sequence[tuple[bool, bool]]) -> str:
+    """How many pictures were accepted, not accepted and not read; `rows`: whether each was read, and accepted."""
+    accepted, unread = sum(yes for _, yes in rows), sum(not read for read, _ in rows)
+    rejected = len(rows) - accepted - unread
+    return f"{counted(len(rows), 'picture')}: {accepted:,} accepted, {rejected:,} rejected, {unread:,} not readable"
+
+
+def exit_code(rows: Sequence[tuple[bool, bool]]) -> int:
+    """1 when nothing could be read, else 0."""
+    return int(not any(read for read, _ in rows))
+
+
+def outcome(predictions: Sequence[Prediction]) -> list[tuple[bool, bool]]:
+    """Whether each picture was read, and whether its answer was accepted."""
+    return [(bool(p.image.any()), p.accepted) for p in predictions]
+
+
+def answer_lines(paths: Sequence[Path], predictions: Sequence[Prediction]) -> list[str]:
+    """One line a picture: its file, the digit, the confidence, and why not where it is not accepted."""
+    names = [printable(shown(path)) for path in paths]
+    width = min(WIDEST, max(map(len, names), default=0))
+    return [answer_line(name.ljust(width), p) for name, p in zip(names, predictions, strict=True)]
+
+
+def answer_line(name: str, p: Prediction) -> str:
+    """The line of one picture."""
+    reason = printable(p.why_not)
+    if not p.image.any():
+        return f"{name}  -           {reason}"
+    return f"{name}  {p.digit}  {sure(p.confidence):>7}" + (f"  rejected: {reason}" if reason else "")
+
+
+def trained_run(wanted: str) -> Run:
+    """The run of this name or folder. Raises RunError, saying what to do, when it holds no trained model."""
+    run = find_run(wanted)
+    if run.model_json.is_file():
+        return run
+    if run.folder.parent != layout.RUNS:
+        raise RunError(f"{shown(run.folder)} holds no trained model: make all in the project that it is of trains one")
+    setting = "" if run.name == "default" else f" RUN={run.name}"
+    near = nearest(run.name)
+    hint = f", or --run {near} takes one that is there" if near and near != run.name else ""
+    raise RunError(f"{shown(run.folder)} holds no trained model: make all{setting} trains one{hint}")

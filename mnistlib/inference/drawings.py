@@ -1,0 +1,179 @@
+"""The person's own drawings: kept whole, told apart by their strokes, scored again by every later model."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import tempfile
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from pydantic import TypeAdapter
+
+from mnistlib.core.errors import RunError
+from mnistlib.core.files import bytes_digest, read_json, shown, write_bytes, write_json
+from mnistlib.data.datasets import tells_digits
+from mnistlib.data.synthetic import examples
+from mnistlib.imaging.framing import rasterise
+from mnistlib.imaging.image_files import to_png
+from mnistlib.inference.predictor import Prediction, Predictor
+from mnistlib.runs.layout import HANDWRITING, Run
+
+Strokes = list[list[list[float]]]
+LARGEST = 2_000_000  # bytes of a drawing; an hour with a pen takes less
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """What a person drew, and what was said of it.
+
+    `strokes`: of [x, y], y down; `digit`, `probabilities`, `accepted`: the model's answer; `model`: SHA-256 of its
+    weights; `label`: the right digit as the person gave it, None until then; `drawn_at`: ISO 8601.
+    """
+
+    strokes: Strokes
+    digit: int
+    probabilities: list[float]
+    accepted: bool
+    model: str
+    label: int | None = None
+    drawn_at: str = ""
+
+    @property
+    def name(self) -> str:
+        """The same for the same strokes, so that nothing is kept twice."""
+        return bytes_digest(repr(self.strokes).encode())[:12]
+
+    @property
+    def image(self) -> np.ndarray:
+        """The strokes framed as MNIST: uint8 28×28."""
+        return rasterise(self.strokes)
+
+
+DRAWING = TypeAdapter(Drawing)
+
+
+def describe_drawing(strokes: Sequence[Sequence[Sequence[float]]], answer: Prediction, model: str) -> Drawing:
+    """A drawing with a model's answer, ready to be kept."""
+    exact = [[[float(x), float(y)] for x, y in stroke] for stroke in strokes]
+    probabilities = [round(float(p), 6) for p in answer.probabilities]
+    moment = time.strftime("%Y-%m-%dT%H:%M:%S%z")
+    return Drawing(exact, answer.digit, probabilities, answer.accepted, model, None, moment)
+
+
+def keep_drawing(run: Run, drawing: Drawing) -> tuple[Path, bool]:
+    """Keep strokes, answer and picture as a folder in `data/inference/drawings/`, whole or not at all.
+
+    Returns the folder and whether it is new: the same strokes are kept once. Raises RunError.
+    """
+    folder = run.drawings / drawing.name
+    if folder.is_dir():
+        return folder, False
+    temporary = None
+    try:
+        run.drawings.mkdir(parents=True, exist_ok=True)
+        temporary = Path(tempfile.mkdtemp(prefix=".", suffix=".part", dir=run.drawings))
+        temporary.chmod(0o755)
+        write_json(temporary / "drawing.json", asdict(drawing))
+        write_bytes(temporary / "picture.png", to_png(drawing.image))
+        temporary.rename(folder)
+    except OSError as error:
+        if folder.is_dir():  # somebody else has kept it meanwhile
+            return folder, False
+        raise RunError(f"cannot keep the drawing in {shown(run.drawings)}: {error.strerror}") from error
+    finally:
+        if temporary is not None:
+            shutil.rmtree(temporary, ignore_errors=True)
+    return folder, True
+
+
+def keep_label(folder: Path, label: int) -> Drawing:
+    """Write what the person says a kept drawing is: there, and into the regression set. Raises RunError."""
+    drawing = replace(read_drawing(folder / "drawing.json"), label=label)
+    write_json(HANDWRITING / f"{drawing.name}.json", asdict(drawing))
+    write_json(folder / "drawing.json", asdict(drawing))
+    return drawing
+
+
+def read_drawing(path: Path) -> Drawing:
+    """A kept drawing. Raises RunError, naming the file, when it is damaged."""
+    content = read_json(path, hint="move the file away to go on without it", most=LARGEST)
+    try:
+        DRAWING.validate_json(json.dumps(content), strict=True)
+        drawing = Drawing(**content)
+        if not drawing.image.any():
+            raise ValueError("it has no ink")
+        said = [drawing.digit] if drawing.label is None else [drawing.digit, drawing.label]
+        if not all(type(digit) is int and digit in range(10) for digit in said):
+            raise ValueError("digit and label are whole numbers from 0 to 9")
+        if not isinstance(drawing.drawn_at, str):
+            raise ValueError("drawn_at is text")
+    except (TypeError, ValueError, OverflowError) as error:
+        reason = " ".join(str(error).split())[:300]
+        raise RunError(f"{shown(path)} is no drawing ({reason}): move the file away to go on without it") from error
+    return drawing
+
+
+def kept_drawings(run: Run) -> list[Drawing]:
+    """What was drawn in a run, oldest first. Raises RunError."""
+    return in_order(read_drawing(path) for path in run.drawings.glob("[!.]*/drawing.json") if path.is_file())
+
+
+def drawings_to_show(run: Run, predictor: Predictor) -> list[tuple[Strokes, Prediction]]:
+    """What was drawn in a run, else the copybook's examples, with what the predictor makes of each now."""
+    strokes = [drawing.strokes for drawing in kept_drawings(run)]
+    shown = strokes or [[stroke.tolist() for stroke in drawing] for drawing in examples()]
+    return [(drawing, predictor.strokes(drawing)) for drawing in shown]
+
+
+def load_handwriting(folder: Path = HANDWRITING) -> list[Drawing]:
+    """The regression set: every drawing that a person gave the right digit of, oldest first. Raises RunError."""
+    kept = (read_drawing(path) for path in folder.glob("*.json") if path.is_file())
+    return in_order(drawing for drawing in kept if drawing.label is not None)
+
+
+def in_order(drawings: Any) -> list[Drawing]:
+    return sorted(drawings, key=lambda drawing: (drawing.drawn_at, drawing.name))
+
+
+def rescore(predictor: Predictor, drawings: Sequence[Drawing]) -> list[dict[str, object]]:
+    """One row per drawing: what it is, what it was taken for when drawn, what it is taken for now, won or lost.
+
+    No rows when the predictor recognises no digits.
+    """
+    if not drawings or not tells_digits(predictor.dataset):
+        return []
+    answers = predictor.images(np.stack([d.image for d in drawings]))
+    return [
+        {
+            "drawing": d.name,
+            "digit": d.label,
+            "then": d.digit,
+            "now": p.digit,
+            "probability": round(p.confidence, 4),
+            "change": change(d.digit == d.label, p.digit == d.label),
+        }
+        for d, p in zip(drawings, answers, strict=True)
+    ]
+
+
+def change(then: bool, now: bool) -> str:
+    """What became of a drawing with a new model."""
+    if then == now:
+        return "" if now else "still wrong"
+    return "won" if now else "lost"
+
+
+def handwriting_metrics(rows: Sequence[dict[str, object]]) -> dict[str, int]:
+    """How many drawings there are, are right, were won and lost; nothing when there are none."""
+    if not rows:
+        return {}
+    counts = {name: sum(row["change"] == name for row in rows) for name in ("won", "lost")}
+    right = sum(row["now"] == row["digit"] for row in rows)
+    return {"handwriting_count": len(rows), "handwriting_right": right} | {
+        f"handwriting_{k}": n for k, n in counts.items()
+    }

@@ -1,0 +1,1 @@
+"""A pad to draw digits on, in JupyterLab, Notebook 7 and VS Code."""

@@ -1,0 +1,1 @@
+"""What make calls: decide what is stale, execute notebooks, verify, export, clean."""

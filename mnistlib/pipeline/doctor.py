@@ -1,0 +1,212 @@
+"""Is this machine ready? What is needed and what is optional, each ok or with what to do: for `make doctor`.
+
+Standard library alone, and each look on its own: it must still speak where nothing else does.
+Exit codes: 0 all that is needed is there; 1 something needed is wrong.
+"""
+
+from __future__ import annotations
+
+import importlib.metadata as metadata
+import os
+import shutil
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from mnistlib.core import system_info
+from mnistlib.core.errors import RunError
+from mnistlib.core.files import shown
+from mnistlib.pipeline import environment
+from mnistlib.runs.layout import RAW, RUNS
+
+OK, NOTE, WRONG = "ok", "note", "wrong"
+NEEDED = {"Python", "shell", "packages", "runs"}
+LEAST_FREE, LEAST_MEMORY = 1e9, 2e9
+Said = tuple[str, str]
+
+
+def main() -> int:
+    """Look at everything and print a line for each; returns the exit code."""
+    use_built_environment()
+    found: list[tuple[str, Said]] = []
+    for name, look in LOOKS.items():
+        try:
+            found += [(name, said) for said in look()]
+        except Exception as error:
+            found.append(
+                (name, (WRONG if name in NEEDED else NOTE, f"could not look: {type(error).__name__}: {error}"))
+            )
+    for name, (verdict, text) in found:
+        print(f"{verdict:<6}{name:<11}" + text.replace("\n", "\n" + " " * 17))
+    wrong = [name for name, (verdict, _) in found if verdict == WRONG]
+    print(f"\nwrong: {', '.join(wrong)}" if wrong else "\nready: make all")
+    return int(bool(wrong))
+
+
+def use_built_environment() -> None:
+    """Become the Python of `.venv` where make would use that and it starts."""
+    python = environment.VENV / "bin" / "python"
+    in_it = Path(sys.prefix).resolve() == environment.VENV.resolve()
+    if environment.active() or in_it or not system_info.answer(str(python), "-V"):
+        return
+    os.execv(python, [str(python), "-m", "mnistlib.pipeline.doctor"])  # noqa: S606
+
+
+def look_at_python() -> Iterator[Said]:
+    """Its version, and which one it is."""
+    version = f"{sys.version.split()[0]} ({sys.executable})"
+    new_enough = sys.version_info >= (3, 11)
+    yield (OK, version) if new_enough else (WRONG, f"{version}: 3.11 or newer is needed; install it and run make again")
+
+
+def look_at_shell() -> Iterator[Said]:
+    """Whether a program may open enough files, and what is set that make ignores."""
+    fault = environment.too_few_files()
+    yield (WRONG, fault) if fault else (OK, "the limit on open files (ulimit -n) is high enough")
+    if ignored := os.environ.get("IGNORED", "").split():
+        yield NOTE, f"make ignores {', '.join(ignored)}: they would lead Python or pip elsewhere"
+
+
+def look_at_packages() -> Iterator[Said]:
+    """What pyproject.toml asks for, and what requirements.lock names."""
+    built = environment.VENV / "bin" / "python"
+    if not environment.active() and Path(sys.prefix).resolve() != environment.VENV.resolve():
+        broken, fault = environment.VENV.exists(), environment.hindrance()
+        text = ".venv is broken: make env mends it" if broken else ".venv is not built yet: make all and make env do"
+        yield (WRONG if broken or fault else NOTE), fault or text
+        return
+    lacking = environment.unsatisfied()
+    if environment.active() and lacking and built.exists():
+        yield NOTE, f"the active environment lacks {', '.join(lacking)}: make uses .venv instead"
+    elif lacking:
+        elsewhere = "pip install -r requirements.lock, or deactivate it: make builds .venv"
+        here = "make env puts back what is gone; for what is too old, rm -r .venv first"
+        remedy = elsewhere if environment.active() else here
+        yield WRONG, f"lacking or too old: {', '.join(lacking)}: {remedy}"
+    else:
+        yield OK, f"all that pyproject.toml asks for, in {sys.prefix}"
+    if not environment.active() and not environment.is_current(built):
+        yield NOTE, "requirements.lock is not what .venv was built from: make env, or the next make, builds it anew"
+    yield from look_at_lock()
+
+
+def look_at_lock() -> Iterator[Said]:
+    """Where installed versions are others than those that the results were measured with."""
+    locked = environment.pins()
+    there = environment.installed()
+    missing = [name for name in locked if name not in there]
+    others = [f"{n} {there[n]} for {v}" for n, v in locked.items() if n in there and there[n] != v]
+    if missing:
+        verdict = NOTE if environment.active() else WRONG
+        yield verdict, f"not there, of requirements.lock: {few(missing)}: make env, or pip install -r requirements.lock"
+    if others:
+        yield NOTE, f"other versions than requirements.lock: {few(others)}: results may differ in their last digits"
+
+
+def look_at_processor() -> Iterator[Said]:
+    """What makes training fast, and what rounds otherwise."""
+    fast = system_info.fast_features()
+    told = f"{system_info.processor()}, {system_info.cores()} cores, {', '.join(fast) or 'neither AVX-512 nor bf16'}"
+    rounded = any("bf16" in name for name in fast)
+    yield OK, told + ("" if rounded else ": trains in fp32, slower, with other last digits")
+    memory = system_info.memory()
+    if memory and memory < LEAST_MEMORY:
+        yield NOTE, f"{memory / 1e9:.1f} GB of memory; a kernel takes up to 0.7: make all without -j"
+
+
+def look_at_gpu() -> Iterator[Said]:
+    """Optional: training takes it when torch does."""
+    yield (OK, system_info.gpu()) if system_info.gpu() else (NOTE, "none; the CPU will do")
+
+
+def look_at_runs() -> Iterator[Said]:
+    """Whether runs/ can be written to, and room on its disk."""
+    place = next(folder for folder in (RUNS, *RUNS.parents) if folder.exists())
+    try:
+        with tempfile.TemporaryFile(dir=place):
+            yield OK, f"{shown(RUNS)}/ can be written to"
+    except OSError as error:
+        yield (
+            WRONG,
+            f"cannot write in {shown(place)}: {error.strerror}. Give yourself the right to (chmod, chown)",
+        )
+    free = shutil.disk_usage(place).free
+    told = f"{free / 1e9:.1f} GB free there"
+    yield (OK, told) if free > LEAST_FREE else (WRONG, f"{told}; a run takes 0.1, .venv 2: make clean RUN=… frees room")
+
+
+def look_at_data() -> Iterator[Said]:
+    """Where `make all` would take MNIST from; files that are there are held against their checksums."""
+    try:
+        from mnistlib.data import loading, locations
+    except ImportError as error:
+        yield NOTE, f"not looked at: {error}; the packages come first"
+        return
+    kept = RAW / "mnist"
+    try:
+        if locations.complete(kept):
+            loading.read_folder("mnist", "raw", kept)
+            yield OK, f"MNIST from {shown(kept)}, its checksums hold"
+        elif (given := locations.local_folder("")) is not None:
+            loading.read_folder("mnist", "local", locations.checked_folder(given))
+            yield OK, f"MNIST from MNIST_DIR, {given}, its checksums hold"
+        else:
+            yield (
+                NOTE,
+                (
+                    "no MNIST here: make all asks torchvision's mirrors and, without a network,\n"
+                    "falls back to 1,797 digits. To be sure: MNIST_DIR=folder make all"
+                ),
+            )
+    except RunError as error:
+        yield WRONG, str(error)
+
+
+def look_at_browser() -> Iterator[Said]:
+    """Optional: only tests of the pad drive one."""
+    path = system_info.browser()
+    driven = has("playwright")
+    if path and driven:
+        yield OK, f"{path} with playwright"
+    else:
+        lacking = " and ".join(
+            ([] if path else ["chromium"]) + ([] if driven else [system_info.pip_install("playwright")])
+        )
+        yield NOTE, f"tests of the pad are skipped without {lacking}; nothing else needs it"
+
+
+def look_at_fonts() -> Iterator[Said]:
+    """Optional: letters, as things that are no digits, are drawn in the machine's fonts."""
+    count = len(system_info.fonts())
+    text = f"{count} besides matplotlib's own"
+    yield (OK, text) if count else (NOTE, f"{text}: letters are measured in fewer hands (apt install fonts-liberation)")
+
+
+def has(name: str) -> bool:
+    """Whether a distribution is installed."""
+    try:
+        return bool(metadata.version(name))
+    except metadata.PackageNotFoundError:
+        return False
+
+
+def few(names: list[str], most: int = 6) -> str:
+    """A list that stays readable."""
+    return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
+
+
+LOOKS: dict[str, Callable[[], Iterator[Said]]] = {
+    "Python": look_at_python,
+    "shell": look_at_shell,
+    "packages": look_at_packages,
+    "processor": look_at_processor,
+    "GPU": look_at_gpu,
+    "runs": look_at_runs,
+    "data": look_at_data,
+    "browser": look_at_browser,
+    "fonts": look_at_fonts,
+}
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,219 @@
+"""Run stages that are stale: `python -m mnistlib.pipeline.execute 03_train --run RUN`.
+
+The only module that knows papermill.
+
+Exit codes: 0 ok; 1 failed; 2 refused before anything was touched; 124 timed out; 137 the kernel died;
+130 and 143 interrupted.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import signal
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from mnistlib.core.config import check, load, load_file, notebook_parameters
+from mnistlib.core.config_schema import Params
+from mnistlib.core.errors import RunError
+from mnistlib.core.files import shown
+from mnistlib.core.log import Lines, close_log, log_place, log_to, logger
+from mnistlib.core.system_info import describe_machine
+from mnistlib.pipeline.commit import finish, judge, undisturbed
+from mnistlib.pipeline.kernel import EarlyKernel
+from mnistlib.pipeline.plan import check_still_there, inputs_now, reasons
+from mnistlib.pipeline.progress_line import terminal
+from mnistlib.runs import fingerprint, previous_model
+from mnistlib.runs.layout import Run, make_writable
+from mnistlib.runs.record import (
+    DIED,
+    FAILED,
+    INTERRUPTED,
+    OK,
+    TIMED_OUT,
+    Inputs,
+    Record,
+    alike_digest,
+    begin_record,
+    duration_estimate,
+    missing,
+    raw_files,
+)
+from mnistlib.runs.stages import STAGE, Stage
+
+EXIT = {OK: 0, FAILED: 1, TIMED_OUT: 124, DIED: 137, INTERRUPTED: 130}
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """The command line; returns the exit code of the first stage that is not ok."""
+    import psutil
+
+    parser = argparse.ArgumentParser(prog="python -m mnistlib.pipeline.execute", description=__doc__)
+    parser.add_argument("stages", nargs="+", choices=list(STAGE))
+    parser.add_argument("--run", required=True, help="the run's name")
+    given = parser.parse_args(arguments)
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) == signal.SIG_DFL:  # under nohup a closed terminal ends nothing
+            signal.signal(number, lambda number, frame: sys.exit(128 + number))
+    began = psutil.Process().create_time()
+    try:
+        for name in given.stages:
+            if code := run_stage(given.run, STAGE[name], began):
+                return code
+            began = time.time()
+    except KeyboardInterrupt:  # between two stages: nothing is cut off
+        return EXIT[INTERRUPTED]
+    finally:
+        if __name__ == "__main__":  # while Python ends, it would only show a traceback
+            signal.signal(signal.SIGINT, signal.SIG_IGN)
+    return 0
+
+
+def run_stage(name: str, stage: Stage, began: float) -> int:
+    """Execute the stage unless it is up to date; `began`: seconds since 1970. Returns the exit code."""
+    try:
+        run = Run(name)
+        resolved = checked_parameters(run, stage)
+        if not reasons(run, stage, resolved):  # a stage before it has left just what it left before
+            return 0
+        parameters = notebook_parameters(resolved, stage.section, run.name)
+        check_input(run, parameters.get("input", ""))
+        usual = duration_estimate(run, stage.name, parameters)
+        last_line = terminal(stage.name, usual, parameters.get("epochs", 0), began)
+        make_writable(run)
+        inputs = inputs_now(run, stage, resolved)
+    except RunError as error:
+        print(error, file=sys.stderr)
+        return 2
+    try:
+        log_to(run.log, stage.name, last_line)
+        return execute(run, stage, parameters, inputs, resolved.execute, began)
+    except (RunError, OSError) as error:  # a full disk, as a rule: not even the record can be written
+        close_log()
+        print(error, file=sys.stderr)
+        return EXIT[FAILED]
+    finally:
+        close_log()
+
+
+def checked_parameters(run: Run, stage: Stage) -> Params:
+    """The run's parameters, checked against the schema and the notebook's own cell. Raises RunError."""
+    asked = run.params()
+    resolved = check(load_file(asked), shown(asked)) if asked.is_file() else load()
+    parameters = notebook_parameters(resolved, stage.section, run.name)
+    declared = fingerprint.parameter_names(stage.notebook)
+    unknown, lacking = set(parameters) - declared, declared - set(parameters)
+    if unknown or lacking:
+        raise RunError(
+            f"{shown(stage.notebook)}'s parameters cell does not fit the schema: "
+            f"lacks {sorted(unknown) or 'nothing'}, has unknown {sorted(lacking) or 'nothing'}"
+        )
+    return resolved
+
+
+def check_input(run: Run, text: str) -> None:
+    """Raises RunError where pictures given are gone; the front page then tells of the stages that have run before."""
+    try:
+        check_still_there(run, text)
+    except RunError:
+        from mnistlib.reporting import front_page
+
+        front_page.write_index(run)
+        raise
+
+
+def execute(run: Run, stage: Stage, parameters: dict[str, Any], inputs: Inputs, limits: Any, began: float) -> int:
+    """Run the notebook; keep it and the record of what became of it; returns the exit code."""
+    kernel, cells = EarlyKernel(), Cells(len(fingerprint.read_cells(stage.notebook)), began)
+    work = run.notebook(stage.name).with_name(f".{stage.name}.part.ipynb")
+    verdict, error, cell, code = OK, "", 0, 0
+    try:
+        logger.info("── %s → runs/%s", stage.name, run.name)  # after the fork above: the live line's clock is a thread
+        work.parent.mkdir(parents=True, exist_ok=True)
+        if stage.name == "03_train":
+            previous_model.keep(run)
+        begin_record(run, stage.name, inputs)
+        run_notebook(stage, work, parameters, limits, kernel, cells)
+        lacking = missing(run, stage.name)
+        if lacking:
+            verdict, error = FAILED, f"the notebook ended without leaving {', '.join(lacking)}"
+    except (Exception, KeyboardInterrupt, SystemExit) as caught:  # whatever it was, the status must say so
+        verdict, error, cell = judge(caught)
+        code = caught.code if isinstance(caught, SystemExit) and isinstance(caught.code, int) else EXIT[verdict]
+    with undisturbed():
+        kernel.close()
+        record = Record(
+            stage.name,
+            verdict,
+            inputs=replace(inputs, outside=raw_files(run)) if stage.section == "data" else inputs,
+            seconds=cells.seconds(),
+            peak_memory_bytes=kernel.peak_memory(),
+            error=error,
+            cell=cell,
+            commit=fingerprint.code_version(),
+            alike=alike_digest(run, stage.name, parameters),
+            machine=describe_machine(),
+        )
+        finish(run, work, record)
+    return code or EXIT[verdict]
+
+
+def run_notebook(
+    stage: Stage, work: Path, parameters: dict[str, Any], limits: Any, kernel: EarlyKernel, cells: Cells
+) -> None:
+    """Execute into the file `work`, in a kernel that is already starting. Raises what papermill raises."""
+    sys.modules.setdefault("rfc3987_syntax", None)  # type: ignore[arg-type]  # 1.3 s of import for a check not used
+    import papermill
+
+    papermill.execute_notebook(
+        stage.notebook,
+        work,
+        parameters=parameters,
+        kernel_name="python3",
+        progress_bar=False,
+        stdout_file=Lines(logging.INFO),
+        stderr_file=Lines(logging.WARNING),
+        start_timeout=limits.startup_timeout,
+        execution_timeout=limits.timeout or None,
+        store_widget_state=False,
+        shutdown_kernel="immediate",  # all is written; to let it end by itself takes a second
+        coalesce_streams=True,
+        kernel_manager_class=kernel.manager_class(),
+        on_cell_start=cells.start,
+    )
+
+
+class Cells:
+    """Told of each of `count` cells as it starts; says so in the log, and knows afterwards what they took.
+
+    `began`: when the stage did, seconds since 1970.
+    """
+
+    def __init__(self, count: int, began: float) -> None:
+        self.count, self.began = count, began
+        self.starts: list[tuple[float, bool]] = []  # seconds since 1970, and whether it is the cell of the imports
+
+    def start(self, cell: Any, cell_index: int) -> None:
+        """A cell of any kind begins: what nbclient calls `on_cell_start`."""
+        self.starts.append((time.time(), "setup" in cell.metadata.get("tags", [])))
+        if cell.cell_type == "code":
+            # with the cell of the given parameters put in before, papermill's index is the place in the notebook
+            log_place(f"cell {max(1, cell_index)} of {self.count}")
+
+    def seconds(self) -> dict[str, float]:
+        """Seconds until now of start-up, imports and work; of start-up alone before any cell."""
+        now = time.time()
+        if not self.starts:
+            return {"start": now - self.began}
+        first = self.starts[0][0]
+        ends = [*(moment for moment, _ in self.starts[1:]), now]
+        imports = sum(end - moment for (moment, is_setup), end in zip(self.starts, ends, strict=True) if is_setup)
+        return {"start": first - self.began, "imports": imports, "work": now - first - imports}
+
+
+if __name__ == "__main__":
+    sys.exit(main())

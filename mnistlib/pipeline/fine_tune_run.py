@@ -1,0 +1,197 @@
+"""The run that `make teach RUN=default` makes: a model that has learnt the person's own drawings, before and after."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import shutil
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import torch
+
+from mnistlib.core.config import DEFAULT
+from mnistlib.core.errors import RunError, in_words
+from mnistlib.core.files import link_or_copy, shown, sweep, write_json, write_text
+from mnistlib.core.formatting import Table, percent
+from mnistlib.data.datasets import tells_digits
+from mnistlib.data.outlier_exposure import expose
+from mnistlib.data.preprocess import Part, load_part, load_statistics
+from mnistlib.evaluation.augmented_logits import load_distortion, predict_bent
+from mnistlib.evaluation.calibration import calibrate, save_calibration
+from mnistlib.evaluation.metrics import accuracy, predict_logits
+from mnistlib.inference.drawings import Drawing, load_handwriting
+from mnistlib.inference.fine_tune import Lesson, hold_back, teach, versions_of
+from mnistlib.inference.predictor import trained_on
+from mnistlib.reporting.figures import keep_figure
+from mnistlib.reporting.pages import render
+from mnistlib.reporting.plots.inference import plot_before_after
+from mnistlib.reporting.runs_table import write_overview_page
+from mnistlib.runs import layout
+from mnistlib.runs.layout import Run, check_own_files, existing
+from mnistlib.runs.model_store import check_made_by_make, read_description
+from mnistlib.runs.state import made_with
+from mnistlib.training.model import DigitNet, load_model, save_model
+from mnistlib.training.tensor_dataset import Split
+
+FEWEST = 10
+
+
+@in_words("nothing taught")
+def main() -> int:
+    """Teach RUN's model (default: default) the corrected drawings; returns the exit code."""
+    print(make_taught_run(existing(os.environ.get("RUN") or DEFAULT)))
+    return 0
+
+
+def make_taught_run(base: Run, seed: int = 0) -> str:
+    """Teach, calibrate, score and keep: returns what is said in the terminal. Raises RunError; nothing is kept then."""
+    began, lesson = time.perf_counter(), Lesson()
+    check_own_files(base)
+    check_made_by_make(base)
+    network, drawings = load_model(base), load_handwriting()
+    check_teachable(base, drawings)
+    parts = {name: load_part(base, name) for name in ("val", "test")}
+    lessons, held = hold_back(drawings)
+    taught = teach(network, versions_of(lessons, lesson.versions, seed), rehearse(base, seed), lesson, seed)
+    scores = {"drawings_taught": len(lessons), "drawings_held_back": len(held), "taught_from": base.name}
+    before, after = answers(network, held), answers(taught, held)
+    scores |= measure(network, held, before, parts["test"], "before")
+    scores |= measure(taught, held, after, parts["test"], "after")
+    with new_run(base) as run:
+        keep_taught_run(base, run, taught, parts["val"], scores, seed)
+        scores["teach_seconds"] = time.perf_counter() - began
+        write_json(run.teach_json, scores)
+        write_page(run, scores, held, before, after)
+    write_overview_page()
+    return tell(Run(run.name), scores)
+
+
+def check_teachable(base: Run, drawings: Sequence[Drawing]) -> None:
+    """Raises RunError when the model tells no digits apart, or the drawings are too few."""
+    dataset = trained_on(base)
+    if not tells_digits(dataset):
+        raise RunError(
+            f"the model of {shown(base.folder)} was trained on {dataset}, which has no digits, and your drawings are "
+            "digits: make teach RUN=… with a run whose model tells digits apart"
+        )
+    if len(drawings) < FEWEST:
+        raise RunError(
+            f"{len(drawings)} drawings with their right digit are too few to learn from, {FEWEST} are the least and "
+            "five of each digit are good: draw in notebook 06 (make lab) and click the right digit of each"
+        )
+
+
+def rehearse(base: Run, seed: int) -> Split:
+    """What the network sees again beside new drawings, lest it forget: the training part, and what is no digit."""
+    part, share = load_part(base, "train"), setting(base, "train", "strangers")
+    strange = expose(round(share * len(part.labels)), load_statistics(base)["classes"], seed)
+    return Split.of(torch.device("cpu"), part, strange)
+
+
+@contextmanager
+def new_run(base: Run) -> Iterator[Run]:
+    """The first of BASE-taught, BASE-taught-2, … that is not there, made beside and named last: whole, or not there.
+
+    Raises RunError when it cannot be made.
+    """
+    sweep(layout.RUNS.glob(f".{base.name}-taught*.part"))
+    names = (f"{base.name}-taught{f'-{n}' if n > 1 else ''}" for n in itertools.count(1))
+    run = next(run for name in names if (run := claim(name)))
+    try:
+        yield run
+        rename(run)
+    finally:
+        shutil.rmtree(run.folder.parent, ignore_errors=True)
+
+
+def rename(run: Run) -> None:
+    """Give the finished run its name. Raises RunError where something else has taken it."""
+    place = Run(run.name).folder
+    try:
+        run.folder.rename(place)
+    except OSError as error:
+        raise RunError(f"cannot write {shown(place)}: {error.strerror}") from error
+
+
+def claim(name: str) -> Run | None:
+    """The run in a folder beside, made just now by nobody else; None where its name is taken. Raises RunError."""
+    beside = layout.RUNS / f".{name}.part"
+    if Run(name).folder.exists():
+        return None
+    try:
+        beside.mkdir()
+        (beside / name).mkdir()
+    except FileExistsError:
+        return None
+    except OSError as error:
+        raise RunError(f"cannot write {shown(Run(name).folder)}: {error.strerror}. Is runs/ writable?") from error
+    return Run(name, beside)
+
+
+def answers(network: DigitNet, drawings: Sequence[Drawing]) -> np.ndarray:
+    """The digit that each drawing is taken for, int64 N."""
+    images = np.stack([d.image for d in drawings]) if drawings else np.zeros((0, 28, 28), np.uint8)
+    return predict_logits(network, images).argmax(1)
+
+
+def measure(network: DigitNet, held: Sequence[Drawing], said: np.ndarray, test: Part, when: str) -> dict[str, Any]:
+    """How many drawings kept back are right by what was `said` of them, and the accuracy on the test part."""
+    right = sum(drawing.label == int(answer) for drawing, answer in zip(held, said, strict=True))
+    accurate = accuracy(predict_logits(network, test.images), test.labels)
+    return {f"held_back_right_{when}": right, f"test_accuracy_{when}": accurate}
+
+
+def keep_taught_run(base: Run, run: Run, taught: DigitNet, val: Part, scores: dict[str, Any], seed: int) -> None:
+    """Write model and calibration, and what a run needs to be used: its parameters and its data, linked."""
+    described = read_description(base)["training"]
+    allowed, copies = (setting(base, "evaluate", name) for name in ("accepted_error", "bent"))
+    bent = predict_bent(taught, val.images, load_distortion(base), int(copies), seed)
+    for path in (base.raw_json, base.params(), *base.processed.glob("[!.]*")):
+        target = run.folder / path.relative_to(base.folder)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        link_or_copy(path, target)
+    save_model(run, taught, described | {name: scores[name] for name in ("taught_from", "drawings_taught")})
+    save_calibration(run, calibrate(predict_logits(taught, val.images), val.labels, allowed, *bent))
+
+
+def setting(base: Run, section: str, name: str) -> float:
+    """One of the base run's parameters, a share; 0 where the run is older than the parameter."""
+    return float(made_with(base).get(f"{section}.{name}", 0.0))
+
+
+def before_and_after(scores: dict[str, Any]) -> Table:
+    """The scores as a table."""
+    held, accuracies = scores["drawings_held_back"], ("test_accuracy_before", "test_accuracy_after")
+    row = {"what": f"right of {held} drawings kept back", "before": scores["held_back_right_before"]}
+    figures = dict(zip(("before", "after"), (percent(scores[name], 2) for name in accuracies), strict=True))
+    return Table([row | {"after": scores["held_back_right_after"]}, {"what": "test accuracy", **figures}])
+
+
+def tell(run: Run, scores: dict[str, Any]) -> str:
+    """What the terminal says."""
+    return (
+        f"{scores['drawings_taught']} drawings taught in {scores['teach_seconds']:.1f} s\n\n"
+        f"{before_and_after(scores)}\n\n"
+        f'to draw with it, set run = "{run.name}" in notebook 06; for pictures, make infer RUN={run.name} INPUT=…\n'
+        f"report  {shown(run.page('teach'))}"
+    )
+
+
+def write_page(
+    run: Run, scores: dict[str, Any], held: Sequence[Drawing], before: np.ndarray, after: np.ndarray
+) -> None:
+    """Write `reports/teach.html`: the scores, and the drawings kept back with both answers."""
+    figure = plot_before_after([d.image for d in held], [d.label or 0 for d in held], before, after)
+    picture = keep_figure(run, "before_and_after", figure, "drawings kept back, with the answers before and after")
+    page = {"title": f"{run.name} · taught", "run": run.name, "scores": scores, "picture": picture}
+    page["table"] = before_and_after(scores)._repr_html_()
+    write_text(run.page("teach"), render("teach.html.j2", page))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,36 @@
+"""Open the notebooks in JupyterLab, with its own options in LAB: for `make lab LAB="--port 8899"`."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import sys
+
+from mnistlib.core.errors import RunError, in_words
+
+
+@in_words("JupyterLab did not start: make lab again")
+def main() -> int:
+    """Become JupyterLab on the folder notebooks/."""
+    command = [sys.executable, "-m", "jupyter", "lab", "--notebook-dir", "notebooks"]
+    given = options(os.environ.get("LAB", ""), is_root=os.geteuid() == 0)
+    os.execv(sys.executable, [*command, *given])  # noqa: S606 - a shell would run what stands in LAB
+
+
+def options(text: str, is_root: bool) -> list[str]:
+    """Split text into options as a shell does, without expanding or running any of it.
+
+    JupyterLab starts as root, the usual user in a container, only with --allow-root: root's options include it.
+
+    Raises:
+        RunError: a quotation mark is open.
+    """
+    try:
+        given = shlex.split(text)
+    except ValueError as error:
+        raise RunError(f"LAB={text}: {error}. Expected JupyterLab's options, such as LAB='--port 8899'.") from None
+    return [*given, "--allow-root"] if is_root and "--allow-root" not in given else given
+
+
+if __name__ == "__main__":
+    sys.exit(main())

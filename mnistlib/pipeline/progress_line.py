@@ -1,0 +1,152 @@
+"""A stage on one line of the terminal that is told anew as it goes on; plain lines where there is no such terminal."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+import threading
+import time
+from typing import TextIO
+
+from mnistlib.core.formatting import seconds_text
+from mnistlib.core.log import GONE, Told, chosen_level, silence
+from mnistlib.reporting.progress import read_epoch
+from mnistlib.runs.stages import runs_side_by_side
+
+EVERY = 1.0  # seconds from one telling to the next
+AT_MOST = 0.1  # seconds between two tellings, however fast the records come
+
+
+def terminal(stage: str, usual: float, epochs: int, began: float, stream: TextIO | None = None) -> logging.Handler:
+    """The live line, or plain lines for a pipe, a simple terminal, or stages side by side. Raises RunError.
+
+    `usual` is how long the stage takes, seconds, 0 where nothing is known; `epochs` how many it trains, 0 for none;
+    `began` when it did, seconds since 1970.
+    """
+    stream = stream or sys.stdout
+    able = stream.isatty() and os.environ.get("TERM", "dumb") != "dumb"
+    handler: Heard
+    if able and not runs_side_by_side():
+        handler = LiveLine(stream, Progress(stage, usual, epochs, began), chosen_level(logging.WARNING))
+    else:
+        handler = Heard(stream)
+        handler.setLevel(chosen_level())
+    handler.setFormatter(Told(coloured=able and not os.environ.get("NO_COLOR")))
+    return handler
+
+
+class Heard(logging.StreamHandler[TextIO]):
+    """Lines for a reader. Once there is none, as after `head -1`, it is silent, and the stage goes on into run.log."""
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - logging's own name
+        """Silence the stream that nobody reads; of any other error logging tells as it does."""
+        error = sys.exception()
+        if isinstance(error, OSError) and error.errno in GONE:
+            silence(self.stream)
+        else:
+            super().handleError(record)
+
+
+class Progress:
+    """How far a stage is, from the records of its log."""
+
+    def __init__(self, stage: str, usual: float, epochs: int, began: float) -> None:
+        self.stage, self.usual, self.epochs = stage, usual, epochs
+        self.place, self.epoch, self.loss = "starting", 0, ""
+        self.trained: list[float] = []  # seconds of each epoch so far
+        self.began = began
+        self.epoch_ended = self.began
+
+    def note(self, record: logging.LogRecord) -> None:
+        """Take from a record what it says of place or epoch."""
+        self.place = getattr(record, "place", self.place)
+        found = read_epoch(record.getMessage()) if self.epochs else None
+        if found:
+            self.epoch, self.loss, seconds = found
+            self.trained.append(seconds)
+            self.epoch_ended = time.time()
+
+    def text(self) -> str:
+        """Stage, seconds, how much longer, place, epoch, loss, as far as each is known."""
+        seconds = f"{time.time() - self.began:.0f} s"
+        parts = [self.stage, ", ".join(filter(None, [seconds, in_words(self.seconds_left())])), self.place]
+        if self.epoch:
+            parts += [f"epoch {self.epoch} of {self.epochs}", f"loss {self.loss}"]
+        return "   " + "  ".join(parts)
+
+    def seconds_left(self) -> float:
+        """By this training's own epochs while it goes on, else by how long the stage took before; 0 for unknown."""
+        if self.trained and self.epoch < self.epochs:
+            each = sum(self.trained) / len(self.trained)
+            return (self.epochs - self.epoch) * each - (time.time() - self.epoch_ended)
+        return self.usual - (time.time() - self.began) if self.usual else 0.0
+
+
+def in_words(seconds: float) -> str:
+    """About how much longer; nothing where it is unknown or should be over."""
+    text = seconds_text(seconds)
+    return f"about {text} left" if text else ""
+
+
+class LiveLine(Heard):
+    """The last line of a terminal. Records from `least` on, and the verdict, stand above it; after that it is gone.
+
+    It is written over with spaces and leaves the cursor at its start: no control sequence is needed, and what
+    others write (make, a ^C) begins where a line should.
+    """
+
+    def __init__(self, stream: TextIO, progress: Progress, least: int) -> None:
+        super().__init__(stream)
+        self.progress, self.least = progress, least
+        self.over, self.shown, self.drawn = threading.Event(), False, 0.0
+        self.clock = threading.Thread(target=self.tick, daemon=True)
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Take the record in; the clock starts with the first."""
+        self.progress.note(record)
+        is_verdict = hasattr(record, "verdict")
+        if record.levelno >= self.least or is_verdict:
+            self.clear()
+            super().emit(record)
+        if is_verdict:
+            self.over.set()
+        elif self.clock.ident is None and not self.over.is_set():
+            self.clock.start()
+        self.draw()
+
+    def tick(self) -> None:
+        """Tell anew every second, until it is over."""
+        while not self.over.wait(EVERY):
+            with self.lock:  # type: ignore[union-attr]
+                self.draw()
+
+    def draw(self) -> None:
+        """Write the line over what stands there."""
+        if not self.over.is_set() and time.monotonic() - self.drawn >= AT_MOST:
+            self.write(self.progress.text())
+            self.shown, self.drawn = True, time.monotonic()
+
+    def clear(self) -> None:
+        """Leave an empty line, the cursor at its start."""
+        if self.shown:
+            self.write("")
+            self.shown, self.drawn = False, 0.0
+
+    def write(self, text: str) -> None:
+        """Put a text in place of the line, cut to its width; end where the terminal is gone."""
+        try:
+            width = (os.get_terminal_size(self.stream.fileno()).columns or 80) - 1
+            self.stream.write(f"\r{text[:width]:<{width}}\r")
+            self.stream.flush()
+        except (OSError, ValueError):
+            self.over.set()
+
+    def close(self) -> None:
+        """Take the line away, whatever ended the stage."""
+        self.over.set()
+        if self.clock.is_alive():
+            self.clock.join(EVERY)
+        with self.lock:  # type: ignore[union-attr]
+            self.clear()
+        super().close()

@@ -1,0 +1,67 @@
+"""Figures of what was recognised."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from mnistlib.core.files import printable
+from mnistlib.core.formatting import sure
+from mnistlib.inference.predictor import Prediction
+from mnistlib.reporting.plots.style import BLUE, GREY, RED, new_figure, picture_grid, show, tidy
+
+
+def plot_what_the_model_saw(paths: Sequence[Path], predictions: Sequence[Prediction], most: int) -> Figure:
+    """A contact sheet of 28×28 pictures with file name, answer and confidence; red where not accepted."""
+    shown = list(zip(paths, predictions, strict=True))[:most]
+    figure, grid = picture_grid(len(shown), columns=min(8, len(shown)), cell=1.2, title=0.35)
+    for axes, (path, p) in zip(grid, shown, strict=True):
+        name = "".join(c if c.isprintable() else "?" for c in cut(path.stem, 20))
+        answer = f"{p.digit} · {sure(p.confidence)}" if p.accepted else f"? · {cut(printable(p.why_not), 16)}"
+        show(axes, p.image, f"{name}\n{answer}", "black" if p.accepted else RED)
+    return figure
+
+
+def cut(text: str, most: int) -> str:
+    """The text, or its beginning, `most` characters in all."""
+    return text if len(text) <= most else f"{text[: most - 1]}…"
+
+
+def plot_pad(drawn: Sequence[tuple[Sequence[Sequence[Sequence[float]]], Prediction]]) -> Figure:
+    """The pad as a still: for each drawing its strokes, what the model saw, and ten bars with the answer."""
+    figure = new_figure(6.4, 2.1 * len(drawn))
+    grid = figure.subplots(len(drawn), 3, squeeze=False, width_ratios=(2, 1.2, 2.4))
+    for (ink, saw, bars), (strokes, answer) in zip(grid, drawn, strict=True):
+        for stroke in strokes:
+            x, y = np.asarray(stroke, float).T
+            ink.plot(x, y, color="black", linewidth=5, solid_capstyle="round", solid_joinstyle="round")
+        ink.set_aspect("equal")
+        ink.invert_yaxis()
+        ink.margins(0.2)
+        ink.set(xticks=[], yticks=[])
+        saw.axis("off")
+        show(saw, answer.image, "what the model saw")
+        text = f"{answer.digit} · {sure(answer.confidence)}" if answer.accepted else f"? · {answer.why_not}"
+        bars.set_title(text, loc="left", color="black" if answer.accepted else RED)
+        colours = [BLUE if digit == answer.digit else GREY for digit in range(len(answer.probabilities))]
+        bars.barh(range(len(colours)), answer.probabilities, color=colours)
+        bars.set(xlim=(0, 1), yticks=range(len(colours)), xticks=[])
+        bars.invert_yaxis()
+        tidy(bars)
+    return figure
+
+
+def plot_before_after(
+    images: Sequence[np.ndarray],
+    labels: Sequence[int],
+    before: Sequence[int] | np.ndarray,
+    after: Sequence[int] | np.ndarray,
+) -> Figure:
+    """Drawings 28×28 with what each is and was taken for before and after; red where it still is wrong."""
+    figure, grid = picture_grid(len(images), columns=max(1, min(10, len(images))), cell=1.0, title=0.35)
+    for axes, image, label, first, second in zip(grid, images, labels, before, after, strict=True):
+        show(axes, image, f"a {label}\n{first} → {second}", "black" if second == label else RED)
+    return figure

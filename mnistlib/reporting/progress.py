@@ -1,0 +1,77 @@
+"""Training as it happens: a live bar and growing curves by hand, one plain line per epoch when headless."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from mnistlib.core.log import is_headless
+
+if TYPE_CHECKING:  # the runner reads these lines and needs no torch for it
+    from mnistlib.training.history import Epoch
+
+LINE = re.compile(r"epoch +(\d+)  loss (\S+)  .*  (\d+\.\d) s")
+
+
+def print_epoch(epoch: Epoch) -> None:
+    """One line: losses, accuracies, seconds."""
+    print(
+        f"epoch {epoch.epoch:3d}  loss {epoch.train_loss:.4f}  val loss {epoch.val_loss:.4f}  "
+        f"val accuracy {epoch.val_accuracy:.2%}  {epoch.seconds:.1f} s",
+        flush=True,
+    )
+
+
+def live_curves(epochs: int) -> Callable[[Epoch], None]:
+    """For `on_epoch`: a line for each, and where a person watches, curves that grow until the last of `epochs`."""
+    if is_headless():
+        return print_epoch
+    from IPython.display import HTML, DisplayHandle
+
+    from mnistlib.reporting.figures import picture_of
+    from mnistlib.reporting.plots.training import plot_curves
+
+    handle = DisplayHandle()
+    history: list[Epoch] = []
+
+    def grow(epoch: Epoch) -> None:
+        print_epoch(epoch)
+        history.append(epoch)
+        show = handle.update if len(history) > 1 else handle.display
+        curves = picture_of(plot_curves(history), "loss and errors so far")
+        show(curves if epoch.epoch < epochs else HTML(""))  # the notebook shows them whole
+
+    return grow
+
+
+def read_epoch(line: str) -> tuple[int, str, float] | None:
+    """Number, loss and seconds of the epoch that `print_epoch` told of; None for any other line."""
+    found = LINE.fullmatch(line.strip())
+    return (int(found[1]), found[2], float(found[3])) if found else None
+
+
+def live_bar(unit: str = "batch", every: int = 0) -> Callable[[int, int], None]:
+    """For `on_step` and the like: a bar that moves with each call (done, of how many).
+
+    Headless, a line each time that `every` more are done, or nothing.
+    """
+    if is_headless():
+        return lambda done, total: print_progress(done, total, unit, every)
+    from tqdm.auto import tqdm
+
+    bar: tqdm[None] = tqdm(unit=unit)
+
+    def move(done: int, total: int) -> None:
+        bar.total = total
+        bar.update(done - bar.n)
+        if done == total:
+            bar.close()
+
+    return move
+
+
+def print_progress(done: int, total: int, unit: str, every: int) -> None:
+    """A line when a further `every` are done."""
+    if every and done >= every and (done % every == 0 or done == total):
+        print(f"{done:,} of {total:,} {unit}s", flush=True)

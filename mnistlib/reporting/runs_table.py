@@ -1,0 +1,133 @@
+"""All runs on one page, `runs/index.html`: what became of each, how good it is, what differs, and what was taught."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mnistlib.core.errors import RunError
+from mnistlib.core.files import read_json, shown, write_json, write_text
+from mnistlib.core.json_checks import Check, between, is_flag, is_text, list_of, wrong_fields
+from mnistlib.reporting.pages import render
+from mnistlib.reporting.run_summary import describe_run
+from mnistlib.runs import layout
+from mnistlib.runs.layout import Run, overview_page
+from mnistlib.runs.record import NOT_RUN, OK
+from mnistlib.runs.stages import STAGE
+from mnistlib.runs.state import merged_metrics, standing
+from mnistlib.training.history import load_history
+
+WIDTH, HEIGHT = 96, 28
+KEPT = (
+    *("test_accuracy", "test_accuracy_low", "test_accuracy_high", "train_seconds", "model_parameters"),
+    *("handwriting_right", "handwriting_count"),
+)
+TAUGHT = (
+    *("drawings_taught", "drawings_held_back", "held_back_right_before", "held_back_right_after"),
+    *("test_accuracy_before", "test_accuracy_after"),
+)
+NUMBER = between(-1e12, 1e12)
+SUMMARY = {
+    **dict.fromkeys(("verdict", "dataset", "finished"), is_text),
+    **{"ok": is_flag, "fallback": is_flag, "differing": list_of(is_text, most=200)},
+    "metrics": lambda value: isinstance(value, dict) and not wrong_fields(value, dict.fromkeys(KEPT, NUMBER), True),
+    "curve": list_of(NUMBER, most=1000),
+}
+LESSON = dict.fromkeys(TAUGHT, NUMBER) | {"taught_from": is_text, "teach_seconds": NUMBER}
+
+
+def write_overview(run: Run) -> None:
+    """Keep the run's line in `status/summary.json`, and write the page of all runs anew from theirs."""
+    write_json(run.summary, summarise(run))
+    write_overview_page()
+
+
+def write_overview_page() -> None:
+    """Write the page of all runs anew from the lines that they keep."""
+    lines = [read_line(run) for run in holding("status/summary.json")]
+    rows = sorted(lines, key=lambda line: str(line["finished"]), reverse=True)
+    drawn = any("handwriting_count" in line["metrics"] for line in rows)
+    taught = [read_taught(run) for run in holding("reports/teach.json")]
+    write_text(overview_page(), render("overview.html.j2", {"runs": rows, "drawn": drawn, "taught": taught}))
+
+
+def holding(name: str) -> list[Run]:
+    """Return the runs that hold such a file, by name; a folder that cannot be a run is none."""
+    found = []
+    for path in sorted(layout.RUNS.glob(f"*/{name}")):
+        with suppress(RunError):
+            found.append(Run(path.relative_to(layout.RUNS).parts[0]))
+    return found
+
+
+def read_line(run: Run) -> dict[str, Any]:
+    """Return a run's line; where its summary cannot be read, the reason stands in its place."""
+    try:
+        kept = read_checked(run.summary, SUMMARY)
+    except RunError as error:
+        nothing = {"dataset": "", "finished": "", "fallback": False, "differing": [], "metrics": {}, "curve": ""}
+        return nothing | {"name": run.name, "verdict": "cannot be read", "ok": False, "unread": reason(error)}
+    return kept | {"name": run.name, "curve": thumbnail(kept["curve"]), "unread": ""}
+
+
+def read_taught(run: Run) -> dict[str, Any]:
+    """Return what a fine-tuned run won and what it cost, or why that cannot be read."""
+    try:
+        return read_checked(run.teach_json, LESSON) | {"name": run.name, "unread": ""}
+    except RunError as error:
+        return {"name": run.name, "unread": reason(error)}
+
+
+def reason(error: RunError) -> str:
+    """Return what is wrong with a file by its name alone: a whole path would not fit into a row."""
+    return " ".join(Path(word).name for word in str(error).split(" "))[:300]
+
+
+def read_checked(path: Path, fields: Mapping[str, Check]) -> dict[str, Any]:
+    """Return a file's content that is as it should be. Raises RunError, saying at which fields it is not."""
+    kept = read_json(path, hint="the run's next make writes it anew", most=1_000_000)
+    wrong = wrong_fields(kept, fields)
+    if wrong:
+        raise RunError(f"{shown(path)} is damaged or of another version at {', '.join(wrong[:5])}")
+    return kept
+
+
+def summarise(run: Run) -> dict[str, Any]:
+    """The run in one line: verdict, dataset, key metrics, what differs, and its validation errors by epoch."""
+    statuses = list(standing(run).values())
+    bad = [f"{s.stage} {s.verdict}" for s in statuses if s.verdict not in (OK, NOT_RUN)]
+    done = sum(s.verdict == OK for s in statuses)
+    metrics, told = merged_metrics(run), describe_run(run)
+    try:
+        curve = [1 - epoch.val_accuracy for epoch in load_history(run)]
+    except RunError:
+        curve = []
+    return {
+        "verdict": bad[0] if bad else OK if done == len(STAGE) else f"{done} of {len(STAGE)} stages",
+        "ok": not bad,
+        "dataset": told["dataset"],
+        "fallback": told["fallback"],
+        "differing": told["differing"],
+        "finished": max(s.finished for s in statuses),
+        "metrics": {name: metrics[name] for name in KEPT if name in metrics},
+        "curve": curve,
+    }
+
+
+def thumbnail(errors: list[float]) -> str:
+    """Validation errors by epoch as a small line, logarithmic: an SVG in base64; empty for fewer than two."""
+    heights = np.log(np.maximum(np.array(errors, float), 1e-5))
+    if len(heights) < 2 or not np.isfinite(heights).all():
+        return ""
+    spread = max(float(np.ptp(heights)), 1e-9)
+    y = 2 + (HEIGHT - 4) * (heights.max() - heights) / spread
+    x = np.linspace(2, WIDTH - 2, len(heights))
+    points = " ".join(f"{left:.1f},{top:.1f}" for left, top in zip(x, y, strict=True))
+    line = f'<polyline points="{points}" fill="none" stroke="#4e79a7" stroke-width="1.5"/>'
+    picture = f'<svg xmlns="http://www.w3.org/2000/svg" width="{WIDTH}" height="{HEIGHT}">{line}</svg>'
+    return base64.b64encode(picture.encode()).decode()

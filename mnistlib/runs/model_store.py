@@ -1,0 +1,149 @@
+"""A model's two files, `models/model.json` and the weights that it describes: how they are read, and replaced."""
+
+from __future__ import annotations
+
+import io
+import json
+import pickle
+from pathlib import Path
+from typing import Any
+
+from mnistlib.core.errors import RunError
+from mnistlib.core.files import bytes_digest, read_json, read_regular, shown, write_bytes
+from mnistlib.core.json_checks import between, is_digest, is_text, list_of, one_of, wrong_fields
+from mnistlib.runs.layout import Run, check_run_name, make_again
+
+FORMAT = 4
+LARGEST_WEIGHTS = 2_000_000_000  # bytes
+share = between(0, 1)
+ARCHITECTURE = {  # bounds as in schema.Train; mean and standard deviation of pixels in 0…1
+    "widths": list_of(between(1, 1024, int), most=3, least=3),
+    "kernels": list_of(between(1, 15, int), most=3, least=3),
+    "pooling": list_of(one_of("stride", "max", "none"), most=3, least=3),
+    "hidden": between(2, 4096, int),
+    "classes": between(2, 100, int),
+    "dropout": between(0, 0.999),
+    "mean": share,
+    "std": between(0.001, 1),
+}
+DISTORTION = {"rotate": between(0, 180), "shear": share, "scale": share, "shift": share, "undistorted": share}
+TRAINING = {
+    "dataset": is_text,
+    "seed": between(0, 2**31, int),
+    "epochs": between(0, 1000, int),
+    "pictures": between(0, 10**9, int),
+    "distortion": lambda value: isinstance(value, dict) and not wrong_fields(value, DISTORTION, optional=True),
+    "taught_from": is_text,
+    "drawings_taught": between(0, 10**9, int),
+}
+DESCRIBED = {
+    "weights_sha256": is_digest,
+    "architecture": lambda value: isinstance(value, dict) and not wrong_fields(value, ARCHITECTURE),
+    "input": is_text,
+    "classes": list_of(between(0, 100, int), most=100),
+    "parameters": between(0, 10**9, int),
+    "training": lambda value: isinstance(value, dict) and not wrong_fields(value, TRAINING, optional=True),
+}
+BOUND = [name for name in DESCRIBED if name != "training"]  # what an answer depends on
+
+
+def sealed(described: dict[str, Any]) -> dict[str, Any]:
+    """Return a description with the digest that binds weights, architecture and preprocessing; calibration names it."""
+    bound = {name: described.get(name) for name in BOUND}
+    return described | {"digest": bytes_digest(json.dumps(bound, sort_keys=True).encode())}
+
+
+def read_description(run: Run) -> dict[str, Any]:
+    """What `model.json` says. Raises RunError when it is missing, damaged or of another format."""
+    described = read_json(run.model_json, hint=trained_anew(run))
+    if described.get("format") != FORMAT:
+        found = f"{described.get('format')!r:.20}, expected {FORMAT}"
+        raise RunError(f"{shown(run.model_json)} has format {found}: {trained_anew(run)}")
+    wrong = wrong_fields(described, DESCRIBED | {"format": one_of(FORMAT), "digest": is_digest})
+    if not wrong and described != sealed(described):
+        wrong = ["digest, which is of another description"]
+    if wrong:
+        raise RunError(f"{shown(run.model_json)} is damaged at {', '.join(wrong)}: {trained_anew(run)}")
+    return described
+
+
+def weights_bytes(run: Run, expected: str) -> bytes:
+    """The content of the weights' file. Raises RunError when it is missing or has not the SHA-256 that is expected."""
+    if not run.weights.is_file():
+        raise RunError(f"{shown(run.weights)} is missing: {trained_anew(run)}")
+    try:
+        weights = read_regular(run.weights, LARGEST_WEIGHTS)
+    except OSError as error:
+        raise RunError(f"{shown(run.weights)} cannot be read ({error}): {trained_anew(run)}") from error
+    found = bytes_digest(weights)
+    if found != expected:
+        text = f"{shown(run.weights)} is damaged: SHA-256 {found}, model.json says {expected}"
+        raise RunError(f"{text}: {trained_anew(run)}")
+    return weights
+
+
+def read_weights(run: Run, expected: str) -> Any:
+    """The weights by the names of their layers, read without running any code of the file's.
+
+    Raises RunError when the file is missing, has not the SHA-256 that is expected, or holds something else.
+    """
+    import torch  # who reads the description alone does not wait for it
+
+    weights = weights_bytes(run, expected)
+    try:
+        return torch.load(io.BytesIO(weights), map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        raise RunError(
+            f"{shown(run.weights)} holds more than weights and was not loaded: {trained_anew(run)}"
+        ) from error
+    except Exception as error:  # whatever torch makes of a file that is none of ours
+        text = f"{shown(run.weights)} holds no weights ({type(error).__name__})"
+        raise RunError(f"{text}: {trained_anew(run)}") from error
+
+
+def replace_part(run: Run, path: Path, content: bytes) -> None:
+    """Write weights or calibration; where they are others than before, the export that was made of them goes first."""
+    if not path.is_file() or path.read_bytes() != content:
+        run.onnx.unlink(missing_ok=True)
+    write_bytes(path, content)
+
+
+def is_taught(run: Run) -> bool:
+    """Whether `make teach` made the run: no stage may train its model anew."""
+    try:
+        training = read_json(run.model_json, hint="").get("training")
+    except RunError:
+        training = None
+    return run.teach_json.is_file() or (isinstance(training, dict) and "taught_from" in training)
+
+
+def check_made_by_make(run: Run) -> None:
+    """Raises RunError for a model without the parameters that make keeps: it was made by hand."""
+    if run.weights.is_file() and not run.params().is_file():
+        raise RunError(
+            f"runs/{run.name} was made by hand, in notebooks, and holds no params/params.yaml, which make needs: go on "
+            f'in JupyterLab (run = "{run.name}"; 06_infer recognises pictures), or make all RUN={run.name} PARAMS=… '
+            "trains it anew, over its model"
+        )
+
+
+def trained_anew(run: Run) -> str:
+    """What to do for weights and a description that this version made."""
+    if is_taught(run):
+        return f"teach it anew with make teach RUN={taught_from(run)}"
+    return f"re-run 03_train ({make_again(run, 'train')})"
+
+
+def calibrated_anew(run: Run) -> str:
+    """What to do for a calibration of the weights that the run has now."""
+    if not is_taught(run):
+        return f"{make_again(run, 'evaluate')} finds it anew"
+    return f"teach it anew with make teach RUN={taught_from(run)}"
+
+
+def taught_from(run: Run) -> str:
+    """Return the name of the run that a fine-tuned one learnt from; … where that is not known."""
+    try:
+        return check_run_name(str(read_json(run.model_json, hint="")["training"]["taught_from"]))
+    except (RunError, KeyError, TypeError):
+        return "…"

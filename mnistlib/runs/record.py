@@ -1,0 +1,227 @@
+"""The record of a stage: what went into it, what came out, how it ended. One file a stage, written by its runner."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import re
+import time
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, TypeAdapter
+
+from mnistlib.core.errors import RunError
+from mnistlib.core.files import (
+    LARGEST_JSON,
+    ROOT,
+    bytes_digest,
+    file_digest,
+    parse_json,
+    read_regular,
+    shown,
+    write_json,
+)
+from mnistlib.runs.layout import Run, existing_runs
+from mnistlib.runs.raw_data import read_raw
+from mnistlib.runs.stages import SOMETIMES, always
+
+OK, FAILED, DIED, TIMED_OUT, INTERRUPTED = "ok", "failed", "died", "timed out", "interrupted"
+NOT_RUN, RUNNING, STALE = "not run", "running", "stale"
+FORMAT: Literal[2] = 2
+OPENED_BY_PEOPLE = ("notebooks/", "data/inference/")  # who opens and saves one of these changes no result
+ASIDE = re.compile(r"(.*_)?(seconds|bytes)|train_device")
+PLACES = {"source", "folder", "file"}
+FileName = Annotated[str, Field(pattern=r"^(data|metrics|models|notebooks|reports)(/[A-Za-z0-9_][A-Za-z0-9_.-]*)+$")]
+VERDICTS = (OK, FAILED, DIED, TIMED_OUT, INTERRUPTED, NOT_RUN, RUNNING, STALE)
+Verdict = Annotated[str, Field(pattern=f"^({'|'.join(VERDICTS)})$")]
+Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """What a stage is made from.
+
+    `parameters`: those of its notebook without `run`; `notebook`: a digest of each cell; `code`: a digest of each
+    module that the notebook imports; `reads`: SHA-256 of the files that it reads of earlier stages, by their paths in
+    the run; `outside`: SHA-256 of dataset files, drawings and pictures, by their paths in the project.
+    """
+
+    parameters: dict[str, Any]
+    notebook: list[str]
+    code: dict[str, str]
+    reads: dict[str, str]
+    outside: dict[str, str]
+
+
+@dataclass(frozen=True)
+class Output:
+    """A file that a stage left: SHA-256, size, and the SHA-256 of its content without times and places."""
+
+    sha256: Digest
+    bytes: int
+    content: Digest
+
+
+@dataclass(frozen=True)
+class Record:
+    """A stage's verdict with what went in and what came out.
+
+    `seconds` by phase (start, imports, work); `error` in words, with its `cell`; `commit` the git commit that ran it,
+    `-dirty` where files differed; `process` the runner's number and when it began, in seconds since 1970; `alike` a
+    digest of what its duration depends on; `machine` what it ran on.
+    """
+
+    stage: str
+    verdict: Verdict
+    format: Literal[2] = FORMAT
+    inputs: Inputs | None = None
+    outputs: dict[FileName, Output] = field(default_factory=dict)
+    finished: str = ""
+    seconds: dict[str, float] = field(default_factory=dict)
+    peak_memory_bytes: int = 0
+    error: str = ""
+    cell: int = 0
+    commit: str = ""
+    process: tuple[Annotated[int, Field(ge=0, lt=2**31)], float] = (0, 0.0)
+    alike: str = ""
+    machine: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def total_seconds(self) -> float:
+        return sum(self.seconds.values())
+
+
+RECORD = TypeAdapter(Record)
+
+
+def write_record(run: Run, record: Record) -> None:
+    """Write the stage's record with the time of day. Raises RunError."""
+    write_json(run.status(record.stage), {**asdict(record), "finished": time.strftime("%Y-%m-%d %H:%M:%S")})
+
+
+def read_record(run: Run, stage: str) -> Record:
+    """Return the stage's record; its verdict is `died` when its runner is gone without a last word.
+
+    `not run` when there is none, or it is damaged or of another version.
+    """
+    try:
+        content = read_regular(run.status(stage), LARGEST_JSON)
+        parse_json(content)  # it refuses numbers that pydantic lets pass where anything may stand
+        kept = RECORD.validate_json(content, strict=True)
+    except (OSError, ValueError):
+        return Record(stage, NOT_RUN)
+    if kept.stage != stage:
+        return Record(stage, NOT_RUN)
+    if kept.verdict == RUNNING and not is_alive(*kept.process):
+        return replace(kept, verdict=DIED, error="its runner was killed, or the machine went down")
+    return kept
+
+
+def begin_record(run: Run, stage: str, inputs: Inputs) -> Record:
+    """Write that this process is at work on the stage, from these inputs: from now on the last verdict is gone."""
+    import psutil
+
+    record = Record(stage, RUNNING, inputs=inputs, process=(os.getpid(), psutil.Process().create_time()))
+    write_record(run, record)
+    return record
+
+
+def is_alive(process: int, began: float) -> bool:
+    """Return whether the process is there and is still the one that began then, not another with its number."""
+    import psutil
+
+    try:
+        return abs(psutil.Process(process).create_time() - began) < 1
+    except psutil.Error:
+        return False
+
+
+def describe_outputs(run: Run, stage: str, pictures_given: bool) -> dict[str, Output]:
+    """Return what the stage left, by path in the run: what every run has, and what only some have.
+
+    Examples that lie there from before somebody gave pictures are not what the last 06 left.
+    """
+    patterns = () if pictures_given else SOMETIMES.get(stage, ())
+    some = [path.relative_to(run.folder).as_posix() for pattern in patterns for path in run.folder.glob(pattern)]
+    names = [*always(stage), *sorted(some), f"notebooks/{stage}.ipynb"]
+    return {name: describe_output(run, name) for name in names if (run.folder / name).is_file()}
+
+
+def describe_output(run: Run, name: str) -> Output:
+    """Return one file of the run by its digests."""
+    path = run.folder / name
+    digest = file_digest(path)
+    content = content_digest(path, run.name) if path.suffix in (".json", ".csv") else digest
+    return Output(digest, path.stat().st_size, content)
+
+
+def content_digest(path: Path, run_name: str) -> str:
+    """Hash of a text file without the run's name; of a JSON file also without seconds, bytes and places, and with
+    nine digits of each number, because the last ones depend on how a processor sums."""
+    text = path.read_text(encoding="utf-8").replace(f"runs/{run_name}/", "runs/RUN/")
+    if path.suffix == ".json":
+        text = json.dumps(lasting(json.loads(text)), sort_keys=True)
+    return bytes_digest(text.encode())
+
+
+def lasting(value: Any) -> Any:
+    """Return a JSON value without what may differ between equal runs."""
+    if isinstance(value, dict):
+        return {k: lasting(v) for k, v in value.items() if not ASIDE.fullmatch(k) and k not in PLACES}
+    if isinstance(value, list):
+        return [lasting(v) for v in value]
+    return f"{value:.9g}" if isinstance(value, float) else value
+
+
+def missing(run: Run, stage: str) -> list[str]:
+    """Return which of the files that the stage always leaves are not there."""
+    return [name for name in always(stage) if not (run.folder / name).is_file()]
+
+
+def lost_outputs(run: Run, record: Record) -> list[str]:
+    """Return in words which outputs are gone, or hold something else than the stage left."""
+    lost = []
+    for name, output in record.outputs.items():
+        path = run.folder / name
+        if not path.is_file():
+            lost.append(f"{name} is missing")
+        elif not name.startswith(OPENED_BY_PEOPLE) and file_digest(path) != output.sha256:
+            lost.append(f"{name} was changed")
+    return lost
+
+
+def duration_estimate(run: Run, stage: str, parameters: Mapping[str, Any]) -> float:
+    """Return the seconds that the stage took when it last ended well with the same work; 0 when it never did.
+
+    The run's own record counts first, then those of other runs, the newest first.
+    """
+    alike = alike_digest(run, stage, parameters)
+    for kept in (read_record(one, stage) for one in [run, *existing_runs()]):
+        if kept.verdict == OK and kept.alike == alike:
+            return kept.total_seconds
+    return 0.0
+
+
+def alike_digest(run: Run, stage: str, parameters: Mapping[str, Any]) -> str:
+    """Hash of what a stage's duration depends on: parameters, dataset, this machine and its share of the cores."""
+    work = {name: value for name, value in parameters.items() if name not in ("run", "seed")}
+    try:
+        dataset = "" if stage == "01_data" else read_raw(run, hint="").get("dataset", "")
+    except RunError:
+        dataset = ""
+    machine = [platform.node(), os.cpu_count(), os.environ.get("OMP_NUM_THREADS", "")]
+    return bytes_digest(json.dumps([stage, work, str(dataset), machine], sort_keys=True).encode())
+
+
+def raw_files(run: Run) -> dict[str, str]:
+    """Return the SHA-256 of the dataset's files that 01_data found, by their paths; none for embedded data."""
+    try:
+        raw = read_raw(run, hint="")
+        paths = [ROOT / str(raw["folder"]) / str(row["file"]) for row in raw["files"]]
+    except (RunError, KeyError, TypeError):
+        return {}
+    return {shown(path): file_digest(path) for path in paths if path.is_file()}

@@ -1,0 +1,201 @@
+"""The network: what it is made of, and how it is saved and loaded."""
+
+from __future__ import annotations
+
+import io
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import torch
+from pydantic import TypeAdapter
+from torch import Tensor, nn
+
+from mnistlib.core.errors import RunError
+from mnistlib.core.files import bytes_digest, shown, write_json
+from mnistlib.core.formatting import by
+from mnistlib.runs.layout import Run
+from mnistlib.runs.model_store import FORMAT, read_description, read_weights, replace_part, sealed, trained_anew
+
+SIDE = 28
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """Everything that is needed to build the network again.
+
+    `widths`, `kernels`: channels and side of the three convolutions, none of them padded; `pooling`: how each makes
+    its map smaller: `stride` (it skips every other place), `max` (2×2 max-pooling after it) or `none`;
+    `hidden`: width of the embedding; `mean`, `std`: of the training part's pixels, in 0…1, folded into the network.
+    """
+
+    widths: tuple[int, ...] = (16, 48, 96)
+    hidden: int = 128
+    dropout: float = 0.0
+    classes: int = 10
+    mean: float = 0.1307
+    std: float = 0.3081
+    kernels: tuple[int, ...] = (5, 3, 3)
+    pooling: tuple[str, ...] = ("stride", "max", "none")
+
+    def sides(self) -> list[int]:
+        """The side of each convolution's map once made smaller. Raises RunError when one would vanish, or for another
+        way of making it smaller."""
+        if not set(self.pooling) <= {"stride", "max", "none"}:
+            raise RunError(f"train.pooling is {list(self.pooling)}: each can be stride, max or none")
+        sides, side = [], SIDE
+        for kernel, pooling in zip(self.kernels, self.pooling, strict=True):
+            side = (side - kernel) // (2 if pooling == "stride" else 1) + 1
+            side //= 2 if pooling == "max" else 1
+            sides.append(side)
+        if min(sides) < 1:
+            raise RunError(
+                f"train.kernels {list(self.kernels)} with train.pooling {list(self.pooling)} leave maps of {sides} "
+                f"pixels a side, from {SIDE}: take smaller kernels or pool less"
+            )
+        return sides
+
+
+ARCHITECTURE = TypeAdapter(Architecture)
+
+
+class DigitNet(nn.Module):
+    """Three convolutions with batch norm, then two fully connected layers.
+
+    By default 28×28 → 12×12 → 5×5 → 3×3: the first convolution strides where others pool, for on the largest
+    maps the pooling's backward pass costs more than the convolution. Without padding, no place is computed twice.
+    Input: float32 N×1×28×28 in 0…1, ink bright on dark. Output: logits, float32 N×classes.
+    """
+
+    def __init__(self, architecture: Architecture) -> None:
+        super().__init__()
+        a, inputs = architecture, (1, *architecture.widths)
+        self.architecture, last = architecture, architecture.sides()[-1]
+        blocks = zip(inputs, a.widths, a.kernels, a.pooling, strict=False)
+        self.convolutions = nn.Sequential(*(layer for block in blocks for layer in convolution(*block)))
+        self.embedding = nn.Sequential(
+            nn.Dropout2d(a.dropout),
+            Flatten(),
+            nn.Linear(a.widths[-1] * last**2, a.hidden, bias=False),
+            nn.BatchNorm1d(a.hidden),
+            nn.ReLU(inplace=True),
+        )
+        self.head = nn.Sequential(nn.Dropout(a.dropout), nn.Linear(a.hidden, a.classes))
+
+    def embed(self, images: Tensor) -> Tensor:
+        """Penultimate activations, float N×hidden, of images in 0…1."""
+        a = self.architecture
+        normalised: Tensor = (images - a.mean) / a.std
+        embeddings: Tensor = self.embedding(self.convolutions(normalised))
+        return embeddings
+
+    def forward(self, images: Tensor) -> Tensor:
+        logits: Tensor = self.head(self.embed(images))
+        return logits
+
+
+class Flatten(nn.Module):
+    """Maps N×C×H×W as rows of H·W·C, channels last as they lie in memory: nothing is copied, forth or back."""
+
+    def forward(self, maps: Tensor) -> Tensor:
+        return maps.permute(0, 2, 3, 1).flatten(1)
+
+
+def convolution(inputs: int, width: int, kernel: int, pooling: str) -> list[nn.Module]:
+    """A convolution, pooled before its batch norm so that there is a quarter to normalise."""
+    return [
+        nn.Conv2d(inputs, width, kernel, stride=2 if pooling == "stride" else 1, bias=False),
+        *([nn.MaxPool2d(2)] if pooling == "max" else []),
+        nn.BatchNorm2d(width),
+        nn.ReLU(inplace=True),
+    ]
+
+
+def build(architecture: Architecture, seed: int) -> DigitNet:
+    """A network with random weights that depend on the seed alone."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        network = DigitNet(architecture)
+    network.convolutions.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return network
+
+
+def count_parameters(network: nn.Module) -> int:
+    """How many numbers training may change."""
+    return sum(p.numel() for p in network.parameters())
+
+
+def layer_rows(network: DigitNet) -> list[dict[str, Any]]:
+    """One row per layer that does something: its kind, the shape it gives for one image, its parameters."""
+    rows: list[dict[str, Any]] = []
+    x = torch.zeros(1, 1, SIDE, SIDE, device=next(network.parameters()).device)
+    layers = (*network.convolutions, *network.embedding, *network.head)
+    parts = [layer for layer in layers if getattr(layer, "p", 1)]  # without a dropout that drops nothing
+    was_training = network.training
+    network.eval()
+    with torch.no_grad():
+        for layer in parts:
+            x = layer(x)
+            rows.append({"layer": layer_name(layer), "output": by(x.shape[1:]), "parameters": count_parameters(layer)})
+    network.train(was_training)
+    return rows
+
+
+def layer_name(layer: nn.Module) -> str:
+    """Its kind and what it was built with, in a few words."""
+    match layer:
+        case nn.Conv2d():
+            return f"Conv2d {layer.kernel_size[0]} × {layer.kernel_size[1]}, stride {layer.stride[0]}"
+        case nn.MaxPool2d():
+            return f"MaxPool2d {layer.kernel_size} × {layer.kernel_size}"
+        case nn.Dropout() | nn.Dropout2d():
+            return f"{type(layer).__name__} {layer.p:g}"
+    return type(layer).__name__
+
+
+def save_model(run: Run, network: DigitNet, training: dict[str, Any]) -> str:
+    """Write the weights and `model.json` beside them, take away an export of others; returns the weights' SHA-256."""
+    buffer = io.BytesIO()
+    state = {k: v.detach().cpu().contiguous() for k, v in network.state_dict().items()}
+    torch.save(state, buffer)
+    weights = buffer.getvalue()
+    described = {
+        "format": FORMAT,
+        "architecture": asdict(network.architecture),
+        "input": "uint8 28×28, ink bright on dark, framed as MNIST, divided by 255",
+        "classes": list(range(network.architecture.classes)),
+        "parameters": count_parameters(network),
+        "weights_sha256": bytes_digest(weights),
+        "training": training,
+    }
+    replace_part(run, run.weights, weights)
+    write_json(run.model_json, sealed(described))
+    return bytes_digest(weights)
+
+
+def load_model(run: Run) -> DigitNet:
+    """The run's network, in eval mode, on the CPU.
+
+    Raises RunError when weights or description are missing, damaged or do not belong together.
+    """
+    described = read_description(run)
+    network = described_network(run, described["architecture"])
+    try:
+        network.load_state_dict(read_weights(run, described["weights_sha256"]))
+    except (RuntimeError, TypeError, AttributeError) as error:
+        raise RunError(
+            f"{shown(run.weights)} was made by another version of the network: {trained_anew(run)}"
+        ) from error
+    if not all(bool(values.isfinite().all()) for values in network.state_dict().values()):
+        raise RunError(f"{shown(run.weights)} holds weights that are not finite numbers: {trained_anew(run)}")
+    return network.eval()
+
+
+def described_network(run: Run, parts: dict[str, Any]) -> DigitNet:
+    """The network that `model.json` describes, its weights still random. Raises RunError when it describes none."""
+    try:
+        return build(ARCHITECTURE.validate_python(vars(Architecture(**parts))), seed=0)
+    except RunError:
+        raise
+    except Exception as error:  # whatever torch makes of numbers that are no network's
+        where = f"{shown(run.model_json)} is damaged or of another version at architecture"
+        raise RunError(f"{where}: {trained_anew(run)}") from error

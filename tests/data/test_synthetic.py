@@ -1,0 +1,74 @@
+"""Ink of the project's own making: reproducible, framed as MNIST, and recognisable by others."""
+
+import numpy as np
+import pytest
+from sklearn.neighbors import KNeighborsClassifier
+
+from mnistlib.data.loading import obtain
+from mnistlib.data.synthetic import another_version, curve, draw, examples, smooth, synthesise
+from mnistlib.data.variants import VARIANTS
+from mnistlib.imaging.framing import barycentre
+
+DIGITS = [str(digit) for digit in range(10)]
+
+
+def test_the_seed_alone_makes_the_drawings():
+    first, again, other = (synthesise(40, DIGITS, seed) for seed in (1, 1, 2))
+    assert np.array_equal(first[0], again[0])
+    assert np.array_equal(first[1], again[1])
+    assert not np.array_equal(first[0], other[0])
+
+
+def test_every_digit_is_drawn_as_often_as_another():
+    images, labels = synthesise(203, DIGITS, 0)
+    assert (images.shape, images.dtype, labels.dtype) == ((203, 28, 28), np.uint8, np.uint8)
+    assert set(np.bincount(labels, minlength=10)) == {20, 21}
+
+
+def test_other_classes_than_digits_get_none():
+    images, labels = synthesise(50, ["shirt", "bag"], 0)
+    assert images.shape == (0, 28, 28)
+    assert labels.shape == (0,)
+
+
+@pytest.mark.parametrize(("digit", "name"), [(d, name) for d in VARIANTS for name in VARIANTS[d]])
+def test_every_variant_is_framed_as_mnist(digit, name):
+    noise = np.random.default_rng(0)
+    for _ in range(5):
+        drawn = draw([np.array(stroke, float) for stroke in VARIANTS[digit][name]], noise)
+        assert drawn.max() == 255
+        assert all(13.5 <= b < 15.5 for b in barycentre(drawn))
+
+
+def test_curves_run_through_their_points_and_turn_sharply_at_corners():
+    points = np.array([(0, 0), (10, 30), (40, 30), (40, 30), (50, 90)], float)
+    path = smooth(points)
+    assert all(np.abs(path - point).sum(1).min() < 1e-9 for point in points)
+    corner = np.flatnonzero(np.abs(path - points[2]).sum(1) < 1e-9)
+    after = path[corner[-1] :]
+    assert np.allclose((after - after[0]) @ [60, -10], 0)
+
+
+def test_a_curve_through_points_on_a_line_is_the_line():
+    path = curve(np.array([(0, 0), (1, 2), (3, 6), (4, 8)], float))
+    assert np.allclose(path[:, 1], 2 * path[:, 0])
+
+
+def test_neighbours_among_mnist_recognise_most_of_it(mnist_dir):
+    """Independent of our network: three nearest of 10,000 real digits, which hold few of these ways of writing."""
+    real = obtain("mnist", source="local", local_dir=str(mnist_dir))
+    near = KNeighborsClassifier(3).fit(real.train_images[:10_000].reshape(-1, 784) / 255, real.train_labels[:10_000])
+    images, labels = synthesise(500, DIGITS, 0)
+    assert near.score(images.reshape(-1, 784) / 255, labels) > 0.75
+
+
+def test_another_version_is_the_same_drawing_by_another_day():
+    noise = np.random.default_rng(0)
+    for strokes in examples():
+        versions = [another_version([s * 7 + 1000 for s in strokes], noise).ravel() for _ in range(6)]
+        likeness = np.corrcoef(versions)
+        assert 0.35 < likeness[np.triu_indices(6, 1)].mean() < 0.999
+
+
+def test_a_dot_has_versions_too():
+    assert another_version([np.array([[3.0, 3.0]])], np.random.default_rng(0)).any()

@@ -1,0 +1,231 @@
+"""Calibration against worlds of known temperature and sums done by hand."""
+
+import json
+
+import numpy as np
+import pytest
+from scipy.special import log_softmax
+
+from mnistlib.core.errors import RunError
+from mnistlib.core.files import write_json
+from mnistlib.evaluation import calibration as cal
+from mnistlib.evaluation.metrics import softmax
+from mnistlib.reporting.plots.evaluation import plot_risk_coverage
+from mnistlib.runs import layout
+from mnistlib.runs.layout import Run
+from tests.records import describe_model
+
+
+def world(temperature: float, count: int = 20_000) -> tuple[np.ndarray, np.ndarray]:
+    """Logits whose labels are drawn from their softmax at a temperature."""
+    generator = np.random.default_rng(0)
+    logits = generator.normal(size=(count, 10)) * 3
+    cumulative = softmax(logits, temperature).cumsum(1)
+    return logits, (generator.random((count, 1)) > cumulative).sum(1)
+
+
+@pytest.mark.parametrize("temperature", [0.5, 1.0, 3.0])
+def test_temperature_is_found_again(temperature):
+    assert cal.fit_temperature(*world(temperature)) == pytest.approx(temperature, rel=0.03)
+
+
+def test_bent_copies_bring_a_few_pictures_temperature_nearer():
+    logits, labels = world(0.5)
+    alike = [np.flatnonzero(labels == digit) for digit in range(10)]
+    generator, alone, helped = np.random.default_rng(1), [], []
+    for start in range(0, 6000, 300):
+        few, right = logits[start : start + 300], labels[start : start + 300]
+        copies = [logits[[generator.choice(alike[digit]) for digit in right]] for _ in range(12)]
+        alone.append(np.log(cal.fit_temperature(few, right) / 0.5))
+        helped.append(np.log(cal.fit_temperature(few, right, *copies) / 0.5))
+    assert np.mean(np.square(helped)) < np.mean(np.square(alone)) / 3
+
+
+def test_copies_that_say_the_same_again_make_nothing_surer():
+    logits, labels = np.array([[3.0, 0.0], [0.0, 2.0], [4.0, 0.0]]), np.array([0, 1, 0])
+    assert cal.fit_temperature(logits, labels, *[logits] * 12) == pytest.approx(cal.fit_temperature(logits, labels))
+
+
+def test_bent_copies_move_the_temperature_alone():
+    logits, labels = world(1.0, 2000)
+    plain, found = (cal.calibrate(logits, labels, 0.02, *bent) for bent in ((), (logits[::-1],)))
+    assert found.temperature > 1.5 * plain.temperature
+    assert found.least_likeness == plain.least_likeness
+    assert found.coverage == pytest.approx(plain.coverage, abs=0.02)
+
+
+def test_a_calibrated_world_has_next_to_no_ece_and_another_has():
+    logits, labels = world(2.0)
+    assert cal.ece(cal.reliability_bins(softmax(logits, 2.0), labels, 15)) < 0.01
+    assert cal.ece(cal.reliability_bins(softmax(logits), labels, 15)) > 0.1
+
+
+def test_ece_by_hand():
+    probabilities = np.array([[0.9, 0.1], [0.9, 0.1], [0.6, 0.4], [0.6, 0.4]])
+    bins = cal.reliability_bins(probabilities, np.array([0, 1, 0, 0]), 10)
+    assert [b.count for b in bins] == [2, 2]
+    assert cal.ece(bins) == pytest.approx((2 * 0.4 + 2 * 0.4) / 4)
+
+
+def test_chance_by_hand():
+    probabilities = np.array([[0.9, 0.1], [0.9, 0.1], [0.6, 0.4]])
+    unsure, sure = cal.reliability_bins(probabilities, np.array([0, 1, 0]), 10)
+    assert unsure.chance == pytest.approx(np.sqrt(0.6 * 0.4))
+    assert sure.chance == pytest.approx(np.sqrt(2 * 0.9 * 0.1) / 2)
+    expected = np.sqrt(2 / np.pi) * (np.sqrt(0.24) + np.sqrt(0.18)) / 3
+    assert cal.ece_by_chance([unsure, sure]) == pytest.approx(expected)
+
+
+def test_labels_drawn_from_the_confidence_itself_have_the_ece_of_chance():
+    logits, _ = world(1.0, 3000)
+    probabilities, generator = softmax(logits), np.random.default_rng(1)
+    drawn = [
+        cal.reliability_bins(probabilities, (generator.random((3000, 1)) > probabilities.cumsum(1)).sum(1), 15)
+        for _ in range(100)
+    ]
+    assert np.mean([cal.ece(bins) for bins in drawn]) == pytest.approx(cal.ece_by_chance(drawn[0]), rel=0.05)
+
+
+def test_threshold_by_hand():
+    confidence = np.array([0.9, 0.8, 0.7, 0.6, 0.5])
+    right = np.array([True, True, False, True, True])
+    assert cal.fit_threshold(confidence, right, 0.0) == 0.8
+    assert cal.fit_threshold(confidence, right, 0.2) == 0.5
+    assert cal.fit_threshold(confidence, ~right, 0.1) == 1.0
+    assert cal.fit_threshold(np.array([0.9, 0.9]), np.array([True, False]), 0.1) == 1.0
+
+
+def test_accepted_errors_are_as_many_as_are_allowed_and_no_more():
+    logits, labels = world(1.0)
+    found = cal.calibrate(logits, labels, 0.02)
+    assert 0.018 <= found.accepted_error <= 0.02
+    accepted = (softmax(logits, found.temperature).max(1) >= found.threshold) & (
+        cal.likeness(logits) >= found.least_likeness
+    )
+    assert found.coverage == pytest.approx(accepted.mean())
+    assert 0.05 < found.coverage < 1
+
+
+def test_likeness_by_hand_is_high_between_two_classes_and_low_where_none_stands_out():
+    between, none = [6.0, 6.0, 0.0, 0.0], [1.0, 0.9, 0.9, 0.8]
+    assert cal.likeness(np.array([between, none])).tolist() == pytest.approx([3.0, 0.1])
+    assert cal.likeness(np.array([between]) + 100) == pytest.approx([3.0])
+
+
+def test_nearly_all_of_validation_is_like_a_digit():
+    logits, labels = world(1.0)
+    least = cal.calibrate(logits, labels, 0.02).least_likeness
+    assert (cal.likeness(logits) >= least).mean() == pytest.approx(0.975, abs=1e-4)
+
+
+def test_the_reason_is_the_threshold_that_was_missed():
+    logits = np.array([[9.0, 0, 0, 0], [9.0, 9.0, 0, 0], [1.0, 0, 0, 0]])
+    reasons = cal.why_not(logits, cal.Calibration(1.0, 0.9, 2.0, 1.0, 0.0))
+    assert reasons.tolist() == ["", "not sure enough", "not like a digit"]
+
+
+def test_the_share_accepted_of_the_test_part_needs_both_thresholds():
+    logits, labels = world(1.0)
+    for found in (cal.Calibration(1.0, 1.1, 0.0, 1.0, 0.0), cal.Calibration(1.0, 0.0, 1e9, 1.0, 0.0)):
+        assert cal.confidence_metrics(logits, labels, found, 15)["test_coverage"] == 0
+
+
+def test_what_is_accepted_stands_where_it_is_and_not_upon_the_curve():
+    coverage, risk = np.arange(1, 201) / 200, np.zeros(200)
+    (axes,) = plot_risk_coverage(coverage, risk, accepted=0.8, wrong=4).axes
+    curve, point = axes.get_lines()
+    assert len(curve.get_xdata()) == 200
+    assert (*point.get_xdata(), *point.get_ydata()) == pytest.approx((80, 100 * 4 / 160))
+    assert plot_risk_coverage(coverage, risk, 0.0, 0).axes[0].get_lines()[1].get_ydata() == [0]
+
+
+def test_what_was_found_is_not_called_what_was_asked_for():
+    told = cal.described(cal.Calibration(0.5, 0.9, 2.0, 0.98, 0.001))
+    assert told["errors_among_the_accepted"] == 0.001
+    assert "accepted_error" not in told
+    assert len(told) == 5
+
+
+def test_risk_coverage_by_hand():
+    coverage, risk = cal.risk_coverage(np.array([[0.6, 0.4], [0.9, 0.1], [0.2, 0.8]]), np.array([0, 0, 0]))
+    assert coverage.tolist() == pytest.approx([1 / 3, 2 / 3, 1])
+    assert risk.tolist() == pytest.approx([0, 1 / 2, 1 / 3])
+
+
+def test_error_among_the_surest_by_hand():
+    confidence = np.linspace(0.95, 0.55, 100)  # the surest first
+    wrong = np.isin(np.arange(100), [10, 97, 98, 99])
+    logits = np.log(np.stack([confidence, 1 - confidence], axis=1))
+    told = cal.confidence_metrics(logits, wrong.astype(int), cal.Calibration(1.0, 0.0, 0.0, 1.0, 0.0), 15)
+    assert told["test_error_at_99_coverage"] == pytest.approx(3 / 99)
+    assert told["test_error_at_98_coverage"] == pytest.approx(2 / 98)
+
+
+DESCRIBED = describe_model()
+FOUND = cal.Calibration(1.2, 0.8, 5.0, 0.95, 0.001)
+
+
+@pytest.fixture
+def run(tmp_path, monkeypatch):
+    monkeypatch.setattr(layout, "RUNS", tmp_path)
+    write_json(Run("r").model_json, DESCRIBED)
+    return Run("r")
+
+
+def test_it_is_kept_and_another_version_is_refused(run):
+    cal.save_calibration(run, FOUND)
+    assert cal.load_calibration(run) == FOUND
+    run.calibration_json.write_text('{"format": 0}')
+    with pytest.raises(RunError, match="another version: make evaluate RUN=r"):
+        cal.load_calibration(run)
+
+
+@pytest.mark.parametrize(("taught", "again"), [(False, "make evaluate RUN=r"), (True, "teach it anew with make teach")])
+def test_that_of_other_weights_is_refused(run, taught, again):
+    cal.save_calibration(run, FOUND)
+    write_json(run.model_json, describe_model(weights_sha256="1" * 64))
+    if taught:
+        write_json(run.teach_json, {})
+    with pytest.raises(RunError, match=f"other weights than .*/r/models/pytorch_mnist_model.pth: {again}"):
+        cal.load_calibration(run)
+
+
+@pytest.mark.parametrize("temperature", ["x", None, 0, -1, float("nan"), float("inf")])
+def test_a_damaged_one_is_named(run, temperature):
+    cal.save_calibration(run, FOUND)
+    kept = json.loads(run.calibration_json.read_text()) | {"temperature": temperature}
+    run.calibration_json.write_text(json.dumps(kept))
+    with pytest.raises(RunError, match=r"calibration\.json (is damaged|cannot be read).*: make evaluate RUN=r"):
+        cal.load_calibration(run)
+
+
+@pytest.mark.parametrize("described", [None, {}, DESCRIBED | {"weights_sha256": 7}])
+def test_without_a_whole_model_there_is_nothing_to_calibrate(run, described):
+    run.model_json.unlink()
+    if described is not None:
+        write_json(run.model_json, described)
+    with pytest.raises(RunError, match="03_train"):
+        cal.save_calibration(run, FOUND)
+
+
+def test_the_test_parts_figures_are_those_of_the_temperature_and_of_the_accepted():
+    logits, labels = world(2.0, 2000)
+    found = cal.Calibration(2.0, 0.6, 3.0, 1.0, 0.0)
+    told = cal.confidence_metrics(logits, labels, found, 15)
+    for name, t in (("test_nll", 2.0), ("test_nll_uncalibrated", 1.0)):
+        assert told[name] == pytest.approx(-log_softmax(logits / t, axis=1)[np.arange(2000), labels].mean())
+    for name, t in (("test_ece", 2.0), ("test_ece_uncalibrated", 1.0)):
+        assert told[name] == pytest.approx(cal.ece(cal.reliability_bins(softmax(logits, t), labels, 15)))
+    accepted = cal.why_not(logits, found) == ""
+    assert 0 < accepted.mean() < 1
+    assert told["test_accepted_errors"] == ((logits.argmax(1) != labels) & accepted).sum()
+
+
+def test_what_is_not_like_a_digit_does_not_move_the_confidences_threshold():
+    logits = np.zeros((40, 10))
+    logits[:, 0] = 6
+    logits[38, 1] = 5.9  # like a digit, hardly sure, and right
+    logits[39, 0], labels = 3, np.append(np.zeros(39, int), 1)  # like none, surer, and wrong
+    found = cal.calibrate(logits, labels, 0.001)
+    assert cal.why_not(logits, found).tolist() == [""] * 39 + ["not like a digit"]
+    assert (found.coverage, found.accepted_error) == (39 / 40, 0)

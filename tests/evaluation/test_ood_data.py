@@ -1,0 +1,187 @@
+"""Things that are no digits: made as said, measured as scikit-learn measures, and learnt without harm."""
+
+import numpy as np
+import pytest
+import torch
+from sklearn import metrics
+
+from mnistlib.data.datasets import DIGITS
+from mnistlib.data.letterforms import LETTERFORMS
+from mnistlib.data.loading import obtain
+from mnistlib.data.outlier_exposure import NO_CLASS, expose
+from mnistlib.evaluation import ood_data
+from mnistlib.evaluation.calibration import calibrate, likeness
+from mnistlib.evaluation.metrics import predict_logits
+from mnistlib.evaluation.ood_data import LETTERS, LOOKALIKES, make_strangers
+from mnistlib.evaluation.ood_detection import auroc, false_positive_rate, stranger_metrics, stranger_rows
+from mnistlib.imaging.framing import barycentre
+from mnistlib.inference.predictor import Prediction, Predictor
+from mnistlib.reporting.plots.evaluation import plot_strangers
+from mnistlib.training.loop import Recipe, fit
+from mnistlib.training.model import Architecture, build
+from mnistlib.training.tensor_dataset import Split
+from mnistlib.training.trainer import soft_targets
+
+KINDS = ["letters", "lookalikes", "scribbles", "overlaid", "blobs", "noise", "blank"]
+CPU = torch.device("cpu")
+
+
+@pytest.fixture(scope="module")
+def raw():
+    return obtain("digits")
+
+
+@pytest.fixture(scope="module")
+def odd(raw):
+    return make_strangers(60, raw.test_images, raw.test_labels, DIGITS, 0)
+
+
+def scores(kind):
+    noise = np.random.default_rng(0)
+    known, others = noise.normal(1, 1, 301), noise.normal(0, 1, 200)
+    return (known.round(1), others.round(1)) if kind == "ties" else (known, others)
+
+
+@pytest.mark.parametrize("kind", ["plain", "ties"])
+def test_auroc_and_fpr_are_scikit_learns(kind):
+    known, others = scores(kind)
+    truth, values = np.repeat([1, 0], [len(known), len(others)]), np.concatenate([known, others])
+    assert auroc(known, others) == pytest.approx(metrics.roc_auc_score(truth, values))
+    fpr, tpr, _ = metrics.roc_curve(truth, values, drop_intermediate=False)
+    for recall in (0.5, 0.95, 1.0):
+        assert false_positive_rate(known, others, recall) == pytest.approx(fpr[tpr >= recall].min())
+
+
+def test_auroc_and_fpr_at_their_ends():
+    low, high = np.zeros(20), np.ones(20)
+    assert (auroc(high, low), auroc(low, high), auroc(low, low)) == (1, 0, 0.5)
+    assert (false_positive_rate(high, low), false_positive_rate(low, high)) == (0, 1)
+
+
+def test_every_kind_is_there_and_the_seed_alone_makes_it(raw, odd):
+    assert list(odd)[: len(KINDS)] == KINDS
+    assert {(v.shape, v.dtype.name) for v in odd.values()} == {((60, 28, 28), "uint8")}
+    again, other = (make_strangers(60, raw.test_images, raw.test_labels, DIGITS, seed) for seed in (0, 1))
+    assert all(np.array_equal(odd[kind], again[kind]) for kind in odd)
+    assert not any(np.array_equal(odd[kind], other[kind]) for kind in KINDS[:-1])
+
+
+@pytest.mark.parametrize("kind", KINDS[:3])
+def test_ink_is_framed_as_mnist_and_no_two_are_alike(odd, kind):
+    images = odd[kind]
+    assert len(np.unique(images, axis=0)) == 60
+    assert all(13.5 <= b < 15.5 for image in images for b in barycentre(image))
+
+
+def test_the_blank_is_blank_and_noise_is_everywhere(odd):
+    assert not odd["blank"].any()
+    assert odd["noise"].mean() == pytest.approx(127.5, abs=2)
+
+
+def test_overlaid_are_two_digits_of_different_classes():
+    images = np.zeros((4, 28, 28), np.uint8)
+    for i in range(4):
+        images[i, i] = 255
+    labels = np.array([0, 0, 1, 2])
+    for image in ood_data.overlaid(50, np.random.default_rng(0), images, labels):
+        first, second = np.flatnonzero(image.any(1))
+        assert labels[first] != labels[second]
+
+
+def test_all_letters_but_the_lookalikes_are_drawn_and_none_is_both():
+    left_out = "".join(LOOKALIKES.values())
+    assert sorted(LETTERS + left_out) == sorted("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz")
+    assert set(LOOKALIKES) <= set(DIGITS)
+    assert {name[0] for name in LETTERFORMS} <= set(LETTERS)
+
+
+def test_a_slanted_letter_leans_to_the_right_and_a_turned_one_turns():
+    font = ood_data.some_fonts(1, np.random.default_rng(0))[0]
+    plain, slanted = ood_data.glyph(font, "H"), ood_data.glyph(font, "H", slant=0.5)
+    shift = [barycentre(image[:10])[1] - barycentre(image[18:])[1] for image in (plain, slanted)]
+    assert shift[1] > shift[0] + 3
+    assert not np.array_equal(plain, ood_data.glyph(font, "H", turn=0.3))
+
+
+def test_fonts_hold_letters_and_symbols_are_no_letters():
+    from matplotlib import get_data_path
+
+    shipped = f"{get_data_path()}/fonts/ttf"
+    assert ood_data.has_letters(f"{shipped}/DejaVuSerif.ttf")
+    assert not ood_data.has_letters(f"{shipped}/cmsy10.ttf")
+    assert not ood_data.has_letters(f"{shipped}/STIXSizOneSymReg.ttf")
+    assert not ood_data.has_letters(__file__)
+
+
+def test_other_classes_than_digits_or_a_count_of_none_make_none(raw):
+    assert make_strangers(5, raw.test_images, raw.test_labels, ["shirt", "bag"], 0) == {}
+    assert make_strangers(0, raw.test_images, raw.test_labels, DIGITS, 0) == {}
+    assert len(expose(40, ["shirt", "bag"], 0)[1]) == 0
+    assert stranger_metrics([]) == {}
+
+
+def test_another_dataset_on_the_machine_is_a_stranger(raw, monkeypatch):
+    monkeypatch.setattr(ood_data, "complete", lambda folder: folder.name in ("kmnist", "mnist"))
+    monkeypatch.setattr(ood_data, "obtain", lambda name, source: {"kmnist": raw}[name])
+    made = make_strangers(7, raw.test_images, raw.test_labels, DIGITS, 0)
+    assert [*made] == [*KINDS, "kmnist"]
+    assert made["kmnist"].shape == (7, 28, 28)
+
+
+def test_what_is_learnt_from_repeats_itself_and_has_no_class():
+    images, labels = expose(40, DIGITS, 1)
+    assert (images.shape, images.dtype, set(labels.tolist())) == ((40, 28, 28), np.uint8, {NO_CLASS})
+    assert np.array_equal(images, expose(40, DIGITS, 1)[0])
+    assert not np.array_equal(images, expose(40, DIGITS, 2)[0])
+
+
+def test_targets_are_torchs_smoothed_labels_and_even_without_a_class():
+    logits, labels = torch.randn(6, 10), torch.tensor([3, 0, 9, 1, 1, 5])
+    expected = torch.nn.functional.cross_entropy(logits, labels, label_smoothing=0.1)
+    ours = torch.nn.functional.cross_entropy(logits, soft_targets(labels, 10, 0.1))
+    assert float(ours) == pytest.approx(float(expected), abs=1e-6)
+    assert torch.allclose(soft_targets(torch.tensor([NO_CLASS]), 10, 0.1), torch.full((1, 10), 0.1))
+
+
+def predictor(raw, *more):
+    train = Split.of(CPU, (raw.train_images, raw.train_labels), *more)
+    val = Split.of(CPU, (raw.test_images, raw.test_labels))
+    recipe = Recipe(epochs=8, batch_size=64, label_smoothing=0.03)
+    network, history = fit(build(Architecture((8, 16, 32), 64), 0), train, val, recipe, seed=0)
+    found = calibrate(predict_logits(network, raw.test_images), raw.test_labels, 0.01)
+    return Predictor(network, found, "r", "", "digits"), history
+
+
+def test_exposed_it_tells_strangers_and_keeps_its_digits(raw, odd):
+    told = {}
+    for name, more in (("plain", []), ("exposed", [expose(150, DIGITS, 0)])):
+        model, history = predictor(raw, *more)
+        rows = stranger_rows(model.network, model.calibration, predict_logits(model.network, raw.test_images), odd)
+        told[name] = {row["kind"]: row for row in rows}
+        assert history[-1].val_accuracy > 0.95
+        assert history[-1].train_accuracy > 0.93  # of what has a class alone
+        assert told[name]["blank"]["accepted"] == 0
+    assert told["exposed"]["letters"]["AUROC"] > max(0.93, told["plain"]["letters"]["AUROC"] + 0.01)
+    assert told["exposed"]["noise"]["AUROC"] > 0.99
+
+
+def test_rows_and_metrics_by_hand(raw, odd):
+    model, _ = predictor(raw)
+    logits = predict_logits(model.network, raw.test_images)
+    (row,) = stranger_rows(model.network, model.calibration, logits, {"letters": odd["letters"]})
+    others = likeness(predict_logits(model.network, odd["letters"]))
+    accepted = sum(answer.accepted for answer in model.images(odd["letters"])) / 60
+    assert stranger_metrics([row]) == {
+        "stranger_auroc_letters": auroc(likeness(logits), others),
+        "stranger_fpr_letters": false_positive_rate(likeness(logits), others),
+        "stranger_accepted_letters": accepted,
+    }
+
+
+def test_the_figure_names_the_digit_of_those_let_in_alone_and_may_be_empty():
+    image, even = np.ones((28, 28), np.uint8), np.full(10, 0.1)
+    given = [Prediction(7, even, True, image), Prediction(3, even, False, image, "not sure enough")]
+    shown = plot_strangers({"letters": given}).axes
+    assert [axes.get_title() for axes in shown[:2]] == ["7", ""]
+    assert [text.get_text() for text in shown[0].texts] == ["letters"]
+    assert plot_strangers({}).axes

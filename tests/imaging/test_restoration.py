@@ -1,0 +1,75 @@
+"""Restoring spoilt pictures: what it must mend, by hand, and what it must leave alone."""
+
+import numpy as np
+import pytest
+
+from mnistlib.data.sklearn_digits import load_digits
+from mnistlib.evaluation.corruptions import corrupt
+from mnistlib.imaging.restoration import coons, paper, restore, without_specks
+
+
+@pytest.fixture(scope="module")
+def digits():
+    _, _, images, _ = load_digits()
+    return images[:100]
+
+
+def apart(ours: np.ndarray, theirs: np.ndarray) -> float:
+    """The mean difference of pixels, in grey levels."""
+    return float(np.abs(ours.astype(float) - theirs).mean())
+
+
+def test_whole_pictures_stay_much_as_they_are(digits):
+    assert apart(restore(digits), digits) < 6
+
+
+@pytest.mark.parametrize(
+    ("name", "share"), [("brightness", 0.2), ("stripe", 0.05), ("fog", 0.15), ("impulse_noise", 0.5)]
+)
+def test_spoilt_pictures_come_nearer_to_what_they_were(digits, name, share):
+    spoilt = corrupt(digits, name, 0)
+    assert apart(restore(spoilt), digits) < share * apart(spoilt, digits)
+
+
+@pytest.mark.parametrize("name", ["glass_blur", "motion_blur"])
+def test_blurred_ink_is_full_ink_again(digits, name):
+    spoilt = corrupt(digits, name, 0)
+    assert np.median(restore(spoilt).max((1, 2))) == 255
+    assert np.median(spoilt.max((1, 2))) < 240
+
+
+def test_a_negative_and_a_half_negative_are_the_picture(digits):
+    assert np.array_equal(restore(255 - digits), restore(digits))
+    half = digits.copy()
+    half[:, :, :14] = 255 - half[:, :, :14]
+    assert apart(restore(half), restore(digits)) < 10
+
+
+def test_nothing_gives_nothing():
+    for level in (0, 77, 255):
+        assert not restore(np.full((2, 28, 28), level, np.uint8)).any()
+    assert restore(np.empty((0, 28, 28), np.uint8)).shape == (0, 28, 28)
+
+
+def test_a_surface_through_four_sides_is_a_plane_where_they_are():
+    y, x = np.mgrid[:28, :28]
+    plane = (3 * x + 2 * y + 40).astype(np.float32)[None]
+    sides = (plane[:, 0], plane[:, -1], plane[:, :, 0], plane[:, :, -1])
+    assert np.allclose(coons(*sides), plane, atol=1e-3)
+
+
+def test_paper_runs_beneath_ink_that_crosses_the_border():
+    image = np.full((1, 28, 28), 90, np.float32)
+    image[:, :, 12:14] = 255
+    assert np.allclose(paper(image), 90)
+
+
+def test_a_speck_goes_and_a_line_of_one_pixel_stays():
+    image = np.zeros((1, 28, 28), np.float32)
+    image[0, 5, 5] = 200
+    image[0, 10, 4:20] = 200
+    cleaned = without_specks(image)[0]
+    assert cleaned[5, 5] == 0
+    assert (cleaned[10, 5:19] == 200).all()
+    hole = 255 - image
+    assert np.array_equal(without_specks(hole)[0], 255 - cleaned)

@@ -1,0 +1,143 @@
+"""Teaching: drawings are learnt, the rest is not forgotten, and the command makes a run of its own."""
+
+import json
+import re
+import shutil
+
+import numpy as np
+import pytest
+import torch
+
+from mnistlib.data.augmentation import Distortion
+from mnistlib.data.loading import obtain
+from mnistlib.data.synthetic import examples
+from mnistlib.evaluation.metrics import accuracy, predict_logits
+from mnistlib.inference.drawings import Drawing
+from mnistlib.inference.fine_tune import Lesson, hold_back, teach, versions_of
+from mnistlib.pipeline import fine_tune_run as taught_runs
+from mnistlib.training.loop import Recipe, fit
+from mnistlib.training.model import Architecture, build
+from mnistlib.training.tensor_dataset import Split
+from mnistlib.training.trainer import floats_of
+
+LABELS = (1, 7, 9)
+
+
+def drawing(which: int, label: int, place: int = 0) -> Drawing:
+    strokes = [(stroke + place).tolist() for stroke in examples()[which]]
+    return Drawing(strokes, 0, [0.1] * 10, True, "abc", label, f"2026-01-{place + 1:02d}")
+
+
+@pytest.fixture(scope="module")
+def digits():
+    raw = obtain("digits")
+    train = Split.of(torch.device("cpu"), (raw.train_images, raw.train_labels))
+    val = Split.of(torch.device("cpu"), (raw.test_images, raw.test_labels))
+    network, _ = fit(
+        build(Architecture((4, 8, 16), 32), 0), train, val, Recipe(epochs=4, batch_size=64, learning_rate=0.02), seed=0
+    )
+    return raw, train, network
+
+
+def test_drawings_are_learnt_and_the_rest_is_not_forgotten(digits):
+    raw, train, network = digits
+    wanted = [drawing(which, (label + 3) % 10) for which, label in enumerate(LABELS)]
+    before = [p.clone() for p in network.parameters()]
+    taught = teach(network, versions_of(wanted, 8, 0), train, Lesson(steps=150, learning_rate=0.01, share=1.0), seed=0)
+    said = predict_logits(taught, np.stack([d.image for d in wanted])).argmax(1)
+    assert said.tolist() == [d.label for d in wanted]
+    kept, was = (accuracy(predict_logits(n, raw.test_images), raw.test_labels) for n in (taught, network))
+    assert kept > was - 0.03
+    assert all(torch.equal(a, b) for a, b in zip(before, network.parameters(), strict=True))
+
+
+def test_the_same_seed_teaches_the_same(digits):
+    _, train, network = digits
+    own = versions_of([drawing(0, 1)], 4, 0)
+    first, again = (teach(network, own, train, Lesson(steps=5), seed=3) for _ in range(2))
+    assert all(torch.equal(a, b) for a, b in zip(first.parameters(), again.parameters(), strict=True))
+
+
+def test_every_fourth_of_a_digit_is_held_back():
+    drawings = [drawing(0, 1, place) for place in range(9)] + [drawing(1, 7, place) for place in range(3)]
+    taught, held = hold_back(drawings)
+    assert [(d.label, d.drawn_at[-2:]) for d in held] == [(1, "04"), (1, "08")]
+    assert len(taught) == 10
+
+
+def keep(project, count: int) -> None:
+    folder = project.folder / "runs" / "handwriting"
+    folder.mkdir(parents=True, exist_ok=True)
+    for place in range(count):
+        which = place % 3
+        mine = drawing(which, LABELS[which], place)
+        (folder / f"{mine.name}.json").write_text(json.dumps(vars(mine)))
+
+
+@pytest.mark.slow
+def test_make_teach_makes_a_run_of_its_own_that_infers_and_nothing_else(made):
+    refused = made.make("teach", "RUN=smoke")
+    assert refused.code == 2
+    assert "too few" in refused.text
+    keep(made, 15)
+    done = made.make("teach", "RUN=smoke")
+    assert done.code == 0, done.text
+    assert "12 drawings taught" in done.text
+    assert "test accuracy" in done.text
+    scores = json.loads((made.run("smoke-taught") / "reports" / "teach.json").read_text())
+    assert scores["drawings_held_back"] == 3
+    page = (made.run("smoke-taught") / "reports" / "teach.html").read_text()
+    assert "smoke-taught/reports/teach.html" in (made.run("smoke-taught").parent / "index.html").read_text()
+    assert "data:image/png" in page
+    assert "http" not in page.replace("http-equiv", "")
+    weights = (made.run("smoke-taught") / "models" / "pytorch_mnist_model.pth").read_bytes()
+    whole = made.make("all", "RUN=smoke-taught")
+    assert whole.code == 2
+    assert "make infer" in whole.text
+    inferred = made.make("infer", "RUN=smoke-taught")
+    assert (inferred.code, inferred.stages) == (0, ["06_infer"]), inferred.text
+    told = (made.run("smoke-taught") / "reports" / "06_infer.html").read_text()
+    assert 'class="verdict ok"' in told
+    assert "scikit-learn" in told
+    links = re.findall(r'href="(\w+\.html)"', told)
+    assert set(links) == {"teach.html", "06_infer.html"}
+    assert (made.run("smoke-taught") / "models" / "pytorch_mnist_model.pth").read_bytes() == weights
+    assert "smoke-taught-2" in made.make("teach", "RUN=smoke").text
+    assert "did you mean smoke?" in made.make("teach", "RUN=smkoe").text
+    compared = made.make("compare", "A=smoke", "B=smoke-taught")
+    assert compared.code == 2
+    assert "runs/smoke-taught/reports/teach.html" in compared.text
+    shutil.rmtree(made.run("smoke-taught") / "reports")
+    assert made.make("all", "RUN=smoke-taught").code == 2
+    assert made.make("infer", "RUN=smoke-taught").stages == ["06_infer"]
+    assert (made.run("smoke-taught") / "models" / "pytorch_mnist_model.pth").read_bytes() == weights
+
+
+def test_without_a_model_it_says_what_to_run(project):
+    keep(project, 12)
+    said = project.make("teach", "RUN=nothing")
+    assert said.code == 2
+    assert "make all RUN=nothing" in said.text
+    project.run("nothing").mkdir()
+    said = project.make("teach", "RUN=nothing")
+    assert said.code == 2
+    assert "03_train" in said.text
+
+
+def test_who_stops_a_lesson_is_told_in_words(monkeypatch, capsys):
+    def stop(name: str) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(taught_runs, "existing", stop)
+    assert taught_runs.main() == 130
+    assert capsys.readouterr().err == "\nnothing taught\n"
+
+
+def test_a_lesson_bends_what_it_shows(digits):
+    _, train, network = digits
+    own = versions_of([drawing(0, 1)], 4, 0)
+    bent, straight = (
+        teach(network, own, train, lesson, seed=3)
+        for lesson in (Lesson(steps=3), Lesson(steps=3, distortion=Distortion()))
+    )
+    assert not torch.equal(floats_of(bent)[0], floats_of(straight)[0])

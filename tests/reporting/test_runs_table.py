@@ -1,0 +1,133 @@
+"""The page of all runs, from runs of every kind, in a real browser where there is one."""
+
+import json
+import re
+
+import pytest
+
+from bench import lab
+from mnistlib.reporting.runs_table import HEIGHT, TAUGHT, WIDTH, summarise, thumbnail, write_overview
+from mnistlib.runs import layout
+from mnistlib.runs.layout import Run, overview_page
+from mnistlib.runs.stages import MEASURES, STAGE
+from mnistlib.training.history import Epoch, save_history
+from tests.records import keep_record
+
+EVIL = '<script>document.title="owned"</script><img src=x onerror=\'document.title="owned"\'>"&'
+
+
+@pytest.fixture
+def runs(tmp_path, monkeypatch):
+    """A whole run, a failed one, one of odd words, and folders that are none."""
+    monkeypatch.setattr(layout, "RUNS", tmp_path)
+    for place, (name, accuracy) in enumerate([("good", 0.995), ("middling", 0.97), ("odd", 0.985)]):
+        run = Run(name)
+        for stage in STAGE:
+            keep_record(run, stage, "failed" if (name, stage) == ("middling", "05_features") else "ok")
+        measured = dict.fromkeys(MEASURES["04_evaluate"], 0) | {"test_accuracy": accuracy, "test_accuracy_low": 0.9}
+        own = {"handwriting_count": 9, "handwriting_right": 5 + place} if place else {}
+        run.write_metrics("04_evaluate", measured | own)
+        save_history(run, [Epoch(i, 1, 0.9, 1, 0.9 + i * place / 50, 0.1, 1) for i in (0, 1)])
+        write_overview(run)
+    told = json.loads(Run("odd").summary.read_text())
+    Run("odd").summary.write_text(json.dumps(told | {"dataset": EVIL, "differing": [EVIL], "verdict": EVIL}))
+    for folder, text in (
+        ("foreign", "[]"),
+        ("half", '{"verdict'),
+        ("older", '{"verdict": "ok"}'),
+        ("a b", "{}"),
+        ("numbers", '{"verdict": 1, "metrics": 2}'),
+    ):
+        (tmp_path / folder / "status").mkdir(parents=True)
+        (tmp_path / folder / "status" / "summary.json").write_text(text)
+    won = dict.fromkeys(TAUGHT, 0) | {"held_back_right_before": 3, "held_back_right_after": 8, "taught_from": EVIL}
+    won["teach_seconds"] = 1.5
+    for folder, text in (
+        ("good-taught", json.dumps(won | {"test_accuracy_before": 0.9912, "test_accuracy_after": 0.9876})),
+        ("half-taught", json.dumps(won)[:40]),
+        ("a b taught", json.dumps(won)),
+        ("numbers-taught", json.dumps(won | {"drawings_taught": "many"})),
+    ):
+        (tmp_path / folder / "reports").mkdir(parents=True)
+        (tmp_path / folder / "reports" / "teach.json").write_text(text)
+    write_overview(Run("good"))
+    return overview_page()
+
+
+def test_runs_are_listed_and_other_folders_are_not(runs):
+    text = runs.read_text()
+    assert sorted(re.findall(r'href="([^"]+)/reports/index.html"', text)) == ["good", "middling", "odd"]
+    assert "05_features failed" in text
+    for name, why in (
+        ("foreign", "holds no mapping"),
+        ("half", "cannot be read ("),
+        ("older", "of another version at dataset"),
+    ):
+        assert re.search(f"<td>{name}</td>.*{re.escape(why)}", text.replace("\n", "")), name
+    assert "99.50 %" in text
+    assert sorted(re.findall(r"\d of 9", text)) == ["6 of 9", "7 of 9"]
+    assert text.count("data:image/svg+xml") == 2 + 1
+
+
+def test_taught_runs_are_listed_with_what_they_won_and_cost(runs):
+    text = runs.read_text()
+    assert re.findall(r'href="([^"]+)/reports/teach.html"', text) == ["good-taught"]
+    figures = re.findall(r'class="number">([^<]+)</td>', text.partition("<h2>Taught")[2])
+    assert figures == ["0", "3 → 8 of 0", "99.12 → 98.76 %"]
+    assert EVIL not in text
+
+
+def test_without_taught_runs_nothing_is_said_of_them(tmp_path, monkeypatch):
+    monkeypatch.setattr(layout, "RUNS", tmp_path)
+    write_overview(Run("r"))
+    assert "aught" not in overview_page().read_text().partition("<body>")[2]
+
+
+def test_a_run_in_progress_says_how_far_it_is(tmp_path, monkeypatch):
+    monkeypatch.setattr(layout, "RUNS", tmp_path)
+    keep_record(Run("r"), "01_data")
+    assert (summarise(Run("r"))["verdict"], summarise(Run("r"))["ok"]) == ("1 of 6 stages", True)
+
+
+def test_curves_of_no_or_odd_numbers_are_left_out():
+    assert thumbnail([]) == thumbnail([0.1]) == thumbnail([0.1, float("nan")]) == ""
+    assert thumbnail([0.1, 0.1])
+
+
+@pytest.mark.skipif(not lab.can_browse(), reason="needs a browser: apt-get install chromium")
+def test_text_is_shown_and_never_run_and_headings_sort(runs):
+    with lab.browser() as page:
+        page.goto(runs.as_uri())
+        assert page.title() == "all runs · digit classifier"
+        assert EVIL in page.locator("tbody").first.text_content()
+        assert EVIL in page.locator("tbody").last.text_content()
+        column = page.locator("table").first.locator("tbody tr td:nth-child(3)")
+        page.click("text=test accuracy")
+        assert [text[:7] for text in column.all_text_contents() if text] == ["99.50 %", "98.50 %", "97.00 %"]
+        page.click("text=test accuracy")
+        assert [text[:7] for text in column.all_text_contents() if text] == ["97.00 %", "98.50 %", "99.50 %"]
+        assert page.title() == "all runs · digit classifier"
+        page.emulate_media(media="print")
+        assert page.locator("th", has_text="test accuracy").first.inner_text() != ""
+
+
+@pytest.mark.skipif(not lab.can_browse(), reason="needs a browser: apt-get install chromium")
+def test_all_columns_are_seen_on_a_desktop_and_the_accuracy_on_a_phone(runs):
+    for name in ("odd", "half"):
+        (runs.parent / name / "status" / "summary.json").unlink()
+    write_overview(Run("good"))
+    with lab.browser() as page:
+        for width, last in ((1280, "th:last-child"), (390, "th:nth-child(3)")):
+            page.set_viewport_size({"width": width, "height": 844})
+            page.goto(runs.as_uri())
+            box = page.locator(last).first.bounding_box()
+            assert box["x"] + box["width"] <= width
+
+
+@pytest.mark.skipif(not lab.can_browse(), reason="needs a browser: apt-get install chromium")
+def test_thumbnails_keep_their_size_on_a_phone(runs):
+    with lab.browser() as page:
+        page.set_viewport_size({"width": 390, "height": 844})
+        page.goto(runs.as_uri())
+        box = page.locator("td img").first.bounding_box()
+        assert (box["width"], box["height"]) == (WIDTH, HEIGHT)
