@@ -30,7 +30,7 @@ from bench.pipeline import measure_pipeline, tell_pipeline
 from bench.profiles import measure_profiles
 from bench.scaling import measure_scaling
 from bench.scans import measure_scans
-from bench.teaching import measure_teaching
+from bench.teaching import measure_fine_tuning
 from bench.tutorial import GOAL, measure_tutorial
 from mnistlib.core.files import ROOT, shown, write_json
 from mnistlib.core.formatting import Table, facts
@@ -102,7 +102,9 @@ def measure_answers(run: Run, kept: dict[str, Any]) -> None:
     if os.environ.get("PEN_STROKES"):
         strokes = ROOT / os.environ["PEN_STROKES"]
         kept["drawn"] = tell("drawn digits", measure_drawn(predictor, strokes))
-        kept["teaching"] = tell("taught five drawings of each digit, by writer", measure_teaching(run, strokes, ONE_IN))
+        kept["teaching"] = tell(
+            "taught five drawings of each digit, by writer", measure_fine_tuning(run, strokes, ONE_IN)
+        )
     if lab.can_browse():
         kept["pad"] = tell("the pad in JupyterLab, from pen-up to the answer", measure_latency(predictor))
 

@@ -28,11 +28,11 @@ def upright(images: np.ndarray) -> np.ndarray:
     By moments, as in LeCun et al. 1998: the ink's covariance of x and y becomes 0. At most `STEEPEST` pixels sideways
     for one up; without ink, nothing happens.
     """
-    lots = (upright_lot(images[i : i + AT_ONCE]) for i in range(0, len(images), AT_ONCE))
+    lots = (upright_batch(images[i : i + AT_ONCE]) for i in range(0, len(images), AT_ONCE))
     return np.concatenate([images[:0], *lots])
 
 
-def upright_lot(images: np.ndarray) -> np.ndarray:
+def upright_batch(images: np.ndarray) -> np.ndarray:
     ink = images.astype(np.float64)
     side, total = np.arange(ink.shape[-1], dtype=np.float64), ink.sum((1, 2)) + 1e-9
     y, x = (ink.sum(axis) @ side / total for axis in (2, 1))

@@ -18,16 +18,16 @@ from mnistlib.core.formatting import Table
 from mnistlib.data.augmentation import Distortion
 from mnistlib.data.datasets import Raw
 from mnistlib.data.loading import obtain
-from mnistlib.data.outlier_exposure import expose
-from mnistlib.data.preprocess import Part, split, statistics
+from mnistlib.data.outlier_exposure import make_outliers
+from mnistlib.data.preprocess import Split, split, statistics
 from mnistlib.data.synthetic import synthesise
-from mnistlib.evaluation.augmented_logits import predict_bent
+from mnistlib.evaluation.augmented_logits import predict_augmented
 from mnistlib.evaluation.calibration import calibrate, confidence_metrics
 from mnistlib.evaluation.metrics import accuracy, predict_logits, softmax
 from mnistlib.training.device import describe_device, pick_device, pick_precision
 from mnistlib.training.loop import fit
 from mnistlib.training.model import Architecture, DigitNet, build, count_parameters
-from mnistlib.training.tensor_dataset import Split, pictures_per_step
+from mnistlib.training.tensor_dataset import TensorDataset, pictures_per_step
 from mnistlib.training.trainer import Recipe
 
 SEEDS = range(5)
@@ -61,21 +61,21 @@ def train_profile(profile: str, raw: Raw, seed: int, view: View = as_it_is) -> T
     """
     p = config.load(profile)
     whole = split(raw, p.preprocess.val_fraction, seed, p.preprocess.train_limit)
-    parts = {name: Part(view(images), labels) for name, (images, labels) in whole.items()}
+    parts = {name: Split(view(images), labels) for name, (images, labels) in whole.items()}
     count = len(parts["train"].labels)
     ink = synthesise(round(p.train.synthetic_ink * count), raw.classes, seed)
-    strange = expose(round(p.train.strangers * count), raw.classes, seed)
-    added = ((view(images), labels) for images, labels in (ink, strange))
+    outlier_images = make_outliers(round(p.train.outliers * count), raw.classes, seed)
+    added = ((view(images), labels) for images, labels in (ink, outlier_images))
     device = pick_device(p.train.device)
-    train, val = Split.of(device, parts["train"], *added), Split.of(device, parts["val"])
+    train, val = TensorDataset.of(device, parts["train"], *added), TensorDataset.of(device, parts["val"])
     network, recipe = design(p, parts["train"], raw, seed, pictures_per_step(len(train), p.train.batch_size))
     precision = pick_precision(p.train.precision, device)
     began = time.perf_counter()
     network, history = fit(network.to(device), train, val, recipe, seed=seed, precision=precision)
     seconds = time.perf_counter() - began
     logits, watched = (predict_logits(network, images) for images in (parts["test"].images, parts["val"].images))
-    bent = predict_bent(network, parts["val"].images, recipe.distortion, p.evaluate.bent, seed)
-    found = calibrate(watched, parts["val"].labels, p.evaluate.accepted_error, *bent)
+    augmented = predict_augmented(network, parts["val"].images, recipe.distortion, p.evaluate.augmented_copies, seed)
+    found = calibrate(watched, parts["val"].labels, p.evaluate.accepted_error, *augmented)
     row = {
         "profile": profile,
         "seed": seed,
@@ -90,13 +90,13 @@ def train_profile(profile: str, raw: Raw, seed: int, view: View = as_it_is) -> T
     return Trained(network, logits, row)
 
 
-def design(p: config.Params, train: Part, raw: Raw, seed: int, per_step: int) -> tuple[DigitNet, Recipe]:
+def design(p: config.Params, train: TensorDataset, raw: Raw, seed: int, per_step: int) -> tuple[DigitNet, Recipe]:
     """Network and recipe of a profile, as 03_train makes them."""
     t, known = p.train, statistics(train)
     shape = (tuple(t.widths), t.hidden, t.dropout, len(raw.classes))
     architecture = Architecture(*shape, known["mean"], known["std"], tuple(t.kernels), tuple(t.pooling))
     distortion = Distortion(t.rotate, t.shear, t.scale, t.shift, t.undistorted)
-    rates = (t.optimiser, t.learning_rate, t.muon_rate, t.warmup, t.weight_decay)
+    rates = (t.optimizer, t.learning_rate, t.muon_rate, t.warmup, t.weight_decay)
     recipe = Recipe(t.epochs, per_step, *rates, t.label_smoothing, t.ema_decay, distortion)
     return build(architecture, seed), recipe
 

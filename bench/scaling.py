@@ -23,10 +23,10 @@ from mnistlib.core.files import ROOT
 from mnistlib.data.augmentation import Distortion, distort
 from mnistlib.data.datasets import Raw
 from mnistlib.data.loading import obtain
-from mnistlib.data.preprocess import Part
+from mnistlib.data.preprocess import Split
 from mnistlib.training.device import pick_device, pick_precision
 from mnistlib.training.loop import fit
-from mnistlib.training.tensor_dataset import Split, pictures_per_step
+from mnistlib.training.tensor_dataset import TensorDataset, pictures_per_step
 
 SHARES = (1 / 8, 1 / 4, 1 / 2, 1, 10)
 AT_ONCE = 5000
@@ -48,8 +48,8 @@ def main() -> int:
     raw, p = obtain("mnist"), config.load("default", "train.epochs=1")
     device, sizes = pick_device(), []
     part = enlarged(raw, count, folder)
-    train = Split.of(device, part)
-    val = Split.of(device, (raw.train_images[:AT_ONCE], raw.train_labels[:AT_ONCE]))
+    train = TensorDataset.of(device, part)
+    val = TensorDataset.of(device, (raw.train_images[:AT_ONCE], raw.train_labels[:AT_ONCE]))
     network, recipe = design(p, part, raw, 0, pictures_per_step(len(train), p.train.batch_size))
     precision = pick_precision("auto", device)
 
@@ -61,7 +61,7 @@ def main() -> int:
     return 0
 
 
-def enlarged(raw: Raw, count: int, folder: Path) -> Part:
+def enlarged(raw: Raw, count: int, folder: Path) -> Split:
     """`count` training pictures as a memory map: the dataset's own, then the same distorted, again and again."""
     path, have = folder / "images.npy", len(raw.train_labels)
     chance, bend = torch.Generator().manual_seed(0), Distortion(10, 0.1, 0.1, 0.05)
@@ -75,7 +75,7 @@ def enlarged(raw: Raw, count: int, folder: Path) -> Part:
         images[places] = pictures
     images.flush()
     del images
-    return Part(np.load(path, mmap_mode="r"), raw.train_labels[np.arange(count) % have])
+    return Split(np.load(path, mmap_mode="r"), raw.train_labels[np.arange(count) % have])
 
 
 def own_memory() -> int:

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 
 from bench.pendigits import Drawing, read_drawings
-from mnistlib.data.preprocess import load_part
+from mnistlib.data.preprocess import load_split
 from mnistlib.evaluation.metrics import predict_logits
-from mnistlib.imaging.framing import rasterise
+from mnistlib.imaging.framing import rasterize
 from mnistlib.inference import drawings as handwriting
 from mnistlib.inference.fine_tune import Lesson, teach, versions_of
 from mnistlib.pipeline.fine_tune_run import rehearse
@@ -21,12 +21,12 @@ from mnistlib.training.model import DigitNet, load_model
 TAUGHT = 5
 
 
-def measure_teaching(run: Run, path: Path, one_in: int) -> dict[str, Any]:
+def measure_fine_tuning(run: Run, path: Path, one_in: int) -> dict[str, Any]:
     """Errors on the other drawings of one in so many writers, and on validation and test part, before and after."""
     network, lesson = load_model(run), Lesson()
     rehearsal = rehearse(run, seed=0)
-    parts = {part: load_part(run, part) for part in ("val", "test")}
-    untaught = {name: wrong(network, *part) for name, part in parts.items()}
+    parts = {part: load_split(run, part) for part in ("val", "test")}
+    before_fine_tuning = {name: wrong(network, *part) for name, part in parts.items()}
     drawings = read_drawings(path)
     rows = []
     for writer in sorted({d.writer for d in drawings})[::one_in]:
@@ -37,11 +37,11 @@ def measure_teaching(run: Run, path: Path, one_in: int) -> dict[str, Any]:
         own = versions_of([as_labelled(d) for d in shown], lesson.versions, seed=0)
         taught = teach(network, own, rehearsal, lesson, seed=0)
         seconds = time.perf_counter() - began
-        drawn = np.stack([rasterise(d.strokes) for d in exam]), np.array([d.digit for d in exam])
+        drawn = np.stack([rasterize(d.strokes) for d in exam]), np.array([d.digit for d in exam])
         before, after = (wrong(n, *drawn) for n in (network, taught))
         rows.append({"writer": writer, "exam": len(exam), "before": before, "after": after, "teach_seconds": seconds})
         for name, part in parts.items():
-            rows[-1][f"{name}_errors_more"] = wrong(taught, *part) - untaught[name]
+            rows[-1][f"{name}_errors_more"] = wrong(taught, *part) - before_fine_tuning[name]
     total = {name: sum(row[name] for row in rows) for name in ("exam", "before", "after")}
     return {
         "people": len(rows),

@@ -1,6 +1,6 @@
 """The plain recipe that everybody starts from, for the line to beat.
 
-Two convolutions, Adadelta, batches of 64, each picture decoded, converted and normalised on its own in a DataLoader;
+Two convolutions, Adadelta, batches of 64, each picture decoded, converted and normalized on its own in a DataLoader;
 14 epochs in the original. Measured epoch by epoch within a budget; what it has not reached is never extrapolated,
 but for the seconds of epochs like those that were measured.
 """
@@ -60,15 +60,15 @@ def measure_tutorial(raw: Raw, budget_seconds: float) -> dict[str, Any]:
     """Seconds and test accuracy after each epoch, one at least, until the next would pass the budget."""
     torch.manual_seed(0)
     network = TwoConvolutions()
-    optimiser = torch.optim.Adadelta(network.parameters(), lr=1.0)
-    schedule = torch.optim.lr_scheduler.StepLR(optimiser, step_size=1, gamma=0.7)
+    optimizer = torch.optim.Adadelta(network.parameters(), lr=1.0)
+    schedule = torch.optim.lr_scheduler.StepLR(optimizer, step_size=1, gamma=0.7)
     train = DataLoader(Pictures(raw.train_images, raw.train_labels), batch_size=64, shuffle=True)
     test = DataLoader(Pictures(raw.test_images, raw.test_labels), batch_size=1000)
     epochs: list[dict[str, float]] = []
     spent = 0.0
     while len(epochs) < EPOCHS and (not epochs or spent + epochs[-1]["epoch_seconds"] < budget_seconds):
         began = time.perf_counter()
-        train_epoch(network, optimiser, train)
+        train_epoch(network, optimizer, train)
         schedule.step()
         seconds = time.perf_counter() - began
         spent += seconds
@@ -85,12 +85,12 @@ def measure_tutorial(raw: Raw, budget_seconds: float) -> dict[str, Any]:
     }
 
 
-def train_epoch(network: nn.Module, optimiser: torch.optim.Optimizer, batches: DataLoader) -> None:
+def train_epoch(network: nn.Module, optimizer: torch.optim.Optimizer, batches: DataLoader) -> None:
     network.train()
     for images, labels in batches:
-        optimiser.zero_grad()
+        optimizer.zero_grad()
         F.nll_loss(network(images), labels).backward()
-        optimiser.step()
+        optimizer.step()
 
 
 @torch.no_grad()

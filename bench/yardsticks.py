@@ -21,10 +21,10 @@ from mnistlib.core.formatting import Table
 from mnistlib.data.augmentation import Distortion, distort
 from mnistlib.data.datasets import Raw
 from mnistlib.data.loading import obtain
-from mnistlib.data.preprocess import Part
+from mnistlib.data.preprocess import Split
 from mnistlib.training.device import autocast, pick_precision
 from mnistlib.training.model import DigitNet
-from mnistlib.training.tensor_dataset import Split
+from mnistlib.training.tensor_dataset import TensorDataset
 from mnistlib.training.trainer import Recipe, Trainer
 
 EPOCH = 60_000
@@ -32,7 +32,7 @@ ROUNDS, STEPS = 7, 4
 Timed = tuple[Callable[[], None], int]
 
 
-def usual_three() -> nn.Module:
+def tutorial_three() -> nn.Module:
     """The three convolutions that one would write first: 3×3, padded, 32, 64, 128 channels, each max-pooled."""
     blocks = [
         nn.Sequential(nn.Conv2d(i, o, 3, padding=1, bias=False), nn.MaxPool2d(2), nn.BatchNorm2d(o), nn.ReLU())
@@ -42,23 +42,23 @@ def usual_three() -> nn.Module:
     return nn.Sequential(*blocks, nn.Flatten(), *top)
 
 
-def usual_step(network: nn.Module, distortion: Distortion, train: Split, precision: str) -> Timed:
+def tutorial_step(network: nn.Module, distortion: Distortion, train: TensorDataset, precision: str) -> Timed:
     """One step of 256 pictures by AdamW, channels last, and how many that is."""
     network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    optimiser, noise = torch.optim.AdamW(network.parameters(), fused=True), torch.Generator().manual_seed(0)
+    optimizer, noise = torch.optim.AdamW(network.parameters(), fused=True), torch.Generator().manual_seed(0)
     images, labels = train.batch(torch.arange(256))
 
     def step() -> None:
         with autocast(images.device, precision):
             logits = network(distort(images, distortion, noise))
-        optimiser.zero_grad(set_to_none=True)
+        optimizer.zero_grad(set_to_none=True)
         F.cross_entropy(logits.float(), labels).backward()
-        optimiser.step()
+        optimizer.step()
 
     return step, len(images)
 
 
-def our_step(network: DigitNet, recipe: Recipe, train: Split, precision: str) -> Timed:
+def our_step(network: DigitNet, recipe: Recipe, train: TensorDataset, precision: str) -> Timed:
     """One step of a profile's recipe, and how many pictures it takes."""
     trainer = Trainer(network.train(), recipe, 10_000, 0)
     images, labels = train.batch(torch.arange(recipe.batch_size))
@@ -72,14 +72,14 @@ def our_step(network: DigitNet, recipe: Recipe, train: Split, precision: str) ->
 
 def measure(raw: Raw) -> list[dict[str, float | str]]:
     """Medians over rounds in which each takes a few steps."""
-    cpu, part = torch.device("cpu"), Part(raw.train_images, raw.train_labels)
-    precision, train = pick_precision("auto", cpu), Split.of(cpu, part)
+    cpu, part = torch.device("cpu"), Split(raw.train_images, raw.train_labels)
+    precision, train = pick_precision("auto", cpu), TensorDataset.of(cpu, part)
     profiles = {name: config.load(name) for name in ("default", "fast")}
     ours = {name: design(p, part, raw, 0, p.train.batch_size) for name, p in profiles.items()}
     bent = ours["default"][1].distortion
     contenders = {name: our_step(*designed, train, precision) for name, designed in ours.items()} | {
-        "three convolutions as one writes them first": usual_step(usual_three(), bent, train, precision),
-        "two convolutions, AdamW": usual_step(TwoConvolutions(), Distortion(), train, precision),
+        "three convolutions as one writes them first": tutorial_step(tutorial_three(), bent, train, precision),
+        "two convolutions, AdamW": tutorial_step(TwoConvolutions(), Distortion(), train, precision),
     }
     seconds: dict[str, list[float]] = {name: [] for name in contenders}
     for turn in range(ROUNDS + 1):

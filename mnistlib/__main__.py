@@ -63,7 +63,7 @@ def as_objects(paths: Sequence[Path], predictions: Sequence[Prediction], run: st
             "digit": p.digit if p.image.any() else None,
             "confidence": round(p.confidence, 6) if p.image.any() else None,
             "accepted": p.accepted,
-            "reason": p.why_not,
+            "reason": p.rejection_reason,
             "run": run,
         }
         for path, p in zip(paths, predictions, strict=True)

@@ -12,7 +12,7 @@ import termios
 from pathlib import Path
 
 COLUMNS = 60
-COLOUR = re.compile(r"\x1b\[\d*m")
+COLOR = re.compile(r"\x1b\[\d*m")
 
 
 class Terminal:
@@ -61,7 +61,7 @@ class Terminal:
     def screen(self) -> list[str]:
         """The lines that are left in the end, by a typewriter that knows carriage return and line feed."""
         lines, column = [""], 0
-        for character in COLOUR.sub("", self.raw):
+        for character in COLOR.sub("", self.raw):
             if character == "\n":
                 lines.append("")
             elif character == "\r":

@@ -29,8 +29,8 @@ from tests.conftest import Project
 
 GOALS = ("data", "preprocess", "train", "evaluate", "features", "all")
 QUICK = (
-    "data.samples=10 train.synthetic_ink=0.01 train.strangers=0.01 train.epochs=20 evaluate.mistakes=4 "
-    "evaluate.corrupted=0 evaluate.strangers=0 features.tsne_samples=100 infer.examples=4"
+    "data.samples=10 train.synthetic_ink=0.01 train.outliers=0.01 train.epochs=20 evaluate.mistakes=4 "
+    "evaluate.corrupted=0 evaluate.outliers=0 features.tsne_samples=100 infer.examples=4"
 )
 SMALLEST = ("PARAMS=smoke", "RUN=soak", f"SET={QUICK}")  # epochs enough for some kills to fall between two
 WAYS = ("SIGKILL to all", "SIGKILL to the kernel", "SIGKILL to the runner", "SIGTERM to make", "SIGINT to all")

@@ -9,7 +9,7 @@ import pytest
 
 from mnistlib.core.errors import RunError
 from mnistlib.core.files import file_digest
-from mnistlib.data.preprocess import load_part, load_statistics
+from mnistlib.data.preprocess import load_split, load_statistics
 from mnistlib.evaluation.calibration import load_calibration
 from mnistlib.evaluation.metrics import load_predictions
 from mnistlib.inference.answers import closing_words
@@ -102,7 +102,7 @@ DAMAGES = [
     Damage("metrics/04_evaluate.json", b"{}", lambda run: run.read_metrics("04_evaluate"), ("04_evaluate",), True),
     Damage("models/history.json", b"{}", load_history, ("03_train",), True),
     Damage("data/processed/statistics.json", b"{}", load_statistics, ("02_preprocess",), True),
-    Damage("data/processed/test_images.npy", b"?", lambda run: load_part(run, "test"), ("02_preprocess",), True),
+    Damage("data/processed/test_images.npy", b"?", lambda run: load_split(run, "test"), ("02_preprocess",), True),
     Damage("notebooks/05_features.ipynb", b"{", notebook_05, ("05_features",)),
     Damage("data/inference/predictions.csv", b"?", closing_words, ("06_infer",)),
     Damage("receipt.json", b'{"format": 3}', load_receipt, ()),

@@ -25,8 +25,8 @@ from mnistlib.core.errors import RunError
 from mnistlib.core.files import bytes_digest
 from mnistlib.data.datasets import DATASETS
 from mnistlib.data.loading import obtain, read_file
-from mnistlib.imaging.framing import rasterise
-from mnistlib.imaging.image_files import read_lots
+from mnistlib.imaging.framing import rasterize
+from mnistlib.imaging.image_files import read_batches
 from mnistlib.runs import fingerprint
 from mnistlib.runs.stages import STAGES
 
@@ -211,7 +211,7 @@ def test_spoilt_pictures_are_read_or_refused_in_words(tmp_path):
         chance = random.Random(case)
         path = tmp_path / "spoilt.png"
         path.write_bytes(spoil(chance.choice(sound), chance) if case % 10 else chance.randbytes(300))
-        ((images, (reason,)),) = read_lots([path], 1)
+        ((images, (reason,)),) = read_batches([path], 1)
         read += not reason
         assert images.shape == (1, 28, 28), case
         assert images.dtype == np.uint8, case
@@ -227,8 +227,8 @@ def test_any_strokes_are_a_picture_or_refused(strokes):
     finite = all(np.isfinite(stroke).all() for stroke in strokes)
     if not finite:
         with pytest.raises(ValueError, match="finite"):
-            rasterise(strokes)
+            rasterize(strokes)
         return
-    image = rasterise(strokes)
+    image = rasterize(strokes)
     assert image.shape == (28, 28)
     assert bool(image.any()) == any(map(len, strokes))

@@ -19,7 +19,7 @@ from mnistlib.inference.browser_export import SIDE, hold, keep_pad
 from mnistlib.inference.predictor import load_predictor
 from mnistlib.reporting.front_page import write_index
 from mnistlib.runs.layout import Run
-from mnistlib.training.fusion import FoldedNet
+from mnistlib.training.fusion import FusedNet
 from mnistlib.training.model import Architecture, build
 
 PAPER = ".pad-paper"
@@ -125,7 +125,7 @@ def test_it_answers_as_the_predictor_does_to_500_drawings(opened, predictor):
         assert np.abs(answer["image"] - right.image).max() <= 8  # an angle's last bit may move one page pixel
         assert np.abs(answer["probabilities"] - right.probabilities).max() < 0.01
         assert (answer["digit"], answer["accepted"]) == (right.digit, right.accepted)
-        assert answer["whyNot"] == right.why_not
+        assert answer["whyNot"] == right.rejection_reason
 
 
 def test_a_network_in_eight_bits_answers_all_but_the_same(opened, made, predictor, monkeypatch):
@@ -146,7 +146,7 @@ def test_dots_lines_and_far_away_ink_are_framed_as_in_python(opened, predictor):
     for name, answer in zip(NEAR_AND_FAR, ask(page, list(NEAR_AND_FAR.values())), strict=True):
         right = predictor.strokes(NEAR_AND_FAR[name])
         assert np.array_equal(answer["image"], right.image), name
-        assert (answer["digit"], answer["whyNot"]) == (right.digit, right.why_not), name
+        assert (answer["digit"], answer["whyNot"]) == (right.digit, right.rejection_reason), name
     assert "finite" in page.evaluate("() => { try { recognise([[[NaN, 1]]]); } catch (e) { return e.message; } }")
 
 
@@ -159,14 +159,14 @@ def test_networks_of_other_forms_answer_the_same(opened, made, predictor, kernel
     for norm in (part for part in network.modules() if isinstance(part, nn.BatchNorm1d | nn.BatchNorm2d)):
         for numbers in (norm.weight.data, norm.bias.data, norm.running_mean):
             numbers.normal_()
-    other, run = replace(predictor, network=FoldedNet(network)), Run("smoke", made.folder / "runs")
+    other, run = replace(predictor, network=FusedNet(network)), Run("smoke", made.folder / "runs")
     keep_pad(run, other, [])
     write_index(run)
     drawings = some_drawings(10)
     for answer, drawing in zip(ask(opened(made.run()), drawings), drawings, strict=True):
         right = other.strokes(drawing)
         assert np.abs(answer["probabilities"] - right.probabilities).max() < 0.01
-        assert answer["whyNot"] == right.why_not
+        assert answer["whyNot"] == right.rejection_reason
 
 
 def test_drawn_with_the_mouse_undone_and_cleared(opened, predictor):

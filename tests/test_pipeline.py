@@ -304,7 +304,7 @@ def test_a_run_of_mnist_never_becomes_one_of_digits_unasked(project, mnist_dir, 
 
 @pytest.mark.slow
 def test_fallback_is_seen_everywhere_and_gives_way_to_mnist(project, mnist_dir):
-    few = "features.tsne_samples=200 preprocess.train_limit=2000 evaluate.corrupted=100 evaluate.strangers=60"
+    few = "features.tsne_samples=200 preprocess.train_limit=2000 evaluate.corrupted=100 evaluate.outliers=60"
     quick = f"SET=train.epochs=1 {few}"
     first = project.make("all", "RUN=r", quick)
     assert first.code == 0, first.text

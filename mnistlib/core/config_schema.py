@@ -9,6 +9,12 @@ from pydantic import BaseModel, ConfigDict, Field
 
 Fraction = Annotated[float, Field(ge=0.0, lt=1.0)]
 THREE = Field(min_length=3, max_length=3)
+RENAMED = {
+    "train.optimiser": "train.optimizer",
+    "train.strangers": "train.outliers",
+    "evaluate.strangers": "evaluate.outliers",
+    "evaluate.bent": "evaluate.augmented_copies",
+}
 
 
 class Section(BaseModel):
@@ -40,7 +46,7 @@ class Train(Section):
     precision: Literal["auto", "fp32", "bf16"]
     epochs: Annotated[int, Field(ge=1, le=1000)]
     batch_size: Annotated[int, Field(ge=2, le=8192)]
-    optimiser: Literal["muon", "adamw"]
+    optimizer: Literal["muon", "adamw"]
     learning_rate: Annotated[float, Field(gt=0.0, le=1.0)]
     muon_rate: Annotated[float, Field(gt=0.0, le=1.0)]
     warmup: Annotated[float, Field(gt=0.0, lt=1.0)]
@@ -53,7 +59,7 @@ class Train(Section):
     hidden: Annotated[int, Field(ge=2, le=4096)]
     dropout: Fraction
     synthetic_ink: Fraction
-    strangers: Fraction
+    outliers: Fraction
     rotate: Annotated[float, Field(ge=0.0, le=180.0)]
     shear: Fraction
     scale: Fraction
@@ -67,9 +73,9 @@ class Evaluate(Section):
     bins: Annotated[int, Field(ge=2, le=100)]
     mistakes: Annotated[int, Field(ge=1, le=200)]
     accepted_error: Annotated[float, Field(gt=0.0, le=0.5)]
-    bent: Annotated[int, Field(ge=0, le=1000)]
+    augmented_copies: Annotated[int, Field(ge=0, le=1000)]
     corrupted: Annotated[int, Field(ge=0, le=70000)]
-    strangers: Annotated[int, Field(ge=0, le=10_000)]
+    outliers: Annotated[int, Field(ge=0, le=10_000)]
 
 
 class Features(Section):
@@ -113,6 +119,8 @@ def fault(error: Any) -> str:
     place = [str(part) for part in error["loc"]]
     name = ".".join(place)
     if error["type"] == "extra_forbidden":
+        if name in RENAMED:
+            return f"{name} was renamed to {RENAMED[name]}"
         near = meant(place)
         return f"unknown parameter {name}" + (f"; did you mean {' or '.join(near)}?" if near else "")
     if error["type"] == "missing":
@@ -122,13 +130,13 @@ def fault(error: Any) -> str:
 
 def meant(place: list[str]) -> list[str]:
     """What an unknown name may stand for: without a section that name in all that have it, else the nearest there."""
-    sections = known_names([]) if len(place) == 1 else []
-    found = [f"{section}.{place[0]}" for section in sections if place[0] in known_names([section])]
-    near = difflib.get_close_matches(place[-1], known_names(place[:-1]), 1)
+    sections = parameter_names([]) if len(place) == 1 else []
+    found = [f"{section}.{place[0]}" for section in sections if place[0] in parameter_names([section])]
+    near = difflib.get_close_matches(place[-1], parameter_names(place[:-1]), 1)
     return found or [".".join([*place[:-1], name]) for name in near]
 
 
-def known_names(path: list[str]) -> list[str]:
+def parameter_names(path: list[str]) -> list[str]:
     """The names that the schema knows under a section ([]: the sections)."""
     model: Any = Params
     for part in path:

@@ -7,6 +7,16 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 Check = Callable[[Any], bool]
+RENAMED = {  # fields of files that earlier versions wrote
+    "least_likeness": "ood_threshold",
+    "taught_from": "fine_tuned_from",
+    "drawings_taught": "drawings_learned",
+}
+
+
+def with_new_names(content: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a mapping with the fields of earlier versions under the names that they have now."""
+    return {RENAMED.get(name, name): value for name, value in content.items()}
 
 
 def wrong_fields(content: Mapping[str, Any], fields: Mapping[str, Check], optional: bool = False) -> list[str]:

@@ -20,7 +20,7 @@ LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNI
 CONTROL = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)|[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 TAKEN_AWAY = "MNISTLIB_TAKEN_AWAY"  # set in the environment of a run that goes when it is interrupted: nothing to read
 GONE = {errno.EPIPE, errno.EIO}  # nobody reads any more: `make all | head -1`, or a terminal that was closed
-COLOUR = {logging.WARNING: "\x1b[33m", logging.ERROR: "\x1b[31m"}
+COLOR = {logging.WARNING: "\x1b[33m", logging.ERROR: "\x1b[31m"}
 
 
 def chosen_level(otherwise: int = logging.INFO) -> int:
@@ -32,16 +32,16 @@ def chosen_level(otherwise: int = logging.INFO) -> int:
 
 
 class Told(logging.Formatter):
-    """A record as text without the control characters that a cell may have printed; in colour where asked for."""
+    """A record as text without the control characters that a cell may have printed; in color where asked for."""
 
-    def __init__(self, pattern: str = "%(message)s", coloured: bool = False) -> None:
+    def __init__(self, pattern: str = "%(message)s", colored: bool = False) -> None:
         super().__init__(pattern)
-        self.coloured = coloured
+        self.colored = colored
 
     def format(self, record: logging.LogRecord) -> str:
         text = CONTROL.sub("", super().format(record))
-        colour = COLOUR.get(record.levelno) if self.coloured else None
-        return f"{colour}{text}\x1b[0m" if colour else text
+        color = COLOR.get(record.levelno) if self.colored else None
+        return f"{color}{text}\x1b[0m" if color else text
 
 
 class KeptLog(logging.FileHandler):

@@ -134,6 +134,6 @@ def of_digits(classes: Sequence[str]) -> bool:
     return tuple(classes) == DIGITS
 
 
-def tells_digits(dataset: str) -> bool:
+def shows_digits(dataset: str) -> bool:
     """Whether what learns this dataset tells the ten digits apart; not where it is none that is known."""
     return dataset in DATASETS and of_digits(DATASETS[dataset].classes)

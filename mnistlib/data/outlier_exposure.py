@@ -1,6 +1,6 @@
 """Pictures of nothing in particular to learn from: to whatever is no digit every digit shall seem as likely.
 
-Outlier exposure (Hendrycks, Mazeika & Dietterich 2019). All are drawn here from strokes and squares; what `strangers`
+Outlier exposure (Hendrycks, Mazeika & Dietterich 2019). All are drawn here from strokes and squares; what `outliers`
 measures with, the fonts and the other kinds, is made in other ways and never learnt from, but that the finest speckles
 are much like its noise, and the emptiest are blank.
 """
@@ -14,12 +14,12 @@ import numpy as np
 from mnistlib.data.datasets import of_digits
 from mnistlib.data.letterforms import LETTERFORMS
 from mnistlib.data.synthetic import draw, smooth
-from mnistlib.imaging.framing import rasterise
+from mnistlib.imaging.framing import rasterize
 
 NO_CLASS = -1
 
 
-def expose(count: int, classes: Sequence[str], seed: int) -> tuple[np.ndarray, np.ndarray]:
+def make_outliers(count: int, classes: Sequence[str], seed: int) -> tuple[np.ndarray, np.ndarray]:
     """Pictures that are no digits: half of them letters, a quarter tangles of strokes, a quarter speckles.
 
     Returns images uint8 N×28×28 and labels int64 N, all `NO_CLASS`; the same for the same seed; none when `classes`
@@ -46,7 +46,7 @@ def tangle(noise: np.random.Generator) -> np.ndarray:
     fewest = max(2, 8 - 2 * strokes)
     paths = [noise.uniform(0, 100, (noise.integers(fewest, fewest + 5), 2)) for _ in range(strokes)]
     curved = noise.random(strokes) < 0.5
-    return rasterise(
+    return rasterize(
         [smooth(path) if bent else path for path, bent in zip(paths, curved, strict=True)], noise.uniform(1.6, 4)
     )
 

@@ -23,14 +23,14 @@ DESCRIBED = {  # what statistics.json must say for others to rely on it
 }
 
 
-class Part(NamedTuple):
+class Split(NamedTuple):
     """Images uint8 N×28×28 and labels uint8 N."""
 
     images: np.ndarray
     labels: np.ndarray
 
 
-def split(raw: Raw, val_fraction: float, seed: int, train_limit: int = 0) -> dict[str, Part]:
+def split(raw: Raw, val_fraction: float, seed: int, train_limit: int = 0) -> dict[str, Split]:
     """Train, validation and test; validation is drawn from the training part, stratified by class.
 
     `train_limit`: keep at most this many training examples, stratified too; 0 keeps all. Raises RunError for a
@@ -46,9 +46,9 @@ def split(raw: Raw, val_fraction: float, seed: int, train_limit: int = 0) -> dic
         train = train[:train_limit]
     val, train = np.sort(val), np.sort(train)
     return {
-        "train": Part(raw.train_images[train], raw.train_labels[train]),
-        "val": Part(raw.train_images[val], raw.train_labels[val]),
-        "test": Part(raw.test_images, raw.test_labels),
+        "train": Split(raw.train_images[train], raw.train_labels[train]),
+        "val": Split(raw.train_images[val], raw.train_labels[val]),
+        "test": Split(raw.test_images, raw.test_labels),
     }
 
 
@@ -65,7 +65,7 @@ def stratified_order(labels: np.ndarray, seed: int) -> np.ndarray:
     return np.argsort(places, kind="stable")
 
 
-def statistics(train: Part) -> dict[str, float]:
+def statistics(train: Split) -> dict[str, float]:
     """Mean and standard deviation of the training pixels, in 0…1, from exact counts: lot by lot, to spare memory."""
     lots = (train.images[i : i + AT_ONCE] for i in range(0, len(train.images), AT_ONCE))
     counts = sum((np.bincount(lot.ravel(), minlength=256) for lot in lots), start=np.zeros(256, int))
@@ -74,7 +74,7 @@ def statistics(train: Part) -> dict[str, float]:
     return {"mean": mean, "std": float(np.sqrt(counts @ (values - mean) ** 2 / counts.sum()))}
 
 
-def save_parts(run: Run, parts: dict[str, Part], raw: Raw) -> dict[str, Any]:
+def save_parts(run: Run, parts: dict[str, Split], raw: Raw) -> dict[str, Any]:
     """Write the arrays and `statistics.json`, which names them by hash; returns what it says."""
     hashes = {}
     for name, part in parts.items():
@@ -106,13 +106,13 @@ def data_line(run: Run) -> str:
     return FALLBACK if known["fallback"] else f"data: {known['title']}"
 
 
-def load_part(run: Run, name: str) -> Part:
+def load_split(run: Run, name: str) -> Split:
     """One of train, val, test, memory-mapped, checked against its hash.
 
     Raises RunError when a file is missing, damaged or not the one that was written.
     """
     hashes = load_statistics(run)["sha256"]
-    return Part(*(load_array(array_path(run, name, kind), hashes) for kind in ("images", "labels")))
+    return Split(*(load_array(array_path(run, name, kind), hashes) for kind in ("images", "labels")))
 
 
 def load_array(path: Path, hashes: dict[str, str]) -> np.ndarray:

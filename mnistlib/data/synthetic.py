@@ -8,7 +8,7 @@ import numpy as np
 
 from mnistlib.data.datasets import of_digits
 from mnistlib.data.variants import VARIANTS
-from mnistlib.imaging.framing import Stroke, rasterise
+from mnistlib.imaging.framing import Stroke, rasterize
 
 STEPS = 12
 
@@ -38,14 +38,14 @@ def examples() -> list[list[np.ndarray]]:
 def draw(template: list[np.ndarray], noise: np.random.Generator) -> np.ndarray:
     """One hand's version of a template: strokes N×2 → uint8 28×28."""
     loose = [stroke + same_where_same(stroke, noise.normal(0, 3.5, stroke.shape)) for stroke in template]
-    return rasterise(bend([smooth(stroke) for stroke in loose], 1.0, noise), pen=noise.uniform(1.8, 3.6))
+    return rasterize(bend([smooth(stroke) for stroke in loose], 1.0, noise), pen=noise.uniform(1.8, 3.6))
 
 
 def another_version(strokes: Sequence[Stroke], noise: np.random.Generator) -> np.ndarray:
     """A person's drawing as the same hand might have drawn it another time: uint8 28×28."""
     paths = [np.array(stroke, float) for stroke in strokes if len(stroke)]
     extent = max(float(np.ptp(np.concatenate(paths), axis=0).max()), 1e-9)
-    return rasterise(bend([path * (100 / extent) for path in paths], 0.4, noise), pen=noise.uniform(2.2, 3.2))
+    return rasterize(bend([path * (100 / extent) for path in paths], 0.4, noise), pen=noise.uniform(2.2, 3.2))
 
 
 def same_where_same(stroke: np.ndarray, wobble: np.ndarray) -> np.ndarray:

@@ -31,11 +31,11 @@ class Check:
 def validate(raw: Raw) -> list[Check]:
     """All checks of both parts, in the order in which they are shown."""
     parts = (("train", raw.train_images, raw.train_labels), ("test", raw.test_images, raw.test_labels))
-    checks = [check for name, images, labels in parts for check in check_part(raw.dataset, name, images, labels)]
+    checks = [check for name, images, labels in parts for check in check_split(raw.dataset, name, images, labels)]
     return [*checks, leakage_check(raw)]
 
 
-def check_part(dataset: str, part: str, images: np.ndarray, labels: np.ndarray) -> Iterator[Check]:
+def check_split(dataset: str, part: str, images: np.ndarray, labels: np.ndarray) -> Iterator[Check]:
     """Schema first; what needs a sound schema only where there is one."""
     entry = DATASETS[dataset]
     shape_ok = images.ndim == 3 and images.shape[1:] == (28, 28) and labels.shape == images.shape[:1]

@@ -19,7 +19,7 @@ from mnistlib.training.model import DigitNet
 FURTHER = 1.5
 
 
-def predict_bent(
+def predict_augmented(
     network: DigitNet, images: np.ndarray, distortion: Distortion, copies: int, seed: int
 ) -> list[np.ndarray]:
     """Logits of `copies` of the pictures, uint8 N×28×28, each time bent anew: of each copy float32 N×classes.

@@ -9,17 +9,17 @@ import numpy as np
 
 from mnistlib.core.errors import RunError
 from mnistlib.core.files import as_json, read_json, shown
-from mnistlib.core.json_checks import between, wrong_fields
+from mnistlib.core.json_checks import between, with_new_names, wrong_fields
 from mnistlib.evaluation.metrics import nll, softmax
 from mnistlib.runs.layout import Run
-from mnistlib.runs.model_store import calibrated_anew, read_description, replace_part
+from mnistlib.runs.model_store import read_description, recalibrate_advice, replace_part
 
 FORMAT = 4
 KEPT = 0.975
 NOT_LIKE_A_DIGIT = "not like a digit"
 NOT_SURE_ENOUGH = "not sure enough"
 FOUND = {  # what a calibration file may hold
-    **{"temperature": between(0.01, 100), "threshold": between(0, 1), "least_likeness": between(0, 1e6)},
+    **{"temperature": between(0.01, 100), "threshold": between(0, 1), "ood_threshold": between(0, 1e6)},
     **{"coverage": between(0, 1), "accepted_error": between(0, 1)},
 }
 
@@ -28,13 +28,13 @@ FOUND = {  # what a calibration file may hold
 class Calibration:
     """Found on validation data: divide logits by `temperature`; trust an answer from both thresholds on.
 
-    `threshold`: of the confidence, for digits that could be another digit; `least_likeness`: of what `likeness` finds,
+    `threshold`: of the confidence, for digits that could be another digit; `ood_threshold`: of what `ood_score` finds,
     for what is no digit. `coverage`: share of validation answers so accepted; `accepted_error`: of errors among them.
     """
 
     temperature: float
     threshold: float
-    least_likeness: float
+    ood_threshold: float
     coverage: float
     accepted_error: float
 
@@ -54,14 +54,14 @@ class Bin:
     chance: float
 
 
-def calibrate(logits: np.ndarray, labels: np.ndarray, accepted_error: float, *bent: np.ndarray) -> Calibration:
+def calibrate(logits: np.ndarray, labels: np.ndarray, accepted_error: float, *augmented: np.ndarray) -> Calibration:
     """Temperature and thresholds from validation logits N×classes and labels.
 
-    The temperature is fitted to `bent` besides, logits N×classes of the same pictures bent (`augmented_logits`).
+    The temperature is fitted to `augmented` besides, logits N×classes of the same pictures bent (`augmented_logits`).
     `KEPT` of all are like a digit; among those the confidence's threshold holds the share of errors down.
     """
-    temperature, least = fit_temperature(logits, labels, *bent), float(np.quantile(likeness(logits), 1 - KEPT))
-    like = likeness(logits) >= least
+    temperature, least = fit_temperature(logits, labels, *augmented), float(np.quantile(ood_score(logits), 1 - KEPT))
+    like = ood_score(logits) >= least
     confidence, right = softmax(logits, temperature).max(1), logits.argmax(1) == labels
     threshold = fit_threshold(confidence[like], right[like], accepted_error)
     accepted = like & (confidence >= threshold)
@@ -75,7 +75,7 @@ def described(found: Calibration) -> dict[str, float]:
     return told | {"errors_among_the_accepted": told.pop("accepted_error")}
 
 
-def likeness(logits: np.ndarray) -> np.ndarray:
+def ood_score(logits: np.ndarray) -> np.ndarray:
     """How much speaks for any class at all: the largest logit above the mean of all, float64 N, 0 or more.
 
     Low where no class stands out, as training teaches for what is no digit; high for a digit that could be one of
@@ -85,22 +85,22 @@ def likeness(logits: np.ndarray) -> np.ndarray:
     return exact.max(1) - exact.mean(1)
 
 
-def why_not(logits: np.ndarray, found: Calibration) -> np.ndarray:
+def rejection_reason(logits: np.ndarray, found: Calibration) -> np.ndarray:
     """Why an answer deserves no trust, text N; empty for those that are accepted."""
-    like = likeness(logits) >= found.least_likeness  # a NaN is no reason to accept
+    like = ood_score(logits) >= found.ood_threshold  # a NaN is no reason to accept
     sure = softmax(logits, found.temperature).max(1) >= found.threshold
     return np.where(like, np.where(sure, "", NOT_SURE_ENOUGH), NOT_LIKE_A_DIGIT)
 
 
-def fit_temperature(logits: np.ndarray, labels: np.ndarray, *bent: np.ndarray) -> float:
+def fit_temperature(logits: np.ndarray, labels: np.ndarray, *augmented: np.ndarray) -> float:
     """The temperature in 0.05…20 of least NLL (Guo et al. 2017), drawn towards 1 as if by two more examples.
 
-    Without that, a small part without a mistake would make every answer certain. `bent`: more logits for these
+    Without that, a small part without a mistake would make every answer certain. `augmented`: more logits for these
     labels, with which the two are as many times in it as any picture.
     """
     from scipy.optimize import minimize_scalar
 
-    answers, right = np.concatenate([logits, *bent]), np.tile(labels, 1 + len(bent))
+    answers, right = np.concatenate([logits, *augmented]), np.tile(labels, 1 + len(augmented))
     found = minimize_scalar(
         lambda t: nll(answers, right, float(np.exp(t))) + 2 * t**2 / len(labels),
         bounds=np.log([0.05, 20]),
@@ -171,7 +171,7 @@ def confidence_metrics(logits: np.ndarray, labels: np.ndarray, found: Calibratio
     probabilities = softmax(logits, found.temperature)
     diagram = reliability_bins(probabilities, labels, bins)
     _, error = risk_coverage(probabilities, labels)
-    accepted = why_not(logits, found) == ""
+    accepted = rejection_reason(logits, found) == ""
     wrong = probabilities.argmax(1) != labels
     return {
         "test_nll": nll(logits, labels, found.temperature),
@@ -195,11 +195,11 @@ def save_calibration(run: Run, found: Calibration) -> None:
 def load_calibration(run: Run) -> Calibration:
     """The run's calibration. Raises RunError when it is missing, damaged, from another version or for other weights."""
     where = shown(run.calibration_json)
-    again = calibrated_anew(run) if run.calibration_json.is_file() else "run 04_evaluate first"
-    kept = read_json(run.calibration_json, hint=again)
+    again = recalibrate_advice(run) if run.calibration_json.is_file() else "run 04_evaluate first"
+    kept = with_new_names(read_json(run.calibration_json, hint=again))
     version, model = kept.pop("format", None), kept.pop("model", None)
     if version == FORMAT and model != read_description(run)["digest"]:
-        raise RunError(f"{where} was made for other weights than {shown(run.weights)}: {calibrated_anew(run)}")
+        raise RunError(f"{where} was made for other weights than {shown(run.weights)}: {recalibrate_advice(run)}")
     if version != FORMAT or wrong_fields(kept, FOUND):
-        raise RunError(f"{where} is damaged or from another version: {calibrated_anew(run)}")
+        raise RunError(f"{where} is damaged or from another version: {recalibrate_advice(run)}")
     return Calibration(**kept)

@@ -32,8 +32,8 @@ def corrupt(images: np.ndarray, name: str, seed: int) -> np.ndarray:
         raise ValueError(f"unknown corruption {name!r}; {meant}")
     if images.ndim != 3 or images.shape[1:] != (SIZE, SIZE) or images.dtype != np.uint8:
         raise ValueError(f"expected uint8 N×28×28, found {images.dtype} {images.shape}")
-    spoilt = CORRUPTIONS[name](images.astype(np.float32) / 255, np.random.default_rng(seed))
-    return np.rint(255 * spoilt).astype(np.uint8)
+    corrupted = CORRUPTIONS[name](images.astype(np.float32) / 255, np.random.default_rng(seed))
+    return np.rint(255 * corrupted).astype(np.uint8)
 
 
 def shot_noise(images: np.ndarray, noise: np.random.Generator) -> np.ndarray:

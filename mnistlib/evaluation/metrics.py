@@ -13,14 +13,14 @@ from mnistlib.runs.layout import Run, make_again
 from mnistlib.training.numpy_network import NumpyNet
 
 if TYPE_CHECKING:  # pages need the figures of quality, and should not wait for torch
-    from mnistlib.training.fusion import FoldedNet
+    from mnistlib.training.fusion import FusedNet
     from mnistlib.training.model import DigitNet
 
 AT_ONCE = 1000
 Z95 = 1.959963984540054
 
 
-def predict_logits(network: DigitNet | FoldedNet | NumpyNet, images: np.ndarray) -> np.ndarray:
+def predict_logits(network: DigitNet | FusedNet | NumpyNet, images: np.ndarray) -> np.ndarray:
     """Logits float32 N×classes of uint8 N×28×28 pictures."""
     if isinstance(network, NumpyNet):
         return network.logits(images)
@@ -35,7 +35,7 @@ def embed(network: DigitNet, images: np.ndarray) -> np.ndarray:
     return in_batches(network, images, network.embed, network.architecture.hidden)
 
 
-def in_batches(network: DigitNet | FoldedNet, images: np.ndarray, function: Any, width: int) -> np.ndarray:
+def in_batches(network: DigitNet | FusedNet, images: np.ndarray, function: Any, width: int) -> np.ndarray:
     """A function of the network over all images, a thousand at a time, memory-mapped arrays included."""
     import torch
 

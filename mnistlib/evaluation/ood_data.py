@@ -15,10 +15,10 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from mnistlib.data.datasets import DATASETS, of_digits, tells_digits
+from mnistlib.data.datasets import DATASETS, of_digits, shows_digits
 from mnistlib.data.loading import obtain
 from mnistlib.data.locations import complete
-from mnistlib.imaging.framing import SIZE, frame, rasterise
+from mnistlib.imaging.framing import SIZE, frame, rasterize
 from mnistlib.runs.layout import RAW
 
 LOOKALIKES = {"0": "Oo", "1": "Il", "2": "Zz", "5": "Ss", "6": "b", "9": "gq"}
@@ -27,7 +27,7 @@ HEIGHT = 48
 FONTS = 40
 
 
-def make_strangers(
+def make_ood_data(
     count: int, images: np.ndarray, labels: np.ndarray, classes: Sequence[str], seed: int
 ) -> dict[str, np.ndarray]:
     """`count` pictures of each kind by its name, the digits overlaid from `images`; none when `classes` are no digits.
@@ -45,7 +45,7 @@ def make_strangers(
         "noise": uniform_noise,
         "blank": blank,
     }
-    kinds.update({name: partial(sample, dataset=name) for name in DATASETS if is_stranger_here(name)})
+    kinds.update({name: partial(sample, dataset=name) for name in DATASETS if is_other_data_here(name)})
     return {name: make(count, np.random.default_rng([seed, i])) for i, (name, make) in enumerate(kinds.items())}
 
 
@@ -73,7 +73,7 @@ def blobs(count: int, noise: np.random.Generator) -> np.ndarray:
 def scribbles(count: int, noise: np.random.Generator) -> np.ndarray:
     """One to three strokes of a pen whose curvature wanders, long enough to be no digit by accident."""
     drawn = [[wander(noise, 240 // n) for _ in range(n)] for n in noise.integers(1, 4, count)]
-    return np.stack([rasterise(strokes, noise.uniform(1.8, 3.2)) for strokes in drawn])
+    return np.stack([rasterize(strokes, noise.uniform(1.8, 3.2)) for strokes in drawn])
 
 
 def wander(noise: np.random.Generator, steps: int) -> np.ndarray:
@@ -140,9 +140,9 @@ def opened(path: str) -> ImageFont.FreeTypeFont:
     return ImageFont.truetype(path, HEIGHT)
 
 
-def is_stranger_here(dataset: str) -> bool:
+def is_other_data_here(dataset: str) -> bool:
     """Whether an MNIST-shaped dataset of other things than digits lies on this machine."""
-    return not tells_digits(dataset) and complete(RAW / dataset)
+    return not shows_digits(dataset) and complete(RAW / dataset)
 
 
 def sample(count: int, noise: np.random.Generator, dataset: str) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""How well digits are told from what is none: scores of strangers against scores of the known."""
+"""How well digits are told from what is none: scores of outliers against scores of the known."""
 
 from __future__ import annotations
 
@@ -7,47 +7,47 @@ from typing import Any
 
 import numpy as np
 
-from mnistlib.evaluation.calibration import Calibration, likeness, why_not
+from mnistlib.evaluation.calibration import Calibration, ood_score, rejection_reason
 from mnistlib.evaluation.metrics import predict_logits
 from mnistlib.training.model import DigitNet
 
 RECALL = 0.95
 
 
-def auroc(known: np.ndarray, strangers: np.ndarray) -> float:
+def auroc(known: np.ndarray, outliers: np.ndarray) -> float:
     """Chance that something known scores above a stranger, a tie counting half (Hanley & McNeil 1982); 0…1."""
     from scipy.stats import rankdata
 
-    ranks = rankdata(np.concatenate([known, strangers]))[: len(known)]
+    ranks = rankdata(np.concatenate([known, outliers]))[: len(known)]
     above = ranks.sum() - len(known) * (len(known) + 1) / 2
-    return float(above / (len(known) * len(strangers)))
+    return float(above / (len(known) * len(outliers)))
 
 
-def false_positive_rate(known: np.ndarray, strangers: np.ndarray, recall: float = RECALL) -> float:
-    """Share of strangers that score no lower than the highest cut which at least `recall` of the known reach; 0…1."""
+def false_positive_rate(known: np.ndarray, outliers: np.ndarray, recall: float = RECALL) -> float:
+    """Share of outliers that score no lower than the highest cut which at least `recall` of the known reach; 0…1."""
     shares = np.arange(1, len(known) + 1) / len(known)
     cut = np.sort(known)[::-1][np.searchsorted(shares, recall)]
-    return float((strangers >= cut).mean())
+    return float((outliers >= cut).mean())
 
 
-def stranger_rows(
-    network: DigitNet, calibration: Calibration, known: np.ndarray, strangers: Mapping[str, np.ndarray]
+def ood_rows(
+    network: DigitNet, calibration: Calibration, known: np.ndarray, outliers: Mapping[str, np.ndarray]
 ) -> list[dict[str, Any]]:
-    """One row per kind: how well `likeness` tells it from the known logits N×classes, and the share accepted.
+    """One row per kind: how well `ood_score` tells it from the known logits N×classes, and the share accepted.
 
-    `strangers`: uint8 N×28×28 by kind.
+    `outliers`: uint8 N×28×28 by kind.
     """
-    scores = likeness(known)
+    scores = ood_score(known)
     rows = []
-    for kind, images in strangers.items():
+    for kind, images in outliers.items():
         logits = predict_logits(network, images)
-        others, accepted = likeness(logits), float((why_not(logits, calibration) == "").mean())
+        others, accepted = ood_score(logits), float((rejection_reason(logits, calibration) == "").mean())
         row = {"kind": kind, "pictures": len(images), "AUROC": auroc(scores, others)}
         rows.append(row | {"FPR": false_positive_rate(scores, others), "accepted": accepted})
     return rows
 
 
-def stranger_metrics(rows: Sequence[Mapping[str, Any]]) -> dict[str, float]:
+def ood_metrics(rows: Sequence[Mapping[str, Any]]) -> dict[str, float]:
     """The rows as metrics, named after measure and kind; fractions."""
     names = {"AUROC": "auroc", "FPR": "fpr", "accepted": "accepted"}
-    return {f"stranger_{name}_{row['kind']}": row[column] for row in rows for column, name in names.items()}
+    return {f"ood_{name}_{row['kind']}": row[column] for row in rows for column, name in names.items()}

@@ -12,7 +12,7 @@ from mnistlib.evaluation.corruptions import CORRUPTIONS, corrupt
 from mnistlib.evaluation.metrics import accuracy, predict_logits
 from mnistlib.imaging.batch_framing import reframe
 from mnistlib.imaging.restoration import restore
-from mnistlib.training.fusion import FoldedNet
+from mnistlib.training.fusion import FusedNet
 from mnistlib.training.model import DigitNet
 
 AS_IT_IS, RESTORED, REFRAMED = "error", "error, restored", "error, restored and framed anew"
@@ -28,7 +28,7 @@ def choose(available: int, count: int, seed: int) -> np.ndarray:
 
 
 def robustness_rows(
-    network: DigitNet | FoldedNet, images: np.ndarray, labels: np.ndarray, trained: Distortion, seed: int
+    network: DigitNet | FusedNet, images: np.ndarray, labels: np.ndarray, trained: Distortion, seed: int
 ) -> list[dict[str, Any]]:
     """The share of errors on uint8 N×28×28 pictures spoilt in each of fifteen ways; no rows without pictures.
 
@@ -40,13 +40,13 @@ def robustness_rows(
         return []
     rows = []
     for name in CORRUPTIONS:
-        spoilt = corrupt(images, name, seed)
-        restored = restore(spoilt)
+        corrupted = corrupt(images, name, seed)
+        restored = restore(corrupted)
         rows.append(
             {
                 "corruption": name,
                 "in training": name in LEARNT_BY and getattr(trained, LEARNT_BY[name]) > 0,
-                AS_IT_IS: error(network, spoilt, labels),
+                AS_IT_IS: error(network, corrupted, labels),
                 RESTORED: error(network, restored, labels),
                 REFRAMED: error(network, reframe(restored), labels),
             }
@@ -54,7 +54,7 @@ def robustness_rows(
     return rows
 
 
-def error(network: DigitNet | FoldedNet, images: np.ndarray, labels: np.ndarray) -> float:
+def error(network: DigitNet | FusedNet, images: np.ndarray, labels: np.ndarray) -> float:
     """Share of wrong answers."""
     return 1 - accuracy(predict_logits(network, images), labels)
 
@@ -73,6 +73,6 @@ def robustness_metrics(rows: Sequence[Mapping[str, Any]]) -> dict[str, float]:
     }
 
 
-def spoil_each_way(image: np.ndarray, seed: int) -> np.ndarray:
+def corrupt_each_way(image: np.ndarray, seed: int) -> np.ndarray:
     """One uint8 28×28 picture spoilt in each of the fifteen ways, in their order: uint8 15×28×28."""
     return np.concatenate([corrupt(image[None], name, seed) for name in CORRUPTIONS])

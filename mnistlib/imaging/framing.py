@@ -36,7 +36,7 @@ def frame(image: np.ndarray) -> np.ndarray:
     return centre(np.asarray(Image.fromarray(square).resize((BOX, BOX), Image.Resampling.BOX)))
 
 
-def rasterise(strokes: Sequence[Stroke], pen: float = PEN) -> np.ndarray:
+def rasterize(strokes: Sequence[Stroke], pen: float = PEN) -> np.ndarray:
     """Draw strokes as MNIST's makers would have scanned and framed them.
 
     `strokes`: each a sequence of (x, y), y down, in any units and at any place; joined point to point by a round

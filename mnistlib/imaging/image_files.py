@@ -110,7 +110,7 @@ def files_in(folder: Path, left_out: Counter[str]) -> list[Path]:
     return sorted(found)
 
 
-def read_lots(paths: Sequence[Path], size: int) -> Iterator[tuple[np.ndarray, list[str]]]:
+def read_batches(paths: Sequence[Path], size: int) -> Iterator[tuple[np.ndarray, list[str]]]:
     """Picture files in order, `size` at a time: uint8 N×28×28, and for each why it cannot be read; blank then, else "".
 
     Ink is bright on dark. While the ink of one lot is lifted off its paper, all cores decode the next.
@@ -137,9 +137,9 @@ def to_digits(greys: Sequence[np.ndarray]) -> np.ndarray:
 
     Pictures of MNIST's size with something at their border are restored all at once, in a seventh of the time.
     """
-    spoilt = [i for i, grey in enumerate(greys) if grey.shape == (SIZE, SIZE) and border(grey).any()]
-    restored = restore(np.stack([greys[i] for i in spoilt])).astype(np.float32) if spoilt else ()
-    raised = dict(zip(spoilt, restored, strict=True))
+    corrupted = [i for i, grey in enumerate(greys) if grey.shape == (SIZE, SIZE) and border(grey).any()]
+    restored = restore(np.stack([greys[i] for i in corrupted])).astype(np.float32) if corrupted else ()
+    raised = dict(zip(corrupted, restored, strict=True))
     return np.stack([to_digit(grey, raised.get(i)) for i, grey in enumerate(greys)])
 
 

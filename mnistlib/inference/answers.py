@@ -20,7 +20,7 @@ LARGEST = 500_000_000  # bytes of predictions.csv; a picture takes about 100
 WIDEST = 60
 
 
-def tell_answers(run: Run, text: str) -> None:
+def print_answers(run: Run, text: str) -> None:
     """Print the answers for the first pictures that INPUT names, how many more there are, and what was left out.
 
     Args:
@@ -87,7 +87,7 @@ def answer_lines(paths: Sequence[Path], predictions: Sequence[Prediction]) -> li
 
 def answer_line(name: str, p: Prediction) -> str:
     """The line of one picture."""
-    reason = printable(p.why_not)
+    reason = printable(p.rejection_reason)
     if not p.image.any():
         return f"{name}  -           {reason}"
     return f"{name}  {p.digit}  {sure(p.confidence):>7}" + (f"  rejected: {reason}" if reason else "")

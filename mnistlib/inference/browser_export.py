@@ -14,11 +14,11 @@ from torch import Tensor, nn
 
 from mnistlib.core.errors import RunError
 from mnistlib.core.files import write_text
-from mnistlib.data.datasets import tells_digits
+from mnistlib.data.datasets import shows_digits
 from mnistlib.inference.drawings import Strokes
 from mnistlib.inference.predictor import Predictor
 from mnistlib.runs.layout import Run
-from mnistlib.training.fusion import FoldedNet
+from mnistlib.training.fusion import FusedNet
 from mnistlib.training.model import DigitNet, Flatten
 from mnistlib.training.numpy_network import NumpyNet
 
@@ -37,7 +37,7 @@ def keep_pad(run: Run, predictor: Predictor, drawings: Sequence[Strokes]) -> dic
     try:
         text, bits = hold(predictor, replays)
     except RunError as error:
-        write_text(run.pad_json, json.dumps({"model": predictor.model, "why_not": str(error)}))
+        write_text(run.pad_json, json.dumps({"model": predictor.model, "rejection_reason": str(error)}))
         return {"in the page": f"no pad: {error}"}
     write_text(run.pad_json, text)
     return {"drawings in the page": len(replays), "bytes in the page": len(text), "bits of a weight": bits}
@@ -63,13 +63,13 @@ def export_layers(predictor: Predictor, bits: int) -> list[dict[str, Any]]:
 
     Raises RunError for what the page cannot recognise with.
     """
-    if not tells_digits(predictor.dataset):
+    if not shows_digits(predictor.dataset):
         raise RunError("it recognises no digits")
     network = predictor.network
     assert not isinstance(network, NumpyNet), "the page holds what load_predictor gives"
-    folded = FoldedNet(network) if isinstance(network, DigitNet) else network
-    side, steps = folded.architecture.sides()[-1], []
-    for layer in folded.layers:
+    fused = FusedNet(network) if isinstance(network, DigitNet) else network
+    side, steps = fused.architecture.sides()[-1], []
+    for layer in fused.layers:
         match layer:
             case nn.Conv2d():
                 steps.append(convolution(layer.weight, layer.bias, layer.stride[0], bits))

@@ -16,9 +16,9 @@ from pydantic import TypeAdapter
 
 from mnistlib.core.errors import RunError
 from mnistlib.core.files import bytes_digest, read_json, shown, write_bytes, write_json
-from mnistlib.data.datasets import tells_digits
+from mnistlib.data.datasets import shows_digits
 from mnistlib.data.synthetic import examples
-from mnistlib.imaging.framing import rasterise
+from mnistlib.imaging.framing import rasterize
 from mnistlib.imaging.image_files import to_png
 from mnistlib.inference.predictor import Prediction, Predictor
 from mnistlib.runs.layout import HANDWRITING, Run
@@ -51,7 +51,7 @@ class Drawing:
     @property
     def image(self) -> np.ndarray:
         """The strokes framed as MNIST: uint8 28×28."""
-        return rasterise(self.strokes)
+        return rasterize(self.strokes)
 
 
 DRAWING = TypeAdapter(Drawing)
@@ -145,7 +145,7 @@ def rescore(predictor: Predictor, drawings: Sequence[Drawing]) -> list[dict[str,
 
     No rows when the predictor recognises no digits.
     """
-    if not drawings or not tells_digits(predictor.dataset):
+    if not drawings or not shows_digits(predictor.dataset):
         return []
     answers = predictor.images(np.stack([d.image for d in drawings]))
     return [

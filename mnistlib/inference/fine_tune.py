@@ -15,7 +15,7 @@ from mnistlib.data.synthetic import another_version
 from mnistlib.inference.drawings import Drawing
 from mnistlib.training.model import DigitNet
 from mnistlib.training.optim import AdamW, parameter_groups
-from mnistlib.training.tensor_dataset import Split
+from mnistlib.training.tensor_dataset import TensorDataset
 from mnistlib.training.trainer import floats_of, soft_targets
 
 
@@ -38,7 +38,7 @@ class Lesson:
 
 
 def teach(
-    network: DigitNet, own: tuple[np.ndarray, np.ndarray], rehearsal: Split, lesson: Lesson, seed: int
+    network: DigitNet, own: tuple[np.ndarray, np.ndarray], rehearsal: TensorDataset, lesson: Lesson, seed: int
 ) -> DigitNet:
     """A copy of the network that has learnt `own` (uint8 N×28×28 and labels) without forgetting the rehearsal.
 
@@ -46,12 +46,12 @@ def teach(
     lies between the weights before and after (Wortsman et al. 2022), which forgets less and learns nearly as much.
     """
     taught = copy.deepcopy(network).eval().requires_grad_(True)
-    optimiser = AdamW(parameter_groups(taught, 0.01), lr=lesson.learning_rate)
+    optimizer = AdamW(parameter_groups(taught, 0.01), lr=lesson.learning_rate)
     schedule = torch.optim.lr_scheduler.OneCycleLR(
-        optimiser, lesson.learning_rate, total_steps=lesson.steps + 1, pct_start=0.2, cycle_momentum=False
+        optimizer, lesson.learning_rate, total_steps=lesson.steps + 1, pct_start=0.2, cycle_momentum=False
     )
     chance = torch.Generator().manual_seed(seed)
-    mine = Split.of(torch.device("cpu"), own)
+    mine = TensorDataset.of(torch.device("cpu"), own)
     for _ in range(lesson.steps):
         chosen = [
             part.batch(torch.randint(len(part), (count,), generator=chance))
@@ -62,7 +62,7 @@ def teach(
         loss = F.cross_entropy(logits, soft_targets(labels, logits.shape[1], lesson.smoothing))
         taught.zero_grad(set_to_none=True)
         loss.backward()
-        optimiser.step()
+        optimizer.step()
         schedule.step()
     taught.eval().requires_grad_(False)
     torch._foreach_lerp_(floats_of(taught), floats_of(network), 1 - lesson.share)

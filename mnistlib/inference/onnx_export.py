@@ -22,11 +22,11 @@ from mnistlib.core.errors import RunError, in_words
 from mnistlib.core.files import shown, write_bytes
 from mnistlib.core.log import say
 from mnistlib.core.system_info import pip_install
-from mnistlib.data.preprocess import load_part
+from mnistlib.data.preprocess import load_split
 from mnistlib.evaluation.calibration import load_calibration
 from mnistlib.runs.layout import Run, check_own_files, existing, existing_runs
 from mnistlib.runs.model_store import read_description
-from mnistlib.training.fusion import FoldedNet
+from mnistlib.training.fusion import FusedNet
 from mnistlib.training.model import SIDE, load_model
 
 NEEDED = ("onnx", "onnxruntime", "onnxscript")
@@ -55,9 +55,9 @@ def export_onnx(run: Run) -> str:
     missing = [name for name in NEEDED if not importlib.util.find_spec(name)]
     if missing:
         raise RunError(f"make export needs {', '.join(missing)}: {pip_install(*NEEDED)}")
-    network = FoldedNet(load_model(run)).eval()
+    network = FusedNet(load_model(run)).eval()
     content = to_onnx(network, metadata(run))
-    images = np.asarray(load_part(run, "test").images[:COMPARED], np.float32)[:, None] / 255
+    images = np.asarray(load_split(run, "test").images[:COMPARED], np.float32)[:, None] / 255
     answer = runtime(content)
     with torch.inference_mode():
         gap = float(np.abs(network(torch.from_numpy(images)).numpy() - answer(images)).max())
@@ -78,8 +78,8 @@ def metadata(run: Run) -> dict[str, str]:
     return {"calibration": calibration, "run": run.name, "weights_sha256": read_description(run)["weights_sha256"]}
 
 
-def to_onnx(network: FoldedNet, told: dict[str, str]) -> bytes:
-    """The folded network as an ONNX model for any number of images."""
+def to_onnx(network: FusedNet, told: dict[str, str]) -> bytes:
+    """The fused network as an ONNX model for any number of images."""
     import onnx
 
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)

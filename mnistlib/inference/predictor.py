@@ -13,15 +13,15 @@ import numpy as np
 
 from mnistlib.core.errors import RunError
 from mnistlib.core.files import ROOT, file_digest, printable, read_json, shown, write_bytes, write_text
-from mnistlib.evaluation.calibration import Calibration, load_calibration, why_not
+from mnistlib.evaluation.calibration import Calibration, load_calibration, rejection_reason
 from mnistlib.evaluation.metrics import predict_logits, softmax
-from mnistlib.imaging.framing import Stroke, rasterise
-from mnistlib.imaging.image_files import read_lots, to_png
+from mnistlib.imaging.framing import Stroke, rasterize
+from mnistlib.imaging.image_files import read_batches, to_png
 from mnistlib.runs.layout import Run, check_own_files, existing_runs
 from mnistlib.training.numpy_network import NumpyNet, UnsupportedError, load_numpy_network
 
 if TYPE_CHECKING:  # the answer for one picture should not wait for torch
-    from mnistlib.training.fusion import FoldedNet
+    from mnistlib.training.fusion import FusedNet
     from mnistlib.training.model import DigitNet
 
 AT_ONCE = 500
@@ -34,14 +34,14 @@ class Prediction:
     """What a picture was recognised as.
 
     `digit`: the most probable; `probabilities`: float64, one per class, calibrated; `accepted`: whether the
-    answer deserves trust; `image`: what the network saw, uint8 28×28; `why_not`: the reason when not accepted.
+    answer deserves trust; `image`: what the network saw, uint8 28×28; `rejection_reason`: the reason when not accepted.
     """
 
     digit: int
     probabilities: np.ndarray
     accepted: bool
     image: np.ndarray
-    why_not: str = ""
+    rejection_reason: str = ""
 
     @property
     def confidence(self) -> float:
@@ -55,7 +55,7 @@ class Predictor:
     Not to be changed; safe to share.
     """
 
-    network: DigitNet | FoldedNet | NumpyNet
+    network: DigitNet | FusedNet | NumpyNet
     calibration: Calibration
     run: str
     model: str
@@ -70,12 +70,12 @@ class Predictor:
             what = f"the model of runs/{self.run} gives logits that are not finite numbers"
             raise RunError(f"{what}: make train RUN={self.run} trains it anew")
         probabilities = softmax(logits, self.calibration.temperature)
-        doubts = why_not(logits, self.calibration).tolist()
+        doubts = rejection_reason(logits, self.calibration).tolist()
         return [answer(*parts) for parts in zip(probabilities, images, doubts, strict=True)]
 
     def strokes(self, drawing: Sequence[Stroke]) -> Prediction:
         """Recognise a drawing: strokes of (x, y), y down, any units. Raises ValueError for what is no drawing."""
-        return self.images(rasterise(drawing)[None])[0]
+        return self.images(rasterize(drawing)[None])[0]
 
     def files(
         self, paths: Iterable[str | Path], on_progress: Callable[[int, int], None] = lambda done, total: None
@@ -88,7 +88,7 @@ class Predictor:
             raise TypeError(f"expected a list of paths, found {str(paths)!r} alone: write [path]")
         files = [Path(path) for path in paths]
         predictions: list[Prediction] = []
-        for images, reasons in read_lots(files, AT_ONCE):
+        for images, reasons in read_batches(files, AT_ONCE):
             answers = zip(self.images(images), reasons, strict=True)
             predictions += [unreadable(answer, why) if why else answer for answer, why in answers]
             on_progress(len(predictions), len(files))
@@ -116,11 +116,11 @@ def load_predictor(run: str | Path) -> Predictor:
     Raises:
         RunError: when there is no such run, or its model or calibration is missing or damaged.
     """
-    from mnistlib.training.fusion import FoldedNet
+    from mnistlib.training.fusion import FusedNet
     from mnistlib.training.model import load_model
 
     chosen = find_run(run)
-    return assemble(chosen, FoldedNet(load_model(chosen)))
+    return assemble(chosen, FusedNet(load_model(chosen)))
 
 
 def quick_predictor(run: str | Path) -> Predictor:
@@ -135,7 +135,7 @@ def quick_predictor(run: str | Path) -> Predictor:
         return load_predictor(chosen.folder)
 
 
-def assemble(run: Run, network: FoldedNet | NumpyNet) -> Predictor:
+def assemble(run: Run, network: FusedNet | NumpyNet) -> Predictor:
     """The predictor of a run whose network is loaded. Raises RunError."""
     check_own_files(run)
     return Predictor(network, load_calibration(run), run.name, file_digest(run.weights), trained_on(run))
@@ -188,7 +188,7 @@ def prediction_rows(paths: Sequence[Path], predictions: Sequence[Prediction]) ->
             "digit": p.digit if p.image.any() else "",
             "probability": round(p.confidence, 6) if p.image.any() else "",
             "accepted": p.accepted,
-            "why_not": printable(p.why_not),
+            "rejection_reason": printable(p.rejection_reason),
         }
         for path, p in zip(paths, predictions, strict=True)
     ]

@@ -53,12 +53,12 @@ def agreed(run: Run) -> bool:
 def delete(run: Run) -> int:
     """Delete the run, or the link alone, as far as it can be; returns the exit code."""
     from mnistlib.reporting.runs_table import (
-        write_overview_page,  # its templates are not waited for before the question
+        write_runs_table_page,  # its templates are not waited for before the question
     )
 
     said = take_away(run.folder)
     try:
-        write_overview_page()
+        write_runs_table_page()
     except RunError as error:
         said = said or str(error)
     print(said or "deleted", file=sys.stderr if said else sys.stdout)

@@ -13,7 +13,7 @@ from pathlib import Path
 from mnistlib.core.errors import RunError
 from mnistlib.core.files import shown
 from mnistlib.core.log import TAKEN_AWAY, log_place, log_verdict, logger
-from mnistlib.reporting.page_digests import made_of, page_digest
+from mnistlib.reporting.page_digests import page_digest, read_page_digest
 from mnistlib.runs import previous_model
 from mnistlib.runs.fingerprint import read_cells
 from mnistlib.runs.layout import Run
@@ -86,7 +86,7 @@ def write_pages(run: Run, stage: str) -> Path:
             write(run)
         except Exception as error:  # the notebook is worth more than its page, which make tries again and then says why
             logger.error("   no page: %s", error)
-    return run.page(stage) if made_of(run.page(stage)) == page_digest(run, stage) else run.log
+    return run.page(stage) if read_page_digest(run.page(stage)) == page_digest(run, stage) else run.log
 
 
 def tell(record: Record, to_read: Path) -> None:

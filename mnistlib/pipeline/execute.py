@@ -82,8 +82,8 @@ def run_stage(name: str, stage: Stage, began: float) -> int:
             return 0
         parameters = notebook_parameters(resolved, stage.section, run.name)
         check_input(run, parameters.get("input", ""))
-        usual = duration_estimate(run, stage.name, parameters)
-        last_line = terminal(stage.name, usual, parameters.get("epochs", 0), began)
+        expected = duration_estimate(run, stage.name, parameters)
+        last_line = terminal(stage.name, expected, parameters.get("epochs", 0), began)
         make_writable(run)
         inputs = inputs_now(run, stage, resolved)
     except RunError as error:

@@ -18,10 +18,10 @@ from mnistlib.core.config import DEFAULT
 from mnistlib.core.errors import RunError, in_words
 from mnistlib.core.files import link_or_copy, shown, sweep, write_json, write_text
 from mnistlib.core.formatting import Table, percent
-from mnistlib.data.datasets import tells_digits
-from mnistlib.data.outlier_exposure import expose
-from mnistlib.data.preprocess import Part, load_part, load_statistics
-from mnistlib.evaluation.augmented_logits import load_distortion, predict_bent
+from mnistlib.data.datasets import shows_digits
+from mnistlib.data.outlier_exposure import make_outliers
+from mnistlib.data.preprocess import Split, load_split, load_statistics
+from mnistlib.evaluation.augmented_logits import load_distortion, predict_augmented
 from mnistlib.evaluation.calibration import calibrate, save_calibration
 from mnistlib.evaluation.metrics import accuracy, predict_logits
 from mnistlib.inference.drawings import Drawing, load_handwriting
@@ -30,13 +30,13 @@ from mnistlib.inference.predictor import trained_on
 from mnistlib.reporting.figures import keep_figure
 from mnistlib.reporting.pages import render
 from mnistlib.reporting.plots.inference import plot_before_after
-from mnistlib.reporting.runs_table import write_overview_page
+from mnistlib.reporting.runs_table import write_runs_table_page
 from mnistlib.runs import layout
 from mnistlib.runs.layout import Run, check_own_files, existing
 from mnistlib.runs.model_store import check_made_by_make, read_description
-from mnistlib.runs.state import made_with
+from mnistlib.runs.state import parameters_used
 from mnistlib.training.model import DigitNet, load_model, save_model
-from mnistlib.training.tensor_dataset import Split
+from mnistlib.training.tensor_dataset import TensorDataset
 
 FEWEST = 10
 
@@ -44,37 +44,37 @@ FEWEST = 10
 @in_words("nothing taught")
 def main() -> int:
     """Teach RUN's model (default: default) the corrected drawings; returns the exit code."""
-    print(make_taught_run(existing(os.environ.get("RUN") or DEFAULT)))
+    print(make_fine_tuned_run(existing(os.environ.get("RUN") or DEFAULT)))
     return 0
 
 
-def make_taught_run(base: Run, seed: int = 0) -> str:
+def make_fine_tuned_run(base: Run, seed: int = 0) -> str:
     """Teach, calibrate, score and keep: returns what is said in the terminal. Raises RunError; nothing is kept then."""
     began, lesson = time.perf_counter(), Lesson()
     check_own_files(base)
     check_made_by_make(base)
     network, drawings = load_model(base), load_handwriting()
-    check_teachable(base, drawings)
-    parts = {name: load_part(base, name) for name in ("val", "test")}
+    check_can_fine_tune(base, drawings)
+    parts = {name: load_split(base, name) for name in ("val", "test")}
     lessons, held = hold_back(drawings)
     taught = teach(network, versions_of(lessons, lesson.versions, seed), rehearse(base, seed), lesson, seed)
-    scores = {"drawings_taught": len(lessons), "drawings_held_back": len(held), "taught_from": base.name}
+    scores = {"drawings_learned": len(lessons), "drawings_held_back": len(held), "fine_tuned_from": base.name}
     before, after = answers(network, held), answers(taught, held)
     scores |= measure(network, held, before, parts["test"], "before")
     scores |= measure(taught, held, after, parts["test"], "after")
     with new_run(base) as run:
-        keep_taught_run(base, run, taught, parts["val"], scores, seed)
+        keep_fine_tuned_run(base, run, taught, parts["val"], scores, seed)
         scores["teach_seconds"] = time.perf_counter() - began
         write_json(run.teach_json, scores)
         write_page(run, scores, held, before, after)
-    write_overview_page()
+    write_runs_table_page()
     return tell(Run(run.name), scores)
 
 
-def check_teachable(base: Run, drawings: Sequence[Drawing]) -> None:
+def check_can_fine_tune(base: Run, drawings: Sequence[Drawing]) -> None:
     """Raises RunError when the model tells no digits apart, or the drawings are too few."""
     dataset = trained_on(base)
-    if not tells_digits(dataset):
+    if not shows_digits(dataset):
         raise RunError(
             f"the model of {shown(base.folder)} was trained on {dataset}, which has no digits, and your drawings are "
             "digits: make teach RUN=… with a run whose model tells digits apart"
@@ -86,11 +86,11 @@ def check_teachable(base: Run, drawings: Sequence[Drawing]) -> None:
         )
 
 
-def rehearse(base: Run, seed: int) -> Split:
+def rehearse(base: Run, seed: int) -> TensorDataset:
     """What the network sees again beside new drawings, lest it forget: the training part, and what is no digit."""
-    part, share = load_part(base, "train"), setting(base, "train", "strangers")
-    strange = expose(round(share * len(part.labels)), load_statistics(base)["classes"], seed)
-    return Split.of(torch.device("cpu"), part, strange)
+    part, share = load_split(base, "train"), setting(base, "train", "outliers")
+    outlier_images = make_outliers(round(share * len(part.labels)), load_statistics(base)["classes"], seed)
+    return TensorDataset.of(torch.device("cpu"), part, outlier_images)
 
 
 @contextmanager
@@ -139,29 +139,29 @@ def answers(network: DigitNet, drawings: Sequence[Drawing]) -> np.ndarray:
     return predict_logits(network, images).argmax(1)
 
 
-def measure(network: DigitNet, held: Sequence[Drawing], said: np.ndarray, test: Part, when: str) -> dict[str, Any]:
+def measure(network: DigitNet, held: Sequence[Drawing], said: np.ndarray, test: Split, when: str) -> dict[str, Any]:
     """How many drawings kept back are right by what was `said` of them, and the accuracy on the test part."""
     right = sum(drawing.label == int(answer) for drawing, answer in zip(held, said, strict=True))
     accurate = accuracy(predict_logits(network, test.images), test.labels)
     return {f"held_back_right_{when}": right, f"test_accuracy_{when}": accurate}
 
 
-def keep_taught_run(base: Run, run: Run, taught: DigitNet, val: Part, scores: dict[str, Any], seed: int) -> None:
+def keep_fine_tuned_run(base: Run, run: Run, taught: DigitNet, val: Split, scores: dict[str, Any], seed: int) -> None:
     """Write model and calibration, and what a run needs to be used: its parameters and its data, linked."""
     described = read_description(base)["training"]
-    allowed, copies = (setting(base, "evaluate", name) for name in ("accepted_error", "bent"))
-    bent = predict_bent(taught, val.images, load_distortion(base), int(copies), seed)
+    allowed, copies = (setting(base, "evaluate", name) for name in ("accepted_error", "augmented_copies"))
+    augmented = predict_augmented(taught, val.images, load_distortion(base), int(copies), seed)
     for path in (base.raw_json, base.params(), *base.processed.glob("[!.]*")):
         target = run.folder / path.relative_to(base.folder)
         target.parent.mkdir(parents=True, exist_ok=True)
         link_or_copy(path, target)
-    save_model(run, taught, described | {name: scores[name] for name in ("taught_from", "drawings_taught")})
-    save_calibration(run, calibrate(predict_logits(taught, val.images), val.labels, allowed, *bent))
+    save_model(run, taught, described | {name: scores[name] for name in ("fine_tuned_from", "drawings_learned")})
+    save_calibration(run, calibrate(predict_logits(taught, val.images), val.labels, allowed, *augmented))
 
 
 def setting(base: Run, section: str, name: str) -> float:
     """One of the base run's parameters, a share; 0 where the run is older than the parameter."""
-    return float(made_with(base).get(f"{section}.{name}", 0.0))
+    return float(parameters_used(base).get(f"{section}.{name}", 0.0))
 
 
 def before_and_after(scores: dict[str, Any]) -> Table:
@@ -175,7 +175,7 @@ def before_and_after(scores: dict[str, Any]) -> Table:
 def tell(run: Run, scores: dict[str, Any]) -> str:
     """What the terminal says."""
     return (
-        f"{scores['drawings_taught']} drawings taught in {scores['teach_seconds']:.1f} s\n\n"
+        f"{scores['drawings_learned']} drawings taught in {scores['teach_seconds']:.1f} s\n\n"
         f"{before_and_after(scores)}\n\n"
         f'to draw with it, set run = "{run.name}" in notebook 06; for pictures, make infer RUN={run.name} INPUT=…\n'
         f"report  {shown(run.page('teach'))}"

@@ -28,7 +28,7 @@ from mnistlib.runs import layout
 from mnistlib.runs.layout import Run
 from mnistlib.runs.record import read_record
 from mnistlib.runs.stages import STAGE
-from mnistlib.runs.state import made_with, merged_metrics
+from mnistlib.runs.state import merged_metrics, parameters_used
 from mnistlib.training.history import load_history
 
 NEEDED = "mlflow"
@@ -96,7 +96,7 @@ def log_run(run: Run, uri: str) -> str:
     tags = words | {"run": run.name, "code": ", ".join(sorted({s.commit for s in statuses} - {""})), TAG: digest}
     logged = (found or [client.create_run(experiment, began, tags, run.name)])[0].info.run_id
     metrics = [Metric(name, value, finished, step) for name, value, step in numbers]
-    params = [Param(name, str(value)) for name, value in made_with(run).items()]
+    params = [Param(name, str(value)) for name, value in parameters_used(run).items()]
     for start in range(0, max(len(metrics), len(params)), AT_ONCE):
         chosen = slice(start, start + AT_ONCE)
         client.log_batch(logged, metrics[chosen], params[chosen])

@@ -17,7 +17,7 @@ from mnistlib.core.files import ROOT, file_digest, shown
 from mnistlib.data.locations import better_source_exists, is_where_it_was, lies_here
 from mnistlib.runs import fingerprint
 from mnistlib.runs.layout import HANDWRITING, Run
-from mnistlib.runs.model_store import is_taught
+from mnistlib.runs.model_store import is_fine_tuned
 from mnistlib.runs.raw_data import read_raw
 from mnistlib.runs.record import NOT_RUN, OK, Inputs, lost_outputs, read_record
 from mnistlib.runs.stages import STAGE, STAGES, Stage
@@ -87,7 +87,7 @@ def check_still_there(run: Run, text: str) -> None:
 
 def stages_of(run: Run, goal: str) -> list[str]:
     """Return the stages that a goal (`all`, or a section such as `train`) asks for, in order."""
-    if is_taught(run):
+    if is_fine_tuned(run):
         return ["06_infer"]
     if goal == "all":
         return list(STAGE)
@@ -104,7 +104,7 @@ def plan(run: Run, params: Params, goal: str) -> dict[str, list[str]]:
     """
     todo: dict[str, list[str]] = {}
     for name in stages_of(run, goal):
-        unsettled = {path for needed in needs(run, name) if needed in todo for path in STAGE[needed].hands_on}
+        unsettled = {path for needed in needs(run, name) if needed in todo for path in STAGE[needed].provides}
         found = reasons(run, STAGE[name], params, unsettled)
         if found or any(needed in todo for needed in needs(run, name)):
             todo[name] = found

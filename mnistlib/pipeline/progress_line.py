@@ -18,21 +18,21 @@ EVERY = 1.0  # seconds from one telling to the next
 AT_MOST = 0.1  # seconds between two tellings, however fast the records come
 
 
-def terminal(stage: str, usual: float, epochs: int, began: float, stream: TextIO | None = None) -> logging.Handler:
+def terminal(stage: str, expected: float, epochs: int, began: float, stream: TextIO | None = None) -> logging.Handler:
     """The live line, or plain lines for a pipe, a simple terminal, or stages side by side. Raises RunError.
 
-    `usual` is how long the stage takes, seconds, 0 where nothing is known; `epochs` how many it trains, 0 for none;
+    `expected` is how long the stage takes, seconds, 0 where nothing is known; `epochs` how many it trains, 0 for none;
     `began` when it did, seconds since 1970.
     """
     stream = stream or sys.stdout
     able = stream.isatty() and os.environ.get("TERM", "dumb") != "dumb"
     handler: Heard
     if able and not runs_side_by_side():
-        handler = LiveLine(stream, Progress(stage, usual, epochs, began), chosen_level(logging.WARNING))
+        handler = LiveLine(stream, Progress(stage, expected, epochs, began), chosen_level(logging.WARNING))
     else:
         handler = Heard(stream)
         handler.setLevel(chosen_level())
-    handler.setFormatter(Told(coloured=able and not os.environ.get("NO_COLOR")))
+    handler.setFormatter(Told(colored=able and not os.environ.get("NO_COLOR")))
     return handler
 
 
@@ -51,8 +51,8 @@ class Heard(logging.StreamHandler[TextIO]):
 class Progress:
     """How far a stage is, from the records of its log."""
 
-    def __init__(self, stage: str, usual: float, epochs: int, began: float) -> None:
-        self.stage, self.usual, self.epochs = stage, usual, epochs
+    def __init__(self, stage: str, expected: float, epochs: int, began: float) -> None:
+        self.stage, self.expected, self.epochs = stage, expected, epochs
         self.place, self.epoch, self.loss = "starting", 0, ""
         self.trained: list[float] = []  # seconds of each epoch so far
         self.began = began
@@ -80,7 +80,7 @@ class Progress:
         if self.trained and self.epoch < self.epochs:
             each = sum(self.trained) / len(self.trained)
             return (self.epochs - self.epoch) * each - (time.time() - self.epoch_ended)
-        return self.usual - (time.time() - self.began) if self.usual else 0.0
+        return self.expected - (time.time() - self.began) if self.expected else 0.0
 
 
 def in_words(seconds: float) -> str:

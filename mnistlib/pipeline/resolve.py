@@ -22,7 +22,7 @@ from mnistlib.reporting.page_digests import stale_pages
 from mnistlib.runs import fingerprint, previous_model
 from mnistlib.runs.layout import Run, check_own_files, leftovers, make_writable, nearest
 from mnistlib.runs.lock import hold
-from mnistlib.runs.model_store import check_made_by_make, is_taught
+from mnistlib.runs.model_store import check_made_by_make, is_fine_tuned
 from mnistlib.runs.record import duration_estimate
 from mnistlib.runs.stages import STAGE, asked_to_run_nothing, keeps_going, runs_side_by_side
 
@@ -48,7 +48,7 @@ def main() -> int:
     run, resolved = choose(setting("PARAMS", ""), setting("RUN", ""), setting("SET", ""), setting("INPUT", ""))
     if resolved.infer.input not in ("", kept_input(run)):
         named_pictures(resolved.infer.input)
-    if is_taught(run) and goal not in ("infer", "status"):
+    if is_fine_tuned(run) and goal not in ("infer", "status"):
         raise RunError(f"runs/{run.name} was made by make teach and can do 'make infer' alone; give RUN another name")
     if goal == "status" or asked:
         goal = "all" if goal == "status" else goal
@@ -71,7 +71,7 @@ def begin(run: Run, resolved: Params, goal: str) -> int:
     write_if_changed(run, resolved)
     pages = [] if todo else stale_pages(run)
     fingerprint.keep_digests()
-    answers = tell_first_answers(run, todo) if goal == "infer" and os.environ.get("INPUT") else ""
+    answers = print_first_answers(run, todo) if goal == "infer" and os.environ.get("INPUT") else ""
     tracked = goal == "all" and os.environ.get("TRACKING")
     if not (todo or pages or tracked):
         return end(run, answers)
@@ -91,16 +91,16 @@ def begin(run: Run, resolved: Params, goal: str) -> int:
     os.execvp(make, [make, "--no-print-directory", *said, goal])  # noqa: S606
 
 
-def tell_first_answers(run: Run, todo: dict[str, list[str]]) -> str:
+def print_first_answers(run: Run, todo: dict[str, list[str]]) -> str:
     """Answer for the first pictures given before any page is made, where the model is up to date.
 
     Returns `told`, or `tell` where the answers have to wait for a model. Raises RunError.
     """
     if {"03_train", "04_evaluate"} & todo.keys():
         return "tell"
-    from mnistlib.inference.answers import tell_answers  # only who gives pictures waits for it
+    from mnistlib.inference.answers import print_answers  # only who gives pictures waits for it
 
-    tell_answers(run, os.environ["INPUT"])
+    print_answers(run, os.environ["INPUT"])
     return "told"
 
 

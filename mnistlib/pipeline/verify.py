@@ -21,7 +21,7 @@ from mnistlib.core.formatting import Table
 from mnistlib.core.log import TAKEN_AWAY, chosen_level, say
 from mnistlib.core.system_info import SETTINGS
 from mnistlib.pipeline.plan import named_pictures
-from mnistlib.reporting.runs_table import write_overview_page
+from mnistlib.reporting.runs_table import write_runs_table_page
 from mnistlib.runs.fingerprint import code_version
 from mnistlib.runs.layout import RAW, Run, check_own_files, temporary_run
 from mnistlib.runs.receipt import Receipt, load_receipt
@@ -68,7 +68,7 @@ def verify(run: Run, kept: Receipt, again: Run, settings: dict[str, str]) -> int
     finally:
         if not keep:
             shutil.rmtree(again.folder, ignore_errors=True)
-            write_overview_page()
+            write_runs_table_page()
 
 
 def environment(kept: Receipt) -> dict[str, str]:

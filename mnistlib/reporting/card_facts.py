@@ -18,9 +18,9 @@ from mnistlib.evaluation.metrics import accuracy_interval, confusion, load_predi
 from mnistlib.runs.layout import Run
 from mnistlib.runs.model_store import read_description
 from mnistlib.runs.raw_data import read_raw
-from mnistlib.runs.state import made_with, merged_metrics, stands
+from mnistlib.runs.state import merged_metrics, parameters_used, stands
 
-SPOILT, PASSED = "corrupted_error_", "stranger_accepted_"
+CORRUPTED, PASSED = "corrupted_error_", "ood_accepted_"
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ def gather(run: Run) -> Facts:
     except RunError:
         calibration = {}
     known = DATASETS[raw["dataset"]]
-    metrics, given = merged_metrics(run), nested(made_with(run))
+    metrics, given = merged_metrics(run), nested(parameters_used(run))
     origin, fallback = ORIGINS[raw["dataset"]], bool(raw.get("fallback"))
     return Facts(run, known.title, known.classes, fallback, origin, model, metrics, given, calibration)
 
@@ -60,7 +60,7 @@ def gather(run: Run) -> Facts:
 def lead(f: Facts) -> str:
     """The run in two sentences, for someone who was not there."""
     m, count = f.metrics, f.model["training"].get("pictures", f.metrics.get("train_count", 0))
-    own = m.get("synthetic_ink_count", 0) + m.get("strangers_count", 0)
+    own = m.get("synthetic_ink_count", 0) + m.get("outliers_count", 0)
     beside = f", and {own:,} of this project's own making," if own else ""
     told = (
         f"A network of {f.model['parameters']:,} parameters that has learnt from {count:,} pictures{beside} to tell "
@@ -72,11 +72,11 @@ def lead(f: Facts) -> str:
     return f"{told} {tested}, it mistakes {m['test_errors']:,}."
 
 
-def spoilt_rows(m: Mapping[str, Any]) -> list[tuple[str, str]]:
+def corrupted_rows(m: Mapping[str, Any]) -> list[tuple[str, str]]:
     """Errors on spoilt pictures: in the mean, and where they are worst."""
     if "corrupted_error_mean" not in m:
         return []
-    each = {k.removeprefix(SPOILT): v for k, v in m.items() if k.startswith(SPOILT)}
+    each = {k.removeprefix(CORRUPTED): v for k, v in m.items() if k.startswith(CORRUPTED)}
     own = {k: v for k, v in each.items() if not k.startswith(("mean", "restored_", "reframed_"))}
     worst = max(own, key=lambda name: own[name])
     plain, restored = (percent(m[f"corrupted_error_{way}mean"], 1) for way in ("", "restored_"))
@@ -87,7 +87,7 @@ def spoilt_rows(m: Mapping[str, Any]) -> list[tuple[str, str]]:
     ]
 
 
-def stranger_rows(m: Mapping[str, Any]) -> list[tuple[str, str]]:
+def ood_rows(m: Mapping[str, Any]) -> list[tuple[str, str]]:
     """The share of each kind of stranger that passes for one of the classes."""
     return [
         (f"{k.removeprefix(PASSED)} taken for a digit", percent(v, 1)) for k, v in m.items() if k.startswith(PASSED)

@@ -13,7 +13,7 @@ import numpy as np
 from mnistlib.core.errors import RunError, in_words
 from mnistlib.core.files import shown, write_text
 from mnistlib.core.formatting import Table
-from mnistlib.data.preprocess import load_part, load_statistics
+from mnistlib.data.preprocess import load_split, load_statistics
 from mnistlib.evaluation.calibration import load_calibration
 from mnistlib.evaluation.metrics import load_predictions, softmax
 from mnistlib.reporting.figures import Picture, picture_of
@@ -21,9 +21,9 @@ from mnistlib.reporting.pages import render
 from mnistlib.reporting.plots.comparison import plot_confusion_change, plot_curves_of_both, plot_flips
 from mnistlib.runs import layout
 from mnistlib.runs.layout import Run, check_own_files, existing
-from mnistlib.runs.model_store import check_made_by_make, is_taught
+from mnistlib.runs.model_store import check_made_by_make, is_fine_tuned
 from mnistlib.runs.raw_data import read_raw
-from mnistlib.runs.state import made_with, merged_metrics, stands
+from mnistlib.runs.state import merged_metrics, parameters_used, stands
 from mnistlib.training.history import load_history
 
 SHOWN = 40
@@ -80,7 +80,7 @@ def compare(first: Run, second: Run) -> Comparison:
         check_own_files(run)
         check_made_by_make(run)
     check_same_pictures(first, second)
-    (images, labels), _ = (load_part(run, "test") for run in (first, second))
+    (images, labels), _ = (load_split(run, "test") for run in (first, second))
     a, b = (load_side(run, len(labels)) for run in (first, second))
     right_a, right_b = (side.probabilities.argmax(1) == labels for side in (a, b))
     only_a, only_b = np.flatnonzero(right_a & ~right_b), np.flatnonzero(right_b & ~right_a)
@@ -100,7 +100,7 @@ def check_same_pictures(first: Run, second: Run) -> None:
 
 def load_side(run: Run, count: int) -> Side:
     """One run's answers to `count` test pictures. Raises RunError when it is not whole."""
-    if is_taught(run):
+    if is_fine_tuned(run):
         raise RunError(f"{run.name} was taught and is compared with what it was before in {shown(run.page('teach'))}")
     if not stands(run, "04_evaluate"):
         raise RunError(f"what runs/{run.name} was tested with has changed since: make evaluate RUN={run.name}")
@@ -112,7 +112,7 @@ def load_side(run: Run, count: int) -> Side:
         run.read_metrics(stage)
     probabilities = softmax(logits, load_calibration(run).temperature)
     history = [asdict(epoch) for epoch in load_history(run)]
-    return Side(run, probabilities, merged_metrics(run), made_with(run), history)
+    return Side(run, probabilities, merged_metrics(run), parameters_used(run), history)
 
 
 def mcnemar(only_first: int, only_second: int) -> float:

@@ -14,8 +14,8 @@ from PIL import Image
 
 from mnistlib.core.errors import RunError
 from mnistlib.core.files import read_arrays
-from mnistlib.data.preprocess import load_part, load_statistics
-from mnistlib.evaluation.calibration import likeness, load_calibration
+from mnistlib.data.preprocess import load_split, load_statistics
+from mnistlib.evaluation.calibration import load_calibration, ood_score
 from mnistlib.evaluation.metrics import confusion, load_predictions, softmax
 from mnistlib.runs.layout import Run
 from mnistlib.runs.state import stands
@@ -27,7 +27,7 @@ UNLIKE = 0
 
 
 def explore_data(run: Run) -> dict[str, Any]:
-    """Data for `explore.js`; empty where 04 and 05 do not stand, or their files do not belong together.
+    """Data for `explorer.js`; empty where 04 and 05 do not stand, or their files do not belong together.
 
     `pictures`: surest first, each [index in the test part, label, prediction, confidence, level], the
     confidence cut off after four digits, lest what was refused seem to reach a threshold; `level`: how many of
@@ -38,13 +38,13 @@ def explore_data(run: Run) -> dict[str, Any]:
     if not (stands(run, "04_evaluate") and stands(run, "05_features")):
         return {}
     try:
-        images, labels = load_part(run, "test")
+        images, labels = load_split(run, "test")
         found, classes = load_calibration(run), load_statistics(run)["classes"]
         logits, points, shown = answers_and_points(run, len(labels), len(classes))
     except (RunError, ValueError):
         return {}
     labels, predictions = np.asarray(labels, np.int64), logits.argmax(1)
-    confidence, like = softmax(logits, found.temperature).max(1), likeness(logits) >= found.least_likeness
+    confidence, like = softmax(logits, found.temperature).max(1), ood_score(logits) >= found.ood_threshold
     thresholds = np.unique(np.append(1 - np.geomspace(0.9, 1e-4, 60), found.threshold))
     levels = np.where(like, np.searchsorted(thresholds, confidence, side="right"), UNLIKE)
     order = np.argsort(-confidence, kind="stable")

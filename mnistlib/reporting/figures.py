@@ -14,7 +14,7 @@ from mnistlib.core.files import write_bytes
 from mnistlib.runs.layout import Run
 
 DPI = 144
-COLOURS, NEARLY_WHITE = 256, 253
+COLORS, NEARLY_WHITE = 256, 253
 DARK = (
     '<style>[data-jp-theme-light="false"] img.figure '
     "{ filter: invert(1) hue-rotate(180deg); mix-blend-mode: screen; }</style>"
@@ -52,10 +52,10 @@ def keep_figure(run: Run, name: str, figure: Figure, alt: str) -> Picture:
 
 
 def picture_of(figure: Figure, alt: str) -> Picture:
-    """A figure as a picture of 256 colours, the same to the eye in a third of the bytes; `alt` says what it shows."""
+    """A figure as a picture of 256 colors, the same to the eye in a third of the bytes; `alt` says what it shows."""
     drawn, slim = io.BytesIO(), io.BytesIO()
     figure.savefig(drawn, format="png", dpi=DPI, metadata={"Software": None}, pil_kwargs={"compress_level": 1})
-    few = Image.open(drawn).convert("RGB").quantize(COLOURS, Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE)
+    few = Image.open(drawn).convert("RGB").quantize(COLORS, Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE)
     few.putpalette([255 if part >= NEARLY_WHITE else part for part in few.getpalette() or []])
     few.save(slim, "PNG", optimize=True)
     return Picture(slim.getvalue(), alt, int(figure.get_figwidth() * 96))

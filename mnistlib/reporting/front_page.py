@@ -19,10 +19,10 @@ from mnistlib.reporting.notebook_html import write_pages
 from mnistlib.reporting.page_digests import index_digest
 from mnistlib.reporting.pages import render, render_markdown
 from mnistlib.reporting.run_summary import describe_run, describe_stage, headline_facts, metric_rows
-from mnistlib.reporting.runs_table import write_overview
-from mnistlib.reporting.sections import tell_story
+from mnistlib.reporting.runs_table import write_runs_table
+from mnistlib.reporting.sections import section_data
 from mnistlib.runs.layout import Run
-from mnistlib.runs.model_store import is_taught, read_description
+from mnistlib.runs.model_store import is_fine_tuned, read_description
 from mnistlib.runs.previous_model import settle
 from mnistlib.runs.receipt import write_receipt
 from mnistlib.runs.stages import STAGE
@@ -51,10 +51,10 @@ def main() -> int:
     write_pages(run)
     write_index(run)
     if given.answers:
-        from mnistlib.inference.answers import closing_words, tell_answers  # only who gives pictures waits for them
+        from mnistlib.inference.answers import closing_words, print_answers  # only who gives pictures waits for them
 
         if given.answers == "tell":
-            tell_answers(run, load_file(run.params())["infer"]["input"])
+            print_answers(run, load_file(run.params())["infer"]["input"])
         words, code = closing_words(run)
         say(words)
         return code
@@ -69,7 +69,7 @@ def write_index(run: Run) -> None:
     The receipt names the others; it goes first, so that it never names what has changed. Nothing of a fine-tuned run,
     whose front page tells what it has won.
     """
-    if is_taught(run):
+    if is_fine_tuned(run):
         return
     run.receipt.unlink(missing_ok=True)
     metrics = merged_metrics(run)
@@ -82,15 +82,15 @@ def write_index(run: Run) -> None:
         "stages": [{**told, "told": TOLD[told["stage"]], "page": run.page(told["stage"]).is_file()} for told in stages],
         "headline": headline_facts(run),
         "metrics": metric_rows(metrics),
-        "story": tell_story(run),
+        "sections": section_data(run),
         "code": ", ".join(sorted({told["commit"] for told in stages} - {""})),
         "finished": max(told["finished"] for told in stages),
         "total": f"{sum(sum(told['seconds'].values()) for told in stages):.0f}",
     }
     page |= write_card(run) | {"explore": explore_data(run), "pad": read_pad(run)}
-    scripts = ["page.js", *(["explore.js"] if page["explore"] else []), *(PAD_SCRIPTS if page["pad"] else [])]
+    scripts = ["page.js", *(["explorer.js"] if page["explore"] else []), *(PAD_SCRIPTS if page["pad"] else [])]
     write_text(run.headline, headline_text(run))
-    write_overview(run)
+    write_runs_table(run)
     write_text(run.index, render("index.html.j2", page, scripts=scripts))
     write_receipt(run)
 
@@ -102,7 +102,7 @@ def write_card(run: Run) -> dict[str, Any]:
     except RunError:
         return {"things": "", "lead": "", "card": []}
     told = {"lead": lead(known), "sections": make_card(known)}
-    write_text(run.card, render_markdown("card.md.j2", title=run.name, **told))
+    write_text(run.card, render_markdown("model_card.md.j2", title=run.name, **told))
     return {"things": known.origin.things, "lead": told["lead"], "card": told["sections"]}
 
 

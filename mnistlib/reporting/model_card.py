@@ -11,7 +11,7 @@ from typing import Any
 
 from mnistlib.core.formatting import as_text
 from mnistlib.data.datasets import DATASETS
-from mnistlib.reporting.card_facts import Facts, class_rows, spoilt_rows, stranger_rows
+from mnistlib.reporting.card_facts import Facts, class_rows, corrupted_rows, ood_rows
 from mnistlib.reporting.run_summary import test_rows, training
 from mnistlib.runs.record import read_record
 from mnistlib.runs.stages import MODEL_FILE
@@ -119,7 +119,7 @@ def training_data(f: Facts) -> Section:
         ("train_count", "pictures learnt from"),
         ("val_count", "kept for validation: thresholds and the course of training"),
         ("synthetic_ink_count", "drawings of this project's own making added"),
-        ("strangers_count", "pictures of none of the classes added, to learn what is none"),
+        ("outliers_count", "pictures of none of the classes added, to learn what is none"),
     ):
         if m.get(name):
             rows.append((told, f"{m[name]:,}"))
@@ -138,7 +138,7 @@ def training_data(f: Facts) -> Section:
 
 def analyses(f: Facts) -> list[Section]:
     """What was measured: over all, on spoilt pictures, on what is none of the classes; then class by class."""
-    rows = [*test_rows(f.metrics), *spoilt_rows(f.metrics), *stranger_rows(f.metrics)]
+    rows = [*test_rows(f.metrics), *corrupted_rows(f.metrics), *ood_rows(f.metrics)]
     if not rows:
         return [
             Section(

@@ -15,7 +15,7 @@ from mnistlib.reporting.pages import TEMPLATES, assets
 from mnistlib.reporting.run_summary import describe_run, describe_stage
 from mnistlib.runs.fingerprint import LARGEST
 from mnistlib.runs.layout import Run
-from mnistlib.runs.model_store import is_taught
+from mnistlib.runs.model_store import is_fine_tuned
 from mnistlib.runs.stages import STAGE
 
 BANNER = "papermill-error-cell-tag"  # the frame says it better
@@ -118,7 +118,7 @@ def allowed_html() -> Callable[[str], str]:
 
 def page_context(run: Run, stage: str) -> dict[str, Any]:
     """What the page's frame says: verdict, links, parameters, style and scripts with their hashes."""
-    names, front = ([stage], "teach") if is_taught(run) else (list(STAGE), "index")
+    names, front = ([stage], "teach") if is_fine_tuned(run) else (list(STAGE), "index")
     place = names.index(stage)
     return {
         **assets(),

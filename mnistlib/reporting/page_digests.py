@@ -10,8 +10,8 @@ from mnistlib.core.files import ROOT, bytes_digest, file_digest
 from mnistlib.reporting.pages import TEMPLATES
 from mnistlib.reporting.run_summary import describe_run
 from mnistlib.runs import fingerprint
-from mnistlib.runs.layout import Run, overview_page
-from mnistlib.runs.model_store import is_taught
+from mnistlib.runs.layout import Run, runs_table_page
+from mnistlib.runs.model_store import is_fine_tuned
 from mnistlib.runs.stages import STAGE
 from mnistlib.runs.state import standing
 
@@ -50,7 +50,7 @@ def look(module: str) -> str:
     return bytes_digest("\n".join([fingerprint.modules_digest([module]), *texts]).encode())
 
 
-def made_of(path: Path) -> str:
+def read_page_digest(path: Path) -> str:
     """The digest that a page bears; empty where there is none."""
     try:
         with path.open("rb") as file:
@@ -63,15 +63,15 @@ def made_of(path: Path) -> str:
 def stale_stage_pages(run: Run) -> list[str]:
     """The stages whose notebooks were executed, and whose pages are made of something else or missing."""
     executed = [name for name in STAGE if run.notebook(name).is_file() or run.failed_notebook(name).is_file()]
-    return [name for name in executed if made_of(run.page(name)) != page_digest(run, name)]
+    return [name for name in executed if read_page_digest(run.page(name)) != page_digest(run, name)]
 
 
 def stale_pages(run: Run) -> list[str]:
     """The pages to render anew: of stages, and the front page with the files that are written beside it."""
     stages = stale_stage_pages(run)
-    if is_taught(run):
+    if is_fine_tuned(run):
         return stages
-    beside = [run.all_metrics, run.headline, run.receipt, run.summary, overview_page()]
+    beside = [run.all_metrics, run.headline, run.receipt, run.summary, runs_table_page()]
     beside += [run.card] if run.model_json.is_file() else []
-    whole = made_of(run.index) == index_digest(run) and all(path.is_file() for path in beside)
+    whole = read_page_digest(run.index) == index_digest(run) and all(path.is_file() for path in beside)
     return [*stages, *([] if whole else ["index"])]

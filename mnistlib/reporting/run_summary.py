@@ -11,7 +11,7 @@ from mnistlib.core.errors import RunError
 from mnistlib.core.formatting import as_text, counted, percent
 from mnistlib.runs.layout import Run
 from mnistlib.runs.raw_data import read_raw
-from mnistlib.runs.state import made_with, merged_metrics, standing
+from mnistlib.runs.state import merged_metrics, parameters_used, standing
 
 
 def describe_run(run: Run, stage: str = "") -> dict[str, Any]:
@@ -49,7 +49,7 @@ def differing(run: Run, stage: str = "") -> list[str]:
         default = flatten(load_file(profile_path(DEFAULT)))
     except RunError:
         return []
-    return [f"{name} = {value}" for name, value in made_with(run, stage).items() if default.get(name) != value]
+    return [f"{name} = {value}" for name, value in parameters_used(run, stage).items() if default.get(name) != value]
 
 
 def headline_facts(run: Run) -> list[tuple[str, str]]:

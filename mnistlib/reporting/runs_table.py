@@ -12,11 +12,11 @@ import numpy as np
 
 from mnistlib.core.errors import RunError
 from mnistlib.core.files import read_json, shown, write_json, write_text
-from mnistlib.core.json_checks import Check, between, is_flag, is_text, list_of, wrong_fields
+from mnistlib.core.json_checks import Check, between, is_flag, is_text, list_of, with_new_names, wrong_fields
 from mnistlib.reporting.pages import render
 from mnistlib.reporting.run_summary import describe_run
 from mnistlib.runs import layout
-from mnistlib.runs.layout import Run, overview_page
+from mnistlib.runs.layout import Run, runs_table_page
 from mnistlib.runs.record import NOT_RUN, OK
 from mnistlib.runs.stages import STAGE
 from mnistlib.runs.state import merged_metrics, standing
@@ -28,7 +28,7 @@ KEPT = (
     *("handwriting_right", "handwriting_count"),
 )
 TAUGHT = (
-    *("drawings_taught", "drawings_held_back", "held_back_right_before", "held_back_right_after"),
+    *("drawings_learned", "drawings_held_back", "held_back_right_before", "held_back_right_after"),
     *("test_accuracy_before", "test_accuracy_after"),
 )
 NUMBER = between(-1e12, 1e12)
@@ -38,22 +38,22 @@ SUMMARY = {
     "metrics": lambda value: isinstance(value, dict) and not wrong_fields(value, dict.fromkeys(KEPT, NUMBER), True),
     "curve": list_of(NUMBER, most=1000),
 }
-LESSON = dict.fromkeys(TAUGHT, NUMBER) | {"taught_from": is_text, "teach_seconds": NUMBER}
+LESSON = dict.fromkeys(TAUGHT, NUMBER) | {"fine_tuned_from": is_text, "teach_seconds": NUMBER}
 
 
-def write_overview(run: Run) -> None:
+def write_runs_table(run: Run) -> None:
     """Keep the run's line in `status/summary.json`, and write the page of all runs anew from theirs."""
     write_json(run.summary, summarise(run))
-    write_overview_page()
+    write_runs_table_page()
 
 
-def write_overview_page() -> None:
+def write_runs_table_page() -> None:
     """Write the page of all runs anew from the lines that they keep."""
     lines = [read_line(run) for run in holding("status/summary.json")]
     rows = sorted(lines, key=lambda line: str(line["finished"]), reverse=True)
     drawn = any("handwriting_count" in line["metrics"] for line in rows)
-    taught = [read_taught(run) for run in holding("reports/teach.json")]
-    write_text(overview_page(), render("overview.html.j2", {"runs": rows, "drawn": drawn, "taught": taught}))
+    taught = [read_fine_tuned(run) for run in holding("reports/teach.json")]
+    write_text(runs_table_page(), render("runs_table.html.j2", {"runs": rows, "drawn": drawn, "taught": taught}))
 
 
 def holding(name: str) -> list[Run]:
@@ -75,7 +75,7 @@ def read_line(run: Run) -> dict[str, Any]:
     return kept | {"name": run.name, "curve": thumbnail(kept["curve"]), "unread": ""}
 
 
-def read_taught(run: Run) -> dict[str, Any]:
+def read_fine_tuned(run: Run) -> dict[str, Any]:
     """Return what a fine-tuned run won and what it cost, or why that cannot be read."""
     try:
         return read_checked(run.teach_json, LESSON) | {"name": run.name, "unread": ""}
@@ -90,7 +90,7 @@ def reason(error: RunError) -> str:
 
 def read_checked(path: Path, fields: Mapping[str, Check]) -> dict[str, Any]:
     """Return a file's content that is as it should be. Raises RunError, saying at which fields it is not."""
-    kept = read_json(path, hint="the run's next make writes it anew", most=1_000_000)
+    kept = with_new_names(read_json(path, hint="the run's next make writes it anew", most=1_000_000))
     wrong = wrong_fields(kept, fields)
     if wrong:
         raise RunError(f"{shown(path)} is damaged or of another version at {', '.join(wrong[:5])}")

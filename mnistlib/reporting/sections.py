@@ -1,4 +1,4 @@
-"""The chapters of a run's front page: figures, each with what to notice."""
+"""The sections of a run's front page: figures, each with what to notice."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from mnistlib.runs.state import stands
 
 
 @dataclass(frozen=True)
-class Chapter:
+class Section:
     """A heading, a sentence or two, and figures by name with what they show."""
 
     id: str
@@ -21,15 +21,15 @@ class Chapter:
     figures: tuple[tuple[str, str], ...]
 
 
-STORY = (
-    Chapter(
+SECTIONS = (
+    Section(
         "errs",
         "Where it errs",
         "Every test picture, counted by what it is and by what it was taken for; then the mistakes it was surest of.",
         (
             (
                 "confusion_matrix",
-                "Rows: what the picture is; columns: what it was recognised as. Colour: mistakes alone.",
+                "Rows: what the picture is; columns: what it was recognised as. Color: mistakes alone.",
             ),
             (
                 "mistakes",
@@ -37,7 +37,7 @@ STORY = (
             ),
         ),
     ),
-    Chapter(
+    Section(
         "learnt",
         "What it has learnt",
         "The layer before its answer places like beside like; pictures that it mistakes lie mostly at an island's rim. "
@@ -51,7 +51,7 @@ STORY = (
             ("first_layer", "The first layer's kernels: blue where ink speaks for it, red where it speaks against."),
         ),
     ),
-    Chapter(
+    Section(
         "trust",
         "How far to trust it",
         "An answer counts as not known where the picture is like no class, or its confidence lies below a threshold.",
@@ -63,7 +63,7 @@ STORY = (
             ("reliability", "Accuracy against confidence: on the dashed line, the confidence means what it says."),
         ),
     ),
-    Chapter(
+    Section(
         "spoilt",
         "What it makes of spoilt pictures, and of what is none of these",
         "What a person still reads should be recognised; what is none of the classes should be refused.",
@@ -72,10 +72,10 @@ STORY = (
                 "corruptions",
                 "A test picture spoilt in fifteen ways, and the error on such pictures; bold: learnt from.",
             ),
-            ("strangers", "Pictures of none of the classes; red: what those that were let in passed for."),
+            ("ood_detection", "Pictures of none of the classes; red: what those that were let in passed for."),
         ),
     ),
-    Chapter(
+    Section(
         "data",
         "What it was trained on",
         "The pictures as they come, what training makes of them, and loss and errors after each epoch.",
@@ -85,7 +85,7 @@ STORY = (
             ("learning_curves", "Loss and errors by epoch, on training and on validation."),
         ),
     ),
-    Chapter(
+    Section(
         "new",
         "What it makes of new pictures",
         "Drawn on the pad, or given as files.",
@@ -98,15 +98,15 @@ STORY = (
 WIDE = 1050  # pixels of a PNG, shown at two thirds of them, from which on it takes a row of its own
 
 
-def tell_story(run: Run) -> list[dict[str, Any]]:
-    """The chapters with those figures that are there and stand, as data to be put into the page; none without one."""
+def section_data(run: Run) -> list[dict[str, Any]]:
+    """The sections with those figures that are there and stand, as data to be put into the page; none without one."""
     told = []
     standing = {name for stage, names in FIGURES.items() if stands(run, stage) for name in names}
-    for chapter in STORY:
-        there = [(name, text) for name, text in chapter.figures if name in standing and run.figure(name).is_file()]
+    for section in SECTIONS:
+        there = [(name, text) for name, text in section.figures if name in standing and run.figure(name).is_file()]
         figures = [figure_data(run, name, text) for name, text in there]
         if figures:
-            told.append({"id": chapter.id, "title": chapter.title, "text": chapter.text, "figures": figures})
+            told.append({"id": section.id, "title": section.title, "text": section.text, "figures": figures})
     return told
 
 

@@ -110,7 +110,7 @@ class Run:
     def write_metrics(self, stage: str, metrics: dict[str, Any]) -> dict[str, Any]:
         """Keep what a stage measured (fractions, seconds, bytes), with the digests of the files that it read; returns
         what was measured, to be shown."""
-        names = [name for needed in STAGE[stage].needs for name in STAGE[needed].hands_on]
+        names = [name for needed in STAGE[stage].needs for name in STAGE[needed].provides]
         read = {name: file_digest(self.folder / name) for name in names if (self.folder / name).is_file()}
         write_json(self.metrics(stage), {**metrics, "read": read})
         return metrics
@@ -142,7 +142,7 @@ def module_cache() -> Path:
     return RUNS / ".modules.json"
 
 
-def overview_page() -> Path:
+def runs_table_page() -> Path:
     """The page of all runs."""
     return RUNS / "index.html"
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from mnistlib.core.errors import RunError
 from mnistlib.core.files import bytes_digest, read_json, read_regular, shown, write_bytes
-from mnistlib.core.json_checks import between, is_digest, is_text, list_of, one_of, wrong_fields
+from mnistlib.core.json_checks import between, is_digest, is_text, list_of, one_of, with_new_names, wrong_fields
 from mnistlib.runs.layout import Run, check_run_name, make_again
 
 FORMAT = 4
@@ -33,8 +33,8 @@ TRAINING = {
     "epochs": between(0, 1000, int),
     "pictures": between(0, 10**9, int),
     "distortion": lambda value: isinstance(value, dict) and not wrong_fields(value, DISTORTION, optional=True),
-    "taught_from": is_text,
-    "drawings_taught": between(0, 10**9, int),
+    "fine_tuned_from": is_text,
+    "drawings_learned": between(0, 10**9, int),
 }
 DESCRIBED = {
     "weights_sha256": is_digest,
@@ -42,7 +42,9 @@ DESCRIBED = {
     "input": is_text,
     "classes": list_of(between(0, 100, int), most=100),
     "parameters": between(0, 10**9, int),
-    "training": lambda value: isinstance(value, dict) and not wrong_fields(value, TRAINING, optional=True),
+    "training": lambda value: (
+        isinstance(value, dict) and not wrong_fields(with_new_names(value), TRAINING, optional=True)
+    ),
 }
 BOUND = [name for name in DESCRIBED if name != "training"]  # what an answer depends on
 
@@ -55,30 +57,30 @@ def sealed(described: dict[str, Any]) -> dict[str, Any]:
 
 def read_description(run: Run) -> dict[str, Any]:
     """What `model.json` says. Raises RunError when it is missing, damaged or of another format."""
-    described = read_json(run.model_json, hint=trained_anew(run))
+    described = read_json(run.model_json, hint=retrain_advice(run))
     if described.get("format") != FORMAT:
         found = f"{described.get('format')!r:.20}, expected {FORMAT}"
-        raise RunError(f"{shown(run.model_json)} has format {found}: {trained_anew(run)}")
+        raise RunError(f"{shown(run.model_json)} has format {found}: {retrain_advice(run)}")
     wrong = wrong_fields(described, DESCRIBED | {"format": one_of(FORMAT), "digest": is_digest})
     if not wrong and described != sealed(described):
         wrong = ["digest, which is of another description"]
     if wrong:
-        raise RunError(f"{shown(run.model_json)} is damaged at {', '.join(wrong)}: {trained_anew(run)}")
+        raise RunError(f"{shown(run.model_json)} is damaged at {', '.join(wrong)}: {retrain_advice(run)}")
     return described
 
 
 def weights_bytes(run: Run, expected: str) -> bytes:
     """The content of the weights' file. Raises RunError when it is missing or has not the SHA-256 that is expected."""
     if not run.weights.is_file():
-        raise RunError(f"{shown(run.weights)} is missing: {trained_anew(run)}")
+        raise RunError(f"{shown(run.weights)} is missing: {retrain_advice(run)}")
     try:
         weights = read_regular(run.weights, LARGEST_WEIGHTS)
     except OSError as error:
-        raise RunError(f"{shown(run.weights)} cannot be read ({error}): {trained_anew(run)}") from error
+        raise RunError(f"{shown(run.weights)} cannot be read ({error}): {retrain_advice(run)}") from error
     found = bytes_digest(weights)
     if found != expected:
         text = f"{shown(run.weights)} is damaged: SHA-256 {found}, model.json says {expected}"
-        raise RunError(f"{text}: {trained_anew(run)}")
+        raise RunError(f"{text}: {retrain_advice(run)}")
     return weights
 
 
@@ -94,11 +96,11 @@ def read_weights(run: Run, expected: str) -> Any:
         return torch.load(io.BytesIO(weights), map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         raise RunError(
-            f"{shown(run.weights)} holds more than weights and was not loaded: {trained_anew(run)}"
+            f"{shown(run.weights)} holds more than weights and was not loaded: {retrain_advice(run)}"
         ) from error
     except Exception as error:  # whatever torch makes of a file that is none of ours
         text = f"{shown(run.weights)} holds no weights ({type(error).__name__})"
-        raise RunError(f"{text}: {trained_anew(run)}") from error
+        raise RunError(f"{text}: {retrain_advice(run)}") from error
 
 
 def replace_part(run: Run, path: Path, content: bytes) -> None:
@@ -108,13 +110,13 @@ def replace_part(run: Run, path: Path, content: bytes) -> None:
     write_bytes(path, content)
 
 
-def is_taught(run: Run) -> bool:
+def is_fine_tuned(run: Run) -> bool:
     """Whether `make teach` made the run: no stage may train its model anew."""
     try:
         training = read_json(run.model_json, hint="").get("training")
     except RunError:
         training = None
-    return run.teach_json.is_file() or (isinstance(training, dict) and "taught_from" in training)
+    return run.teach_json.is_file() or (isinstance(training, dict) and "fine_tuned_from" in with_new_names(training))
 
 
 def check_made_by_make(run: Run) -> None:
@@ -127,23 +129,23 @@ def check_made_by_make(run: Run) -> None:
         )
 
 
-def trained_anew(run: Run) -> str:
+def retrain_advice(run: Run) -> str:
     """What to do for weights and a description that this version made."""
-    if is_taught(run):
-        return f"teach it anew with make teach RUN={taught_from(run)}"
+    if is_fine_tuned(run):
+        return f"teach it anew with make teach RUN={base_run(run)}"
     return f"re-run 03_train ({make_again(run, 'train')})"
 
 
-def calibrated_anew(run: Run) -> str:
+def recalibrate_advice(run: Run) -> str:
     """What to do for a calibration of the weights that the run has now."""
-    if not is_taught(run):
+    if not is_fine_tuned(run):
         return f"{make_again(run, 'evaluate')} finds it anew"
-    return f"teach it anew with make teach RUN={taught_from(run)}"
+    return f"teach it anew with make teach RUN={base_run(run)}"
 
 
-def taught_from(run: Run) -> str:
+def base_run(run: Run) -> str:
     """Return the name of the run that a fine-tuned one learnt from; … where that is not known."""
     try:
-        return check_run_name(str(read_json(run.model_json, hint="")["training"]["taught_from"]))
-    except (RunError, KeyError, TypeError):
+        return check_run_name(str(with_new_names(read_json(run.model_json, hint="")["training"])["fine_tuned_from"]))
+    except (RunError, KeyError, TypeError, AttributeError):
         return "…"

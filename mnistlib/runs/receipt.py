@@ -13,24 +13,24 @@ from mnistlib.core.config import nested
 from mnistlib.core.errors import RunError
 from mnistlib.core.files import file_digest, read_json, shown, write_json
 from mnistlib.runs.layout import Run
-from mnistlib.runs.model_store import check_made_by_make, is_taught
+from mnistlib.runs.model_store import check_made_by_make, is_fine_tuned
 from mnistlib.runs.raw_data import read_raw
 from mnistlib.runs.record import OK, Digest, FileName, Record
 from mnistlib.runs.stages import STAGE
-from mnistlib.runs.state import made_with, standing
+from mnistlib.runs.state import parameters_used, standing
 
 FORMAT: Literal[3] = 3
 Text = Annotated[str, Field(max_length=1000)]
 Count = Annotated[int, Field(ge=0)]
 
 
-class Part(BaseModel):
+class Split(BaseModel):
     """Strict, as the parameters are: no unknown names, no text for numbers."""
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
 
 
-class Artifact(Part):
+class Artifact(Split):
     """A file that a stage left: its SHA-256, and that of its `content` where the bytes also tell of time or place."""
 
     stage: str
@@ -39,7 +39,7 @@ class Artifact(Part):
     content: Digest
 
 
-class Executed(Part):
+class Executed(Split):
     """A stage: git commit (with `-dirty` where files differed), digests of its notebook's cells and of the modules that
     it imports, when it ended, seconds by phase, peak memory, and which of the receipt's machines it ran on."""
 
@@ -52,7 +52,7 @@ class Executed(Part):
     machine: Count
 
 
-class Machine(Part):
+class Machine(Split):
     """What a stage ran on, as `machine.describe_machine` tells it."""
 
     versions: dict[Text, Text]
@@ -71,7 +71,7 @@ def check_machine(found: dict[str, Any]) -> dict[str, Any]:
     return Machine.model_validate(found).model_dump() if found else found
 
 
-class Data(Part):
+class Data(Split):
     """The dataset's files with their checksums; by SHA-256 the pictures given, the person's kept drawings that every
     model is scored on, and those drawn in this run."""
 
@@ -85,7 +85,7 @@ class Data(Part):
     drawings: dict[str, Digest]
 
 
-class Receipt(Part):
+class Receipt(Split):
     """All of it: parameters as resolved, data, stages, the machines they ran on, metrics by stage, files left.
 
     `pages`: SHA-256 of what tells of the results: executed notebooks, pages, merged metrics and model card.
@@ -125,7 +125,7 @@ def write_receipt(run: Run) -> None:
 def make_receipt(run: Run, done: list[Record]) -> Receipt:
     """Return the receipt of stages by their records. Raises RunError when metrics or raw.json cannot be read."""
     machines = [r.machine for i, r in enumerate(done) if r.machine not in [s.machine for s in done[:i]]]
-    made = nested(made_with(run))
+    made = nested(parameters_used(run))
     return Receipt(
         format=FORMAT,
         run=run.name,
@@ -183,7 +183,7 @@ def describe_data(run: Run, outside: dict[str, dict[str, str]]) -> Data:
 def load_receipt(run: Run) -> Receipt:
     """The run's receipt. Raises RunError when it is missing, damaged or of another version, with what to do."""
     again = f"make all RUN={run.name} writes it anew from what lies there"
-    if is_taught(run) and not run.receipt.is_file():
+    if is_fine_tuned(run) and not run.receipt.is_file():
         raise RunError(
             f"runs/{run.name} was made by make teach, which leaves no receipt: verify the run it learnt from"
         )

@@ -16,14 +16,14 @@ MODEL_FILE = "pytorch_mnist_model.pth"
 class Stage:
     """A numbered notebook: its section of the parameters, the stages it reads from, what it leaves.
 
-    `leaves` are files under the run's folder; `hands_on` those of them that later stages read.
+    `leaves` are files under the run's folder; `provides` those of them that later stages read.
     """
 
     name: str
     section: str
     needs: tuple[str, ...]
     leaves: tuple[str, ...]
-    hands_on: tuple[str, ...] = ()
+    provides: tuple[str, ...] = ()
 
     @property
     def notebook(self) -> Path:
@@ -73,8 +73,8 @@ STAGES = (
 FIGURES = {
     "01_data": ("samples", "class_balance", "class_means"),
     "02_preprocess": ("split_balance", "pixel_histogram"),
-    "03_train": ("synthetic_ink", "no_digits", "distortions", "learning_curves"),
-    "04_evaluate": ("confusion_matrix", "mistakes", "reliability", "risk_coverage", "corruptions", "strangers"),
+    "03_train": ("synthetic_ink", "outliers", "distortions", "learning_curves"),
+    "04_evaluate": ("confusion_matrix", "mistakes", "reliability", "risk_coverage", "corruptions", "ood_detection"),
     "05_features": ("first_layer", "tsne_plot", "pca_plot"),
     "06_infer": ("pad", "what_the_model_saw"),
 }

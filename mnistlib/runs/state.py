@@ -13,20 +13,20 @@ from mnistlib.core import config as parameters
 from mnistlib.core.errors import RunError
 from mnistlib.core.files import file_digest, read_json
 from mnistlib.runs.layout import Run
-from mnistlib.runs.model_store import is_taught
+from mnistlib.runs.model_store import is_fine_tuned
 from mnistlib.runs.record import NOT_RUN, OK, STALE, Record, read_record
 from mnistlib.runs.stages import STAGE
 
 
 def reads_now(run: Run, stage: str) -> dict[str, str]:
     """Return the SHA-256 of the files that the stage reads of earlier ones, those that are there."""
-    names = [name for needed in STAGE[stage].needs for name in STAGE[needed].hands_on]
+    names = [name for needed in STAGE[stage].needs for name in STAGE[needed].provides]
     return {name: file_digest(run.folder / name) for name in names if (run.folder / name).is_file()}
 
 
 def needs(run: Run, stage: str) -> tuple[str, ...]:
     """Return the stages that a stage reads from; none in a fine-tuned run, where 06 alone is ever executed."""
-    return () if is_taught(run) else STAGE[stage].needs
+    return () if is_fine_tuned(run) else STAGE[stage].needs
 
 
 def standing(run: Run) -> dict[str, Record]:
@@ -111,7 +111,7 @@ def merged_metrics(run: Run) -> dict[str, Any]:
     return merged
 
 
-def made_with(run: Run, stage: str = "") -> dict[str, Any]:
+def parameters_used(run: Run, stage: str = "") -> dict[str, Any]:
     """Return the parameters by dotted names that what lies in the run was made with, for a `stage` or for all.
 
     They come from the records; for stages that never ran, from what was asked for.

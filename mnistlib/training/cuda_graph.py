@@ -12,12 +12,12 @@ Step = Callable[[Tensor], tuple[Tensor, Tensor]]
 WARM_UP = 3
 
 
-def recorded(step: Step, noise: torch.Generator) -> Step:
-    """The step as it is, or on CUDA a `Recording` of it; `noise` lies on the device and is what it draws from."""
-    return Recording(step, noise) if noise.device.type == "cuda" else step
+def as_cuda_graph(step: Step, noise: torch.Generator) -> Step:
+    """The step as it is, or on CUDA a `CudaGraphStep` of it; `noise` lies on the device and is what it draws from."""
+    return CudaGraphStep(step, noise) if noise.device.type == "cuda" else step
 
 
-class Recording:
+class CudaGraphStep:
     """Takes a step three times as it is, then records it as a CUDA graph and from then on plays that.
 
     All that the step reads must stay where it is on the GPU, and what it changes it must change there; of the
@@ -43,7 +43,7 @@ class Recording:
         return self.results
 
     def warm_up(self, chosen: Tensor) -> tuple[Tensor, Tensor]:
-        """A step as it is, on the stream that will record: libraries get ready, the optimisers make their state."""
+        """A step as it is, on the stream that will record: libraries get ready, the optimizers make their state."""
         present = torch.cuda.current_stream(chosen.device)
         self.aside.wait_stream(present)
         with torch.cuda.stream(self.aside), warnings.catch_warnings():

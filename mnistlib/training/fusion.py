@@ -11,7 +11,7 @@ from torch.nn.utils import fuse_conv_bn_eval, fuse_linear_bn_eval
 from mnistlib.training.model import DigitNet
 
 
-class FoldedNet(nn.Module):
+class FusedNet(nn.Module):
     """A trained network for answering alone: the same logits as `network` in eval mode, in fewer steps.
 
     The pixels' mean and spread lie in the first convolution, each batch norm in the layer before it; those behind
@@ -36,11 +36,11 @@ class FoldedNet(nn.Module):
 
 
 def fold_norms(layers: list[nn.Module]) -> list[nn.Module]:
-    """Convolutions with the batch norm that follows them at once folded in."""
-    folded: list[nn.Module] = []
+    """Convolutions with the batch norm that follows them at once fused in."""
+    fused: list[nn.Module] = []
     for layer in layers:
-        if isinstance(layer, nn.BatchNorm2d) and isinstance(folded[-1], nn.Conv2d):
-            folded[-1] = fuse_conv_bn_eval(folded[-1], layer)
+        if isinstance(layer, nn.BatchNorm2d) and isinstance(fused[-1], nn.Conv2d):
+            fused[-1] = fuse_conv_bn_eval(fused[-1], layer)
         else:
-            folded.append(layer)
-    return folded
+            fused.append(layer)
+    return fused

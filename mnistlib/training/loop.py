@@ -13,11 +13,11 @@ from torch.nn import functional as F
 from mnistlib.core.errors import RunError
 from mnistlib.runs.fingerprint import modules_digest
 from mnistlib.training.checkpoint import Checkpoints
-from mnistlib.training.cuda_graph import Step, recorded
+from mnistlib.training.cuda_graph import Step, as_cuda_graph
 from mnistlib.training.device import describe_processor, repeatable
 from mnistlib.training.history import Epoch
 from mnistlib.training.model import DigitNet
-from mnistlib.training.tensor_dataset import Split, digest_of
+from mnistlib.training.tensor_dataset import TensorDataset, digest_of
 from mnistlib.training.trainer import Recipe, Trainer
 
 SCORED_AT_ONCE = 1000
@@ -25,8 +25,8 @@ SCORED_AT_ONCE = 1000
 
 def fit(
     network: DigitNet,
-    train: Split,
-    val: Split,
+    train: TensorDataset,
+    val: TensorDataset,
     recipe: Recipe,
     *,
     seed: int,
@@ -53,7 +53,7 @@ def fit(
         if kept:
             trainer.restore(kept["trainer"])
             history = [Epoch(**row) for row in kept["history"]]
-        learn = recorded(lambda chosen: trainer.learn(*train.batch(chosen), precision), trainer.noise)
+        learn = as_cuda_graph(lambda chosen: trainer.learn(*train.batch(chosen), precision), trainer.noise)
         for epoch in range(len(history) + 1, recipe.epochs + 1):
             history.append(fit_epoch(trainer, learn, epoch, train, val, per_epoch, on_step))
             if checkpoints:
@@ -62,7 +62,9 @@ def fit(
     return trainer.average.eval(), history
 
 
-def identity(network: DigitNet, train: Split, val: Split, recipe: Recipe, seed: int, precision: str) -> dict[str, str]:
+def identity(
+    network: DigitNet, train: TensorDataset, val: TensorDataset, recipe: Recipe, seed: int, precision: str
+) -> dict[str, str]:
     """All that the bits of the weights depend on, by name: a checkpoint is taken up only where each is the same."""
     device = train.labels.device
     parameters = asdict(recipe) | {"seed": seed, "precision": precision}
@@ -84,8 +86,8 @@ def fit_epoch(
     trainer: Trainer,
     learn: Step,
     epoch: int,
-    train: Split,
-    val: Split,
+    train: TensorDataset,
+    val: TensorDataset,
     batches: int,
     on_step: Callable[[int, int], None],
 ) -> Epoch:
@@ -95,7 +97,7 @@ def fit_epoch(
     if not np.isfinite(loss):
         r = trainer.recipe
         rates = f"train.learning_rate ({r.learning_rate})"
-        if r.optimiser == "muon":
+        if r.optimizer == "muon":
             rates = f"train.muon_rate ({r.muon_rate}), which moves the kernels, or {rates}"
         raise RunError(f"the loss became {loss} in epoch {epoch}: lower {rates}")
     val_loss, val_accuracy = score(trainer.average, val)
@@ -104,7 +106,7 @@ def fit_epoch(
 
 
 def run_epoch(
-    trainer: Trainer, learn: Step, train: Split, batches: int, on_step: Callable[[int, int], None]
+    trainer: Trainer, learn: Step, train: TensorDataset, batches: int, on_step: Callable[[int, int], None]
 ) -> tuple[float, float]:
     """One pass in a new order: mean loss, and accuracy among what has a class.
 
@@ -126,7 +128,7 @@ def run_epoch(
 
 
 @torch.no_grad()
-def score(network: DigitNet, split: Split) -> tuple[float, float]:
+def score(network: DigitNet, split: TensorDataset) -> tuple[float, float]:
     """Mean cross-entropy in nats and accuracy over every example."""
     network.eval()
     loss, right = 0.0, 0

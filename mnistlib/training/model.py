@@ -14,7 +14,7 @@ from mnistlib.core.errors import RunError
 from mnistlib.core.files import bytes_digest, shown, write_json
 from mnistlib.core.formatting import by
 from mnistlib.runs.layout import Run
-from mnistlib.runs.model_store import FORMAT, read_description, read_weights, replace_part, sealed, trained_anew
+from mnistlib.runs.model_store import FORMAT, read_description, read_weights, replace_part, retrain_advice, sealed
 
 SIDE = 28
 
@@ -25,7 +25,7 @@ class Architecture:
 
     `widths`, `kernels`: channels and side of the three convolutions, none of them padded; `pooling`: how each makes
     its map smaller: `stride` (it skips every other place), `max` (2×2 max-pooling after it) or `none`;
-    `hidden`: width of the embedding; `mean`, `std`: of the training part's pixels, in 0…1, folded into the network.
+    `hidden`: width of the embedding; `mean`, `std`: of the training part's pixels, in 0…1, fused into the network.
     """
 
     widths: tuple[int, ...] = (16, 48, 96)
@@ -84,8 +84,8 @@ class DigitNet(nn.Module):
     def embed(self, images: Tensor) -> Tensor:
         """Penultimate activations, float N×hidden, of images in 0…1."""
         a = self.architecture
-        normalised: Tensor = (images - a.mean) / a.std
-        embeddings: Tensor = self.embedding(self.convolutions(normalised))
+        normalized: Tensor = (images - a.mean) / a.std
+        embeddings: Tensor = self.embedding(self.convolutions(normalized))
         return embeddings
 
     def forward(self, images: Tensor) -> Tensor:
@@ -101,7 +101,7 @@ class Flatten(nn.Module):
 
 
 def convolution(inputs: int, width: int, kernel: int, pooling: str) -> list[nn.Module]:
-    """A convolution, pooled before its batch norm so that there is a quarter to normalise."""
+    """A convolution, pooled before its batch norm so that there is a quarter to normalize."""
     return [
         nn.Conv2d(inputs, width, kernel, stride=2 if pooling == "stride" else 1, bias=False),
         *([nn.MaxPool2d(2)] if pooling == "max" else []),
@@ -183,10 +183,10 @@ def load_model(run: Run) -> DigitNet:
         network.load_state_dict(read_weights(run, described["weights_sha256"]))
     except (RuntimeError, TypeError, AttributeError) as error:
         raise RunError(
-            f"{shown(run.weights)} was made by another version of the network: {trained_anew(run)}"
+            f"{shown(run.weights)} was made by another version of the network: {retrain_advice(run)}"
         ) from error
     if not all(bool(values.isfinite().all()) for values in network.state_dict().values()):
-        raise RunError(f"{shown(run.weights)} holds weights that are not finite numbers: {trained_anew(run)}")
+        raise RunError(f"{shown(run.weights)} holds weights that are not finite numbers: {retrain_advice(run)}")
     return network.eval()
 
 
@@ -198,4 +198,4 @@ def described_network(run: Run, parts: dict[str, Any]) -> DigitNet:
         raise
     except Exception as error:  # whatever torch makes of numbers that are no network's
         where = f"{shown(run.model_json)} is damaged or of another version at architecture"
-        raise RunError(f"{where}: {trained_anew(run)}") from error
+        raise RunError(f"{where}: {retrain_advice(run)}") from error

@@ -17,7 +17,7 @@ WORTH_SQUARING = 64  # rows from which fewer products are faster
 WORTH_HALVING = 128  # rows from which half precision is faster on a CPU
 
 
-class Optimiser(torch.optim.Optimizer):
+class Optimizer(torch.optim.Optimizer):
     """torch's own, without what torch wraps around its methods: it imports a compiler, used or not, for a second."""
 
     add_param_group = inspect.unwrap(torch.optim.Optimizer.add_param_group)
@@ -25,13 +25,13 @@ class Optimiser(torch.optim.Optimizer):
     load_state_dict = inspect.unwrap(torch.optim.Optimizer.load_state_dict)
 
 
-class AdamW(Optimiser, torch.optim.AdamW):
+class AdamW(Optimizer, torch.optim.AdamW):
     """Loshchilov & Hutter 2019, as torch has it."""
 
     step = torch.no_grad()(inspect.unwrap(torch.optim.AdamW.step))
 
 
-class Muon(Optimiser):
+class Muon(Optimizer):
     """Momentum whose step is made orthogonal (Jordan et al. 2024, "Muon"), for kernels and hidden matrices.
 
     `lr`: length of a step, a number or a tensor of one; `momentum`: Nesterov's; `weight_decay`: decoupled, per step,
@@ -98,32 +98,32 @@ def polynomial(square: Tensor) -> Tensor:
     return whole
 
 
-def make_optimisers(
-    network: nn.Module, optimiser: str, learning_rate: float, muon_rate: float, weight_decay: float
+def make_optimizers(
+    network: nn.Module, optimizer: str, learning_rate: float, muon_rate: float, weight_decay: float
 ) -> list[torch.optim.Optimizer]:
-    """The optimisers that share a network's parameters, each at its peak rate.
+    """The optimizers that share a network's parameters, each at its peak rate.
 
-    `optimiser` is `adamw` (Loshchilov & Hutter 2019) or `muon`; the last layer, whose rows are classes and not
+    `optimizer` is `adamw` (Loshchilov & Hutter 2019) or `muon`; the last layer, whose rows are classes and not
     features, is AdamW's in either case. Raises RunError for another.
     """
-    if optimiser not in ("adamw", "muon"):
-        raise RunError(f"train.optimiser is {optimiser!r}: it can be muon or adamw")
-    matrices = [p for p in network.parameters() if p.ndim > 1] if optimiser == "muon" else []
+    if optimizer not in ("adamw", "muon"):
+        raise RunError(f"train.optimizer is {optimizer!r}: it can be muon or adamw")
+    matrices = [p for p in network.parameters() if p.ndim > 1] if optimizer == "muon" else []
     ours, head = matrices[:-1], matrices[-1:]
     theirs = parameter_groups(network, weight_decay)
     if ours:
         theirs[0]["params"] = head
     on_gpu = next(network.parameters()).is_cuda
-    optimisers: list[torch.optim.Optimizer] = [AdamW(theirs, lr=learning_rate, fused=True, capturable=on_gpu)]
+    optimizers: list[torch.optim.Optimizer] = [AdamW(theirs, lr=learning_rate, fused=True, capturable=on_gpu)]
     if ours:
-        optimisers.append(Muon(ours, muon_rate, weight_decay=weight_decay))
-    settle_rates(optimisers)
-    return optimisers
+        optimizers.append(Muon(ours, muon_rate, weight_decay=weight_decay))
+    settle_rates(optimizers)
+    return optimizers
 
 
-def settle_rates(optimisers: Iterable[torch.optim.Optimizer]) -> None:
+def settle_rates(optimizers: Iterable[torch.optim.Optimizer]) -> None:
     """On a GPU, keep each group's rate there: a recorded step reads what the schedule has put into it."""
-    for group in (group for optimiser in optimisers for group in optimiser.param_groups):
+    for group in (group for optimizer in optimizers for group in optimizer.param_groups):
         device = group["params"][0].device
         if device.type == "cuda":
             group["lr"] = torch.as_tensor(group["lr"], dtype=torch.float32, device=device)

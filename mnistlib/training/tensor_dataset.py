@@ -16,7 +16,7 @@ LEAST_STEPS = 20
 
 
 @dataclass(frozen=True)
-class Split:
+class TensorDataset:
     """One part of the data: `images` in pieces uint8 N×1×28×28, `labels` int64 of all, below 0 for no class.
 
     On the CPU a piece is the array's own memory, or its memory map, which is never copied whole: a dataset larger than
@@ -27,13 +27,13 @@ class Split:
     labels: Tensor
 
     @staticmethod
-    def of(device: torch.device, *parts: tuple[np.ndarray, np.ndarray]) -> Split:
+    def of(device: torch.device, *parts: tuple[np.ndarray, np.ndarray]) -> TensorDataset:
         """From images uint8 N×28×28 with their labels, part after part."""
         images = tuple(same_memory(images)[:, None] for images, _ in parts)
         if device.type != "cpu":
             images = (torch.cat(images).to(device),)
         labels = np.concatenate([np.asarray(labels, np.int64) for _, labels in parts])
-        return Split(images, torch.from_numpy(labels).to(device))
+        return TensorDataset(images, torch.from_numpy(labels).to(device))
 
     def __len__(self) -> int:
         return len(self.labels)

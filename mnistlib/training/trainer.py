@@ -13,14 +13,14 @@ from torch.nn import functional as F
 from mnistlib.data.augmentation import Distortion, distort
 from mnistlib.training.device import autocast, random_state, set_random_state
 from mnistlib.training.model import DigitNet
-from mnistlib.training.optim import make_optimisers, settle_rates
+from mnistlib.training.optim import make_optimizers, settle_rates
 
 
 @dataclass(frozen=True)
 class Recipe:
     """How to train: everything but the network and the data.
 
-    `optimiser` (`muon`, with `muon_rate` beside `learning_rate`, or `adamw`) under a one-cycle schedule (Smith &
+    `optimizer` (`muon`, with `muon_rate` beside `learning_rate`, or `adamw`) under a one-cycle schedule (Smith &
     Topin 2018) that rises for the first `warmup` share of all steps; the network kept is an exponential moving
     average of the weights with `ema_decay` per step (0: none). By default as params/default.yaml has it, but that no
     picture is bent.
@@ -28,7 +28,7 @@ class Recipe:
 
     epochs: int = 12
     batch_size: int = 512
-    optimiser: str = "muon"
+    optimizer: str = "muon"
     learning_rate: float = 0.01
     muon_rate: float = 0.1
     warmup: float = 0.2
@@ -39,15 +39,15 @@ class Recipe:
 
 
 class Trainer:
-    """What changes while training: weights, their average, optimiser, schedule, random state."""
+    """What changes while training: weights, their average, optimizer, schedule, random state."""
 
     def __init__(self, network: DigitNet, recipe: Recipe, steps: int, seed: int) -> None:
         device = next(network.parameters()).device
         self.network, self.recipe, self.step = network, recipe, 0
         self.average = copy.deepcopy(network).requires_grad_(False)
         r = recipe
-        self.optimisers = make_optimisers(network, r.optimiser, r.learning_rate, r.muon_rate, r.weight_decay)
-        self.schedules = [one_cycle(optimiser, r, steps) for optimiser in self.optimisers]
+        self.optimizers = make_optimizers(network, r.optimizer, r.learning_rate, r.muon_rate, r.weight_decay)
+        self.schedules = [one_cycle(optimizer, r, steps) for optimizer in self.optimizers]
         self.averaged, self.moving = floats_of(self.average), floats_of(network)
         self.order = torch.Generator().manual_seed(seed)
         self.noise = torch.Generator(device).manual_seed(seed)
@@ -64,8 +64,8 @@ class Trainer:
         self.network.zero_grad(set_to_none=True)
         loss.backward()
         with autocast(images.device, precision):  # Muon's products too
-            for optimiser in self.optimisers:
-                optimiser.step()
+            for optimizer in self.optimizers:
+                optimizer.step()
         return loss.detach(), (logits.detach().argmax(1) == labels).sum()
 
     def advance(self) -> None:
@@ -81,7 +81,7 @@ class Trainer:
             "step": self.step,
             "weights": self.network.state_dict(),
             "average": self.average.state_dict(),
-            "optimisers": [optimiser.state_dict() for optimiser in self.optimisers],
+            "optimizers": [optimizer.state_dict() for optimizer in self.optimizers],
             "schedules": [schedule.state_dict() for schedule in self.schedules],
             "order": self.order.get_state(),
             "noise": self.noise.get_state(),
@@ -93,9 +93,9 @@ class Trainer:
         self.step = state["step"]
         self.network.load_state_dict(state["weights"])
         self.average.load_state_dict(state["average"])
-        for ours, theirs in zip(self.optimisers, state["optimisers"], strict=True):
+        for ours, theirs in zip(self.optimizers, state["optimizers"], strict=True):
             ours.load_state_dict(theirs)
-        settle_rates(self.optimisers)
+        settle_rates(self.optimizers)
         for schedule, theirs in zip(self.schedules, state["schedules"], strict=True):
             schedule.load_state_dict(theirs)
         self.order.set_state(state["order"])
@@ -109,10 +109,10 @@ class Trainer:
         torch._foreach_lerp_(self.averaged, self.moving, 1 - decay)
 
 
-def one_cycle(optimiser: torch.optim.Optimizer, recipe: Recipe, steps: int) -> torch.optim.lr_scheduler.OneCycleLR:
+def one_cycle(optimizer: torch.optim.Optimizer, recipe: Recipe, steps: int) -> torch.optim.lr_scheduler.OneCycleLR:
     """From low to each group's own peak rate and down to nothing."""
-    peaks, cycle = [float(group["lr"]) for group in optimiser.param_groups], torch.optim.lr_scheduler.OneCycleLR
-    return cycle(optimiser, peaks, total_steps=steps + 1, pct_start=recipe.warmup, cycle_momentum=False)
+    peaks, cycle = [float(group["lr"]) for group in optimizer.param_groups], torch.optim.lr_scheduler.OneCycleLR
+    return cycle(optimizer, peaks, total_steps=steps + 1, pct_start=recipe.warmup, cycle_momentum=False)
 
 
 def floats_of(network: nn.Module) -> list[Tensor]:

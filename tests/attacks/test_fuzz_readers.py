@@ -25,7 +25,7 @@ from mnistlib.core.errors import RunError
 from mnistlib.data import idx, locations, preprocess
 from mnistlib.data.loading import load_raw
 from mnistlib.evaluation.calibration import load_calibration
-from mnistlib.imaging.image_files import read_lots
+from mnistlib.imaging.image_files import read_batches
 from mnistlib.inference import answers
 from mnistlib.inference import predictor as predict
 from mnistlib.inference.drawings import describe_drawing, keep_drawing, kept_drawings
@@ -141,19 +141,19 @@ READERS = {
         0.1,
     ),
     "statistics": Reader(
-        lambda run: (preprocess.data_line(run), preprocess.load_part(run, "val")), ("data/processed/statistics.json",)
+        lambda run: (preprocess.data_line(run), preprocess.load_split(run, "val")), ("data/processed/statistics.json",)
     ),
     "arrays": Reader(arrays, ("data/processed/val_images.npy", "data/processed/val_labels.npy")),
     "npz": Reader(lambda run: [files.read_arrays(run.folder / p, NAMES[p], "") for p in ARRAYS], ARRAYS),
     "explore": Reader(lambda run: (explore_data(run), class_rows(run, list("0123456789"))), ARRAYS, 0.2),
     "history": Reader(load_history, ("models/history.json",)),
-    "overview": Reader(lambda run: runs_table.write_overview_page(), ("status/summary.json", TAUGHT), 0.5),
+    "overview": Reader(lambda run: runs_table.write_runs_table_page(), ("status/summary.json", TAUGHT), 0.5),
     "drawings": Reader(kept_drawings, ("data/inference/drawings/*/drawing.json",)),
     "pad.json": Reader(front_page.read_pad, ("reports/pad.json", *MODEL)),
     "params": Reader(lambda run: config.check(config.load_file(run.params()), "here"), ("params/params.yaml",), 0.5),
     "SET": Reader(lambda run: config.load("smoke", text_of(run.folder / "set.txt")), ("set.txt",)),
     "idx": Reader(unpacked, ("odd.idx",)),
-    "pictures": Reader(lambda run: list(read_lots([run.figure("samples")], 1)), ("reports/figures/samples.png",)),
+    "pictures": Reader(lambda run: list(read_batches([run.figure("samples")], 1)), ("reports/figures/samples.png",)),
     "cells": Reader(cells_of, ("notebooks/06_infer.ipynb",)),
     "executed": Reader(
         lambda run: notebook_html.read_notebook(run.notebook("03_train")), ("notebooks/03_train.ipynb",)
@@ -199,7 +199,7 @@ def run(smoke: Project, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ru
         strokes = [[(10.0, 10.0), (10.0, 60.0)]]
         predictor = predict.quick_predictor("smoke")
         keep_drawing(run, describe_drawing(strokes, predictor.strokes(strokes), predictor.model))
-        scores = dict.fromkeys(runs_table.TAUGHT, 1.0) | {"taught_from": "smoke"}
+        scores = dict.fromkeys(runs_table.TAUGHT, 1.0) | {"fine_tuned_from": "smoke"}
         files.write_text(run.folder / TAUGHT, json.dumps(scores))
         (run.folder / "odd.idx").write_bytes(gzip.compress(b"\0\0\x08\x03" + b"\0\0\0\x0a" * 3 + bytes(1000)))
         (run.folder / "set.txt").write_text('train.epochs=3 data.samples=10 infer.input="a b" train.widths=[8, 8, 8]')

@@ -142,7 +142,7 @@ def test_words_of_a_received_record_are_text_in_every_page(received, name):
     notebook_html.write_page(received, "01_data")
     write_index(received)
     with lab.browser() as page:
-        for path in (received.page("01_data"), received.index, layout.overview_page()):
+        for path in (received.page("01_data"), received.index, layout.runs_table_page()):
             show(page, path)
             assert page.locator("meta[http-equiv=refresh]").count() == 0
             assert page.locator("[onerror]").count() == 0

@@ -5,7 +5,7 @@
 | PostScript in a file called .png | `formats.open_picture` | refused; no program starts (`test_formats`) |
 | a TIFF of 40,000 pages | `decode.decode` | refused after its second page |
 | a JPEG of thousands of scans; much for a slow decoder; endless markers or text | `decode.decode` | refused in 5 s |
-| pictures of 7000² in a few kB, many at once | `read_lots` | read, or refused; 400 MB over all threads |
+| pictures of 7000² in a few kB, many at once | `read_batches` | read, or refused; 400 MB over all threads |
 | such a picture inside an icon | `decode.decode` | the same |
 | links to /proc, /sys, devices, pipes, huge files as a picture | `decode.decode`, `pictures.find_pictures` | refused |
 | the same as PARAMS | `params.load_file` | refused in words |
@@ -55,13 +55,13 @@ from mnistlib.runs.layout import Run
 ROOT = Path(__file__).resolve().parents[2]
 
 
-def png(path: Path, side: int, colour: int = 0, depth: int = 8) -> Path:
+def png(path: Path, side: int, color: int = 0, depth: int = 8) -> Path:
     """A PNG of side² pixels, all 0, in a few kB: written row by row, for it would not fit."""
-    channels = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}[colour]
+    channels = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}[color]
     row = bytes(1 + side * channels * depth // 8)
     packer = zlib.compressobj(9)
     packed = b"".join(packer.compress(row * 50) for _ in range(side // 50)) + packer.flush()
-    head = struct.pack(">IIBBBBB", side, side, depth, colour, 0, 0, 0)
+    head = struct.pack(">IIBBBBB", side, side, depth, color, 0, 0, 0)
     path.write_bytes(b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", packed) + chunk(b"IEND", b""))
     return path
 
@@ -129,7 +129,7 @@ def much_text(path: Path) -> Path:
 
 def in_an_icon(path: Path) -> Path:
     """An icon said to be of 256 pixels that holds a PNG of 8000²."""
-    content = png(path, 8000, colour=6).read_bytes()
+    content = png(path, 8000, color=6).read_bytes()
     entry = struct.pack("<BBBBHHII", 0, 0, 0, 0, 1, 32, len(content), 22)
     path.write_bytes(struct.pack("<HHH", 0, 1, 1) + entry + content)
     return path
@@ -166,10 +166,10 @@ from mnistlib import pictures
 pictures.cores = lambda: 4
 small, *large = map(Path, sys.argv[1:])
 peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-list(pictures.read_lots([small] * 50, 50))
+list(pictures.read_batches([small] * 50, 50))
 before = peak()
 for path in large:
-    for _, reasons in pictures.read_lots([path] * 4, 4):
+    for _, reasons in pictures.read_batches([path] * 4, 4):
         print(path.name, reasons[0])
 print((peak() - before) * (1 if sys.platform == "darwin" else 1024))
 """
@@ -178,7 +178,7 @@ print((peak() - before) * (1 if sys.platform == "darwin" else 1024))
 def test_large_pictures_on_all_threads_take_400_mb_together(tmp_path):
     Image.new("L", (28, 28)).save(tmp_path / "small.png")
     Image.new("RGBA", (1999, 1999), (9, 8, 7, 30)).save(tmp_path / "clear.png")
-    paths = [png(tmp_path / f"{colour}-{depth}.png", 7000, colour, depth) for colour, depth in ((0, 16), (6, 8))]
+    paths = [png(tmp_path / f"{color}-{depth}.png", 7000, color, depth) for color, depth in ((0, 16), (6, 8))]
     cut = tmp_path / "cut.png"
     cut.write_bytes(paths[1].read_bytes()[:-2000])
     command = [sys.executable, "-c", PEAK, tmp_path / "small.png", *paths, cut, tmp_path / "clear.png"]

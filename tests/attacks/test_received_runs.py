@@ -26,16 +26,16 @@ from mnistlib.core.files import (
     write_json,
 )
 from mnistlib.data.preprocess import load_statistics, statistics_path
-from mnistlib.evaluation.calibration import Calibration, load_calibration, save_calibration, why_not
+from mnistlib.evaluation.calibration import Calibration, load_calibration, rejection_reason, save_calibration
 from mnistlib.inference.drawings import read_drawing
 from mnistlib.inference.predictor import load_predictor, quick_predictor, usable_run
 from mnistlib.pipeline import clean
 from mnistlib.pipeline.fine_tune_run import new_run
 from mnistlib.pipeline.plan import outside_now
 from mnistlib.pipeline.verify import environment, main, written_to
-from mnistlib.reporting.runs_table import TAUGHT, write_overview, write_overview_page
+from mnistlib.reporting.runs_table import TAUGHT, write_runs_table, write_runs_table_page
 from mnistlib.runs import layout
-from mnistlib.runs.layout import Run, check_own_files, leftovers, overview_page
+from mnistlib.runs.layout import Run, check_own_files, leftovers, runs_table_page
 from mnistlib.runs.lock import hold
 from mnistlib.runs.model_store import sealed
 from mnistlib.runs.raw_data import read_raw
@@ -100,12 +100,12 @@ def test_a_file_that_is_no_small_sound_json_is_refused(run, outside, attack):
 
 @pytest.mark.parametrize("attack", NO_JSON)
 def test_it_costs_its_own_row_of_the_table_of_runs(run, outside, attack):
-    write_overview(run)
+    write_runs_table(run)
     for name, place in (("bad", "status/summary.json"), ("bad-taught", "reports/teach.json")):
         (Run(name).folder / place).parent.mkdir(parents=True)
         NO_JSON[attack][0](Run(name).folder / place, outside)
-    write_overview_page()
-    page = overview_page().read_text()
+    write_runs_table_page()
+    page = runs_table_page().read_text()
     assert 'href="received/reports/index.html"' in page
     assert "<td>bad</td>" in page
     assert "<td>bad-taught</td>" in page
@@ -117,11 +117,11 @@ SUMMARIES = [{"metrics": {"test_accuracy": "1"}}, {"curve": ["x"]}, {"ok": 1}, {
 
 @pytest.mark.parametrize("changes", SUMMARIES)
 def test_a_summary_with_another_value_costs_its_own_row_too(run, changes):
-    write_overview(run)
+    write_runs_table(run)
     shutil.copytree(run.folder, Run("bad").folder)
     rewrite(Run("bad").summary, **changes)
-    write_overview_page()
-    page = overview_page().read_text()
+    write_runs_table_page()
+    page = runs_table_page().read_text()
     assert 'href="received/reports/index.html"' in page
     assert f"at {next(iter(changes))}" in page
 
@@ -259,11 +259,11 @@ def test_weights_that_overflow_on_a_picture_give_an_error_and_no_answer(run):
 def test_a_nan_is_never_accepted():
     logits = np.full((2, 10), np.nan)
     logits[1] = np.eye(10)[0] * 9
-    reasons = why_not(logits, Calibration(1.0, 0.0, 0.0, 1.0, 0.0))
+    reasons = rejection_reason(logits, Calibration(1.0, 0.0, 0.0, 1.0, 0.0))
     assert reasons.tolist() == ["not like a digit", ""]
 
 
-NO_CALIBRATION = [{"temperature": 1e-9}, {"temperature": 1e9}, {"threshold": -1}, {"least_likeness": -5}, {"more": 1}]
+NO_CALIBRATION = [{"temperature": 1e-9}, {"temperature": 1e9}, {"threshold": -1}, {"ood_threshold": -5}, {"more": 1}]
 
 
 @pytest.mark.parametrize("changes", [*NO_CALIBRATION, {"threshold": True}, {"coverage": 7}], ids=str)
@@ -478,13 +478,13 @@ def test_verify_refuses_a_run_with_a_link_before_it_reads_it(run, outside, monke
 
 
 def test_an_unusable_lesson_costs_its_own_row(run):
-    write_json(run.teach_json, dict.fromkeys(TAUGHT, 0) | {"taught_from": "a", "teach_seconds": 1.0})
+    write_json(run.teach_json, dict.fromkeys(TAUGHT, 0) | {"fine_tuned_from": "a", "teach_seconds": 1.0})
     shutil.copytree(run.folder, Run("bad").folder)
-    rewrite(Run("bad").teach_json, drawings_taught="many")
-    write_overview_page()
-    page = overview_page().read_text()
+    rewrite(Run("bad").teach_json, drawings_learned="many")
+    write_runs_table_page()
+    page = runs_table_page().read_text()
     assert 'href="received/reports/teach.html"' in page
-    assert "at drawings_taught" in page
+    assert "at drawings_learned" in page
 
 
 def test_without_attack_the_run_answers(run):

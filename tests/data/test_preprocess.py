@@ -10,7 +10,7 @@ from mnistlib.data.loading import obtain
 from mnistlib.data.preprocess import (
     array_path,
     data_line,
-    load_part,
+    load_split,
     load_statistics,
     one_hot,
     save_parts,
@@ -68,7 +68,7 @@ def test_statistics_are_numpys_and_of_the_training_part_alone(raw):
 def test_arrays_come_back_memory_mapped(raw, run):
     parts = split(raw, 0.1, seed=0)
     save_parts(run, parts, raw)
-    back = load_part(run, "val")
+    back = load_split(run, "val")
     assert isinstance(back.images, np.memmap)
     assert back.images.dtype == np.uint8
     assert np.array_equal(back.images, parts["val"].images)
@@ -82,10 +82,10 @@ def test_a_damaged_array_is_named_and_not_used(raw, run):
     content[5000] ^= 1
     path.write_bytes(content)
     with pytest.raises(RunError, match=r"train_images\.npy.*02_preprocess again"):
-        load_part(run, "train")
+        load_split(run, "train")
     path.unlink()
     with pytest.raises(RunError, match="missing"):
-        load_part(run, "train")
+        load_split(run, "train")
 
 
 def test_one_hot_by_hand():
@@ -125,4 +125,4 @@ def test_both_files_of_a_part_are_held_against_their_hashes(raw, run, kind):
     content[-1] ^= 1
     path.write_bytes(content)
     with pytest.raises(RunError, match=rf"test_{kind}\.npy is not what 02_preprocess wrote"):
-        load_part(run, "test")
+        load_split(run, "test")

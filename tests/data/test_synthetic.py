@@ -66,8 +66,8 @@ def test_another_version_is_the_same_drawing_by_another_day():
     noise = np.random.default_rng(0)
     for strokes in examples():
         versions = [another_version([s * 7 + 1000 for s in strokes], noise).ravel() for _ in range(6)]
-        likeness = np.corrcoef(versions)
-        assert 0.35 < likeness[np.triu_indices(6, 1)].mean() < 0.999
+        ood_score = np.corrcoef(versions)
+        assert 0.35 < ood_score[np.triu_indices(6, 1)].mean() < 0.999
 
 
 def test_a_dot_has_versions_too():

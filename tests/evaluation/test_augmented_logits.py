@@ -9,8 +9,8 @@ import torch
 from mnistlib.core.config import load_file
 from mnistlib.data.augmentation import Distortion, distort
 from mnistlib.data.loading import obtain
-from mnistlib.data.preprocess import load_part
-from mnistlib.evaluation.augmented_logits import FURTHER, load_distortion, predict_bent
+from mnistlib.data.preprocess import load_split
+from mnistlib.evaluation.augmented_logits import FURTHER, load_distortion, predict_augmented
 from mnistlib.evaluation.calibration import calibrate, load_calibration
 from mnistlib.evaluation.metrics import predict_logits
 from mnistlib.runs import layout
@@ -36,7 +36,7 @@ def test_further_by_hand():
 
 def test_every_picture_of_every_copy_is_bent_anew(network, images):
     straight = predict_logits(network, images)
-    first, second = predict_bent(network, images, TRAINED, 2, seed=0)
+    first, second = predict_augmented(network, images, TRAINED, 2, seed=0)
     assert first.shape == second.shape == straight.shape
     assert first.dtype == np.float32
     for one, other in ((first, straight), (second, straight), (first, second)):
@@ -45,7 +45,7 @@ def test_every_picture_of_every_copy_is_bent_anew(network, images):
 
 def test_they_are_the_logits_of_pictures_bent_by_hand(network, images):
     few = images[:50]
-    (found,) = predict_bent(network, few, TRAINED, 1, seed=3)
+    (found,) = predict_augmented(network, few, TRAINED, 1, seed=3)
     whole = torch.from_numpy(few.astype(np.float32) / 255)[:, None]
     far = Distortion(12 * FURTHER, 0.12 * FURTHER, 0.12 * FURTHER, 0.1 * FURTHER)
     with torch.no_grad():
@@ -54,14 +54,14 @@ def test_they_are_the_logits_of_pictures_bent_by_hand(network, images):
 
 
 def test_the_seed_decides(network, images):
-    copies = [predict_bent(network, images, TRAINED, 2, seed) for seed in (0, 0, 1)]
+    copies = [predict_augmented(network, images, TRAINED, 2, seed) for seed in (0, 0, 1)]
     assert np.array_equal(copies[0], copies[1])
     assert not np.array_equal(copies[0], copies[2])
 
 
 def test_what_was_not_bent_in_training_is_not_bent(network, images):
-    assert predict_bent(network, images, Distortion(undistorted=0.25), 12, 0) == []
-    assert predict_bent(network, images, TRAINED, 0, 0) == []
+    assert predict_augmented(network, images, Distortion(undistorted=0.25), 12, 0) == []
+    assert predict_augmented(network, images, TRAINED, 0, 0) == []
 
 
 def test_the_model_tells_how_training_bent(network, monkeypatch, tmp_path):
@@ -77,11 +77,11 @@ def test_the_model_tells_how_training_bent(network, monkeypatch, tmp_path):
 
 def test_the_pipeline_fits_its_temperature_to_them(smoke):
     run = Run("smoke", smoke.folder / "runs")
-    p, network, val = load_file(run.params()), load_model(run), load_part(run, "val")
+    p, network, val = load_file(run.params()), load_model(run), load_split(run, "val")
     t = p["train"]
     asked = Distortion(t["rotate"], t["shear"], t["scale"], t["shift"], t["undistorted"])
     assert load_distortion(run) == asked
-    bent = predict_bent(network, val.images, asked, p["evaluate"]["bent"], p["seed"])
+    bent = predict_augmented(network, val.images, asked, p["evaluate"]["bent"], p["seed"])
     logits, allowed = predict_logits(network, val.images), p["evaluate"]["accepted_error"]
     found = load_calibration(run).temperature
     assert found == pytest.approx(calibrate(logits, val.labels, allowed, *bent).temperature, rel=1e-3)

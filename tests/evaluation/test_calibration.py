@@ -50,7 +50,7 @@ def test_bent_copies_move_the_temperature_alone():
     logits, labels = world(1.0, 2000)
     plain, found = (cal.calibrate(logits, labels, 0.02, *bent) for bent in ((), (logits[::-1],)))
     assert found.temperature > 1.5 * plain.temperature
-    assert found.least_likeness == plain.least_likeness
+    assert found.ood_threshold == plain.ood_threshold
     assert found.coverage == pytest.approx(plain.coverage, abs=0.02)
 
 
@@ -100,7 +100,7 @@ def test_accepted_errors_are_as_many_as_are_allowed_and_no_more():
     found = cal.calibrate(logits, labels, 0.02)
     assert 0.018 <= found.accepted_error <= 0.02
     accepted = (softmax(logits, found.temperature).max(1) >= found.threshold) & (
-        cal.likeness(logits) >= found.least_likeness
+        cal.ood_score(logits) >= found.ood_threshold
     )
     assert found.coverage == pytest.approx(accepted.mean())
     assert 0.05 < found.coverage < 1
@@ -108,19 +108,19 @@ def test_accepted_errors_are_as_many_as_are_allowed_and_no_more():
 
 def test_likeness_by_hand_is_high_between_two_classes_and_low_where_none_stands_out():
     between, none = [6.0, 6.0, 0.0, 0.0], [1.0, 0.9, 0.9, 0.8]
-    assert cal.likeness(np.array([between, none])).tolist() == pytest.approx([3.0, 0.1])
-    assert cal.likeness(np.array([between]) + 100) == pytest.approx([3.0])
+    assert cal.ood_score(np.array([between, none])).tolist() == pytest.approx([3.0, 0.1])
+    assert cal.ood_score(np.array([between]) + 100) == pytest.approx([3.0])
 
 
 def test_nearly_all_of_validation_is_like_a_digit():
     logits, labels = world(1.0)
-    least = cal.calibrate(logits, labels, 0.02).least_likeness
-    assert (cal.likeness(logits) >= least).mean() == pytest.approx(0.975, abs=1e-4)
+    least = cal.calibrate(logits, labels, 0.02).ood_threshold
+    assert (cal.ood_score(logits) >= least).mean() == pytest.approx(0.975, abs=1e-4)
 
 
 def test_the_reason_is_the_threshold_that_was_missed():
     logits = np.array([[9.0, 0, 0, 0], [9.0, 9.0, 0, 0], [1.0, 0, 0, 0]])
-    reasons = cal.why_not(logits, cal.Calibration(1.0, 0.9, 2.0, 1.0, 0.0))
+    reasons = cal.rejection_reason(logits, cal.Calibration(1.0, 0.9, 2.0, 1.0, 0.0))
     assert reasons.tolist() == ["", "not sure enough", "not like a digit"]
 
 
@@ -216,7 +216,7 @@ def test_the_test_parts_figures_are_those_of_the_temperature_and_of_the_accepted
         assert told[name] == pytest.approx(-log_softmax(logits / t, axis=1)[np.arange(2000), labels].mean())
     for name, t in (("test_ece", 2.0), ("test_ece_uncalibrated", 1.0)):
         assert told[name] == pytest.approx(cal.ece(cal.reliability_bins(softmax(logits, t), labels, 15)))
-    accepted = cal.why_not(logits, found) == ""
+    accepted = cal.rejection_reason(logits, found) == ""
     assert 0 < accepted.mean() < 1
     assert told["test_accepted_errors"] == ((logits.argmax(1) != labels) & accepted).sum()
 
@@ -227,5 +227,5 @@ def test_what_is_not_like_a_digit_does_not_move_the_confidences_threshold():
     logits[38, 1] = 5.9  # like a digit, hardly sure, and right
     logits[39, 0], labels = 3, np.append(np.zeros(39, int), 1)  # like none, surer, and wrong
     found = cal.calibrate(logits, labels, 0.001)
-    assert cal.why_not(logits, found).tolist() == [""] * 39 + ["not like a digit"]
+    assert cal.rejection_reason(logits, found).tolist() == [""] * 39 + ["not like a digit"]
     assert (found.coverage, found.accepted_error) == (39 / 40, 0)

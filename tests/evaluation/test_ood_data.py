@@ -8,18 +8,18 @@ from sklearn import metrics
 from mnistlib.data.datasets import DIGITS
 from mnistlib.data.letterforms import LETTERFORMS
 from mnistlib.data.loading import obtain
-from mnistlib.data.outlier_exposure import NO_CLASS, expose
+from mnistlib.data.outlier_exposure import NO_CLASS, make_outliers
 from mnistlib.evaluation import ood_data
-from mnistlib.evaluation.calibration import calibrate, likeness
+from mnistlib.evaluation.calibration import calibrate, ood_score
 from mnistlib.evaluation.metrics import predict_logits
-from mnistlib.evaluation.ood_data import LETTERS, LOOKALIKES, make_strangers
-from mnistlib.evaluation.ood_detection import auroc, false_positive_rate, stranger_metrics, stranger_rows
+from mnistlib.evaluation.ood_data import LETTERS, LOOKALIKES, make_ood_data
+from mnistlib.evaluation.ood_detection import auroc, false_positive_rate, ood_metrics, ood_rows
 from mnistlib.imaging.framing import barycentre
 from mnistlib.inference.predictor import Prediction, Predictor
-from mnistlib.reporting.plots.evaluation import plot_strangers
+from mnistlib.reporting.plots.evaluation import plot_ood_detection
 from mnistlib.training.loop import Recipe, fit
 from mnistlib.training.model import Architecture, build
-from mnistlib.training.tensor_dataset import Split
+from mnistlib.training.tensor_dataset import TensorDataset
 from mnistlib.training.trainer import soft_targets
 
 KINDS = ["letters", "lookalikes", "scribbles", "overlaid", "blobs", "noise", "blank"]
@@ -33,7 +33,7 @@ def raw():
 
 @pytest.fixture(scope="module")
 def odd(raw):
-    return make_strangers(60, raw.test_images, raw.test_labels, DIGITS, 0)
+    return make_ood_data(60, raw.test_images, raw.test_labels, DIGITS, 0)
 
 
 def scores(kind):
@@ -61,7 +61,7 @@ def test_auroc_and_fpr_at_their_ends():
 def test_every_kind_is_there_and_the_seed_alone_makes_it(raw, odd):
     assert list(odd)[: len(KINDS)] == KINDS
     assert {(v.shape, v.dtype.name) for v in odd.values()} == {((60, 28, 28), "uint8")}
-    again, other = (make_strangers(60, raw.test_images, raw.test_labels, DIGITS, seed) for seed in (0, 1))
+    again, other = (make_ood_data(60, raw.test_images, raw.test_labels, DIGITS, seed) for seed in (0, 1))
     assert all(np.array_equal(odd[kind], again[kind]) for kind in odd)
     assert not any(np.array_equal(odd[kind], other[kind]) for kind in KINDS[:-1])
 
@@ -114,25 +114,25 @@ def test_fonts_hold_letters_and_symbols_are_no_letters():
 
 
 def test_other_classes_than_digits_or_a_count_of_none_make_none(raw):
-    assert make_strangers(5, raw.test_images, raw.test_labels, ["shirt", "bag"], 0) == {}
-    assert make_strangers(0, raw.test_images, raw.test_labels, DIGITS, 0) == {}
-    assert len(expose(40, ["shirt", "bag"], 0)[1]) == 0
-    assert stranger_metrics([]) == {}
+    assert make_ood_data(5, raw.test_images, raw.test_labels, ["shirt", "bag"], 0) == {}
+    assert make_ood_data(0, raw.test_images, raw.test_labels, DIGITS, 0) == {}
+    assert len(make_outliers(40, ["shirt", "bag"], 0)[1]) == 0
+    assert ood_metrics([]) == {}
 
 
 def test_another_dataset_on_the_machine_is_a_stranger(raw, monkeypatch):
     monkeypatch.setattr(ood_data, "complete", lambda folder: folder.name in ("kmnist", "mnist"))
     monkeypatch.setattr(ood_data, "obtain", lambda name, source: {"kmnist": raw}[name])
-    made = make_strangers(7, raw.test_images, raw.test_labels, DIGITS, 0)
+    made = make_ood_data(7, raw.test_images, raw.test_labels, DIGITS, 0)
     assert [*made] == [*KINDS, "kmnist"]
     assert made["kmnist"].shape == (7, 28, 28)
 
 
 def test_what_is_learnt_from_repeats_itself_and_has_no_class():
-    images, labels = expose(40, DIGITS, 1)
+    images, labels = make_outliers(40, DIGITS, 1)
     assert (images.shape, images.dtype, set(labels.tolist())) == ((40, 28, 28), np.uint8, {NO_CLASS})
-    assert np.array_equal(images, expose(40, DIGITS, 1)[0])
-    assert not np.array_equal(images, expose(40, DIGITS, 2)[0])
+    assert np.array_equal(images, make_outliers(40, DIGITS, 1)[0])
+    assert not np.array_equal(images, make_outliers(40, DIGITS, 2)[0])
 
 
 def test_targets_are_torchs_smoothed_labels_and_even_without_a_class():
@@ -144,8 +144,8 @@ def test_targets_are_torchs_smoothed_labels_and_even_without_a_class():
 
 
 def predictor(raw, *more):
-    train = Split.of(CPU, (raw.train_images, raw.train_labels), *more)
-    val = Split.of(CPU, (raw.test_images, raw.test_labels))
+    train = TensorDataset.of(CPU, (raw.train_images, raw.train_labels), *more)
+    val = TensorDataset.of(CPU, (raw.test_images, raw.test_labels))
     recipe = Recipe(epochs=8, batch_size=64, label_smoothing=0.03)
     network, history = fit(build(Architecture((8, 16, 32), 64), 0), train, val, recipe, seed=0)
     found = calibrate(predict_logits(network, raw.test_images), raw.test_labels, 0.01)
@@ -154,9 +154,9 @@ def predictor(raw, *more):
 
 def test_exposed_it_tells_strangers_and_keeps_its_digits(raw, odd):
     told = {}
-    for name, more in (("plain", []), ("exposed", [expose(150, DIGITS, 0)])):
+    for name, more in (("plain", []), ("exposed", [make_outliers(150, DIGITS, 0)])):
         model, history = predictor(raw, *more)
-        rows = stranger_rows(model.network, model.calibration, predict_logits(model.network, raw.test_images), odd)
+        rows = ood_rows(model.network, model.calibration, predict_logits(model.network, raw.test_images), odd)
         told[name] = {row["kind"]: row for row in rows}
         assert history[-1].val_accuracy > 0.95
         assert history[-1].train_accuracy > 0.93  # of what has a class alone
@@ -168,20 +168,20 @@ def test_exposed_it_tells_strangers_and_keeps_its_digits(raw, odd):
 def test_rows_and_metrics_by_hand(raw, odd):
     model, _ = predictor(raw)
     logits = predict_logits(model.network, raw.test_images)
-    (row,) = stranger_rows(model.network, model.calibration, logits, {"letters": odd["letters"]})
-    others = likeness(predict_logits(model.network, odd["letters"]))
+    (row,) = ood_rows(model.network, model.calibration, logits, {"letters": odd["letters"]})
+    others = ood_score(predict_logits(model.network, odd["letters"]))
     accepted = sum(answer.accepted for answer in model.images(odd["letters"])) / 60
-    assert stranger_metrics([row]) == {
-        "stranger_auroc_letters": auroc(likeness(logits), others),
-        "stranger_fpr_letters": false_positive_rate(likeness(logits), others),
-        "stranger_accepted_letters": accepted,
+    assert ood_metrics([row]) == {
+        "ood_auroc_letters": auroc(ood_score(logits), others),
+        "ood_fpr_letters": false_positive_rate(ood_score(logits), others),
+        "ood_accepted_letters": accepted,
     }
 
 
 def test_the_figure_names_the_digit_of_those_let_in_alone_and_may_be_empty():
     image, even = np.ones((28, 28), np.uint8), np.full(10, 0.1)
     given = [Prediction(7, even, True, image), Prediction(3, even, False, image, "not sure enough")]
-    shown = plot_strangers({"letters": given}).axes
+    shown = plot_ood_detection({"letters": given}).axes
     assert [axes.get_title() for axes in shown[:2]] == ["7", ""]
     assert [text.get_text() for text in shown[0].texts] == ["letters"]
-    assert plot_strangers({}).axes
+    assert plot_ood_detection({}).axes

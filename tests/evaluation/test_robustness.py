@@ -42,9 +42,9 @@ def test_rows_are_the_networks_own_errors(network, digits, rows):
     images, labels = digits
     assert [row["corruption"] for row in rows] == list(CORRUPTIONS)
     for row in rows:
-        spoilt = corrupt(images, row["corruption"], 5)
-        wrong = (predict_logits(network, spoilt).argmax(1) != labels).sum()
-        restored = restore(spoilt)
+        corrupted = corrupt(images, row["corruption"], 5)
+        wrong = (predict_logits(network, corrupted).argmax(1) != labels).sum()
+        restored = restore(corrupted)
         right = (predict_logits(network, restored).argmax(1) == labels).sum()
         anew = (predict_logits(network, np.stack([*map(frame, restored)])).argmax(1) != labels).sum()
         assert row[rob.AS_IT_IS] == pytest.approx(wrong / 60)
@@ -83,7 +83,7 @@ def test_no_pictures_give_no_rows_no_metrics_and_still_a_figure(network, digits)
     rows = rob.robustness_rows(network, images[none], labels[none], Distortion(), 0)
     assert rows == []
     assert rob.robustness_metrics(rows) == {}
-    assert len(plot_corruptions(rob.spoil_each_way(images[0], 0), rows).axes) == 15
+    assert len(plot_corruptions(rob.corrupt_each_way(images[0], 0), rows).axes) == 15
 
 
 def test_choice_is_by_chance_without_repetition_and_at_most_all():
@@ -94,7 +94,7 @@ def test_choice_is_by_chance_without_repetition_and_at_most_all():
 
 
 def test_figure_shows_every_picture_with_its_error(digits, rows):
-    examples = rob.spoil_each_way(digits[0][0], 0)
+    examples = rob.corrupt_each_way(digits[0][0], 0)
     figure = plot_corruptions(examples, rows)
     *pictures, bars = figure.axes
     for axes, example, row in zip(pictures, examples, rows, strict=True):

@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from mnistlib.data.loading import obtain
-from mnistlib.imaging.framing import PEN, SIZE, barycentre, frame, rasterise, thinned
+from mnistlib.imaging.framing import PEN, SIZE, barycentre, frame, rasterize, thinned
 
 
 @pytest.fixture(scope="module")
@@ -89,7 +89,7 @@ def seven(count: int = 40) -> list[np.ndarray]:
 
 
 def test_strokes_are_framed_as_mnist():
-    drawn = rasterise(seven())
+    drawn = rasterize(seven())
     rows, columns = np.flatnonzero(drawn.any(1)), np.flatnonzero(drawn.any(0))
     assert max(np.ptp(rows), np.ptp(columns)) + 1 in (20, 21)
     assert all(14 <= b < 15 for b in barycentre(drawn))
@@ -99,22 +99,22 @@ def test_strokes_are_framed_as_mnist():
 @pytest.mark.parametrize(("scale", "shift"), [(1e-3, 0), (5, 1000), (3.7, -12345.6), (1e6, 1e7)])
 def test_neither_size_nor_place_of_strokes_matters(scale, shift):
     moved = [stroke * scale + shift for stroke in seven()]
-    assert np.abs(rasterise(moved).astype(int) - rasterise(seven())).max() <= 8
+    assert np.abs(rasterize(moved).astype(int) - rasterize(seven())).max() <= 8
 
 
 @pytest.mark.parametrize("scale", [1e306, 1e-299, 1.7e306])
 def test_the_largest_and_smallest_numbers_are_drawn_as_others_are(scale):
     cross = [np.array([(-100.0, -40.0), (100.0, 40.0)]), np.array([(-100.0, 40.0), (100.0, -40.0)])]
-    assert np.array_equal(rasterise([stroke * scale for stroke in cross]), rasterise(cross))
+    assert np.array_equal(rasterize([stroke * scale for stroke in cross]), rasterize(cross))
 
 
 def test_how_many_points_a_hand_gives_does_not_matter():
-    sparse, dense = rasterise(seven(5)).astype(int), rasterise(seven(5000)).astype(int)
+    sparse, dense = rasterize(seven(5)).astype(int), rasterize(seven(5000)).astype(int)
     assert np.abs(sparse - dense).mean() < 1.5
 
 
 def test_pen_width_by_the_ink_of_a_long_line():
-    line = rasterise([[(0, 0), (0, 300)]])
+    line = rasterize([[(0, 0), (0, 300)]])
     across = line[10:18].sum(1) / 255
     assert across == pytest.approx([PEN] * 8, abs=0.4)
     assert np.flatnonzero(line.any(1)).size == 20
@@ -122,35 +122,35 @@ def test_pen_width_by_the_ink_of_a_long_line():
 
 def test_a_dot_is_a_dot_of_the_pens_size():
     for dot in ([[(5, 5)]], [[(5, 5), (5, 5)]], [[(0, 0), (0, 2e-313)]]):
-        assert rasterise(dot).sum() / 255 == pytest.approx(np.pi * (PEN / 2) ** 2, rel=0.25)
+        assert rasterize(dot).sum() / 255 == pytest.approx(np.pi * (PEN / 2) ** 2, rel=0.25)
 
 
 @pytest.mark.parametrize("nothing", [[], [[]], [np.empty((0, 2))]])
 def test_no_strokes_are_no_picture(nothing):
-    assert not rasterise(nothing).any()
+    assert not rasterize(nothing).any()
 
 
 @pytest.mark.parametrize("bad", [[[(1, np.nan), (2, 2)]], [[(1, np.inf)]], [[(1, 2, 3)]], [[1, 2]]])
 def test_what_is_no_drawing_is_refused(bad):
     with pytest.raises(ValueError, match="finite"):
-        rasterise(bad)
+        rasterize(bad)
 
 
 def test_a_million_points_and_huge_coordinates_are_drawn():
     walk = np.cumsum(np.random.default_rng(0).normal(size=(1_000_000, 2)), axis=0)
-    assert rasterise([walk]).any()
-    assert rasterise([[(-1e308, 0), (1e308, 1e308)]]).any()
+    assert rasterize([walk]).any()
+    assert rasterize([[(-1e308, 0), (1e308, 1e308)]]).any()
 
 
 def test_points_on_the_way_between_others_change_nothing():
     corners = np.array([[0, 0], [60, 10], [20, 100]], float)
     dense = np.concatenate([np.linspace(a, b, 150) for a, b in itertools.pairwise(corners)])
-    assert np.abs(rasterise([dense]).astype(int) - rasterise([corners])).max() <= 24
+    assert np.abs(rasterize([dense]).astype(int) - rasterize([corners])).max() <= 24
 
 
 def test_a_line_there_and_back_is_that_line():
     there = [(0.0, 0.0), (30.0, 100.0)]
-    assert rasterise([[*there, there[0]]]).mean() == pytest.approx(rasterise([there]).mean(), rel=0.05)
+    assert rasterize([[*there, there[0]]]).mean() == pytest.approx(rasterize([there]).mean(), rel=0.05)
 
 
 def test_a_thinned_path_stays_where_it_was_and_keeps_its_ends_and_corners():

@@ -15,8 +15,8 @@ from mnistlib.data.loading import obtain
 from mnistlib.data.synthetic import examples
 from mnistlib.evaluation.calibration import Calibration, save_calibration
 from mnistlib.evaluation.corruptions import corrupt
-from mnistlib.imaging.framing import frame, rasterise
-from mnistlib.imaging.image_files import find_pictures, read_lots
+from mnistlib.imaging.framing import frame, rasterize
+from mnistlib.imaging.image_files import find_pictures, read_batches
 from mnistlib.inference.predictor import (
     Prediction,
     Predictor,
@@ -43,7 +43,7 @@ class UnreadableError(Exception):
 
 def read_picture(path: Path) -> np.ndarray:
     """One picture, as it is read among many."""
-    ((images, (why,)),) = read_lots([path], 1)
+    ((images, (why,)),) = read_batches([path], 1)
     assert images.shape == (1, 28, 28)
     if why:
         raise UnreadableError(why)
@@ -161,7 +161,7 @@ def test_large_and_thick_digits_are_not_taken_for_paper(digit, tmp_path):
 
 @pytest.mark.parametrize("name", ["brightness", "stripe", "fog"])
 def test_a_spoilt_picture_of_mnists_size_is_restored(tmp_path, name):
-    seven = rasterise(examples()[1])
+    seven = rasterize(examples()[1])
     Image.fromarray(corrupt(seven[None], name, 0)[0]).save(tmp_path / "a.png")
     assert np.corrcoef(read_picture(tmp_path / "a.png").ravel(), seven.ravel())[0, 1] > 0.75
 
@@ -248,7 +248,9 @@ def test_a_bad_file_is_a_row_and_the_rest_goes_on(predictor, digit, tmp_path):
     assert len(rows) == len(bad) + 1
     good = [row for row in rows if row["accepted"]]
     assert [str(row["file"]).rpartition("/")[2] for row in good] == ["a $(shell x); 'good'.png"]
-    assert all(row["why_not"] and row["digit"] == row["probability"] == "" for row in rows if not row["accepted"])
+    assert all(
+        row["rejection_reason"] and row["digit"] == row["probability"] == "" for row in rows if not row["accepted"]
+    )
     ordered, answers = doubtful_first(paths, predictor.files(paths))
     assert [a.accepted for a in answers] == [False] * len(bad) + [True]
     assert sorted(ordered) == sorted(paths)
@@ -283,18 +285,18 @@ def test_below_the_threshold_nothing_is_accepted(predictor, digit):
     strict = Predictor(predictor.network, Calibration(1.0, 1.0, 0.0, 0.0, 0.0), "r", "", "mnist")
     answer = strict.images(digit[None])[0]
     assert not answer.accepted
-    assert answer.why_not == "not sure enough"
+    assert answer.rejection_reason == "not sure enough"
     assert answer.digit == answer.probabilities.argmax()
 
 
 def test_what_is_not_like_a_digit_is_not_accepted_however_sure(predictor, digit):
     strict = Predictor(predictor.network, Calibration(1.0, 0.0, 1e9, 0.0, 0.0), "r", "", "mnist")
     answer = strict.images(digit[None])[0]
-    assert (answer.accepted, answer.why_not) == (False, "not like a digit")
+    assert (answer.accepted, answer.rejection_reason) == (False, "not like a digit")
 
 
 def test_no_ink_is_never_accepted(predictor):
-    assert predictor.images(np.zeros((1, 28, 28), np.uint8))[0].why_not == "no ink"
+    assert predictor.images(np.zeros((1, 28, 28), np.uint8))[0].rejection_reason == "no ink"
 
 
 @pytest.mark.parametrize("bad", [np.zeros((28, 28), np.uint8), np.zeros((1, 28, 28)), np.zeros((1, 27, 28), np.uint8)])
@@ -373,10 +375,10 @@ def test_ink_that_comes_in_from_the_border_is_no_part_of_the_digit(digit, tmp_pa
 
 
 def test_a_picture_of_mnists_size_of_which_half_is_negative_is_whole_again(tmp_path):
-    half = rasterise(examples()[1])
+    half = rasterize(examples()[1])
     half[:, :14] = 255 - half[:, :14]
     Image.fromarray(half).save(tmp_path / "a.png")
-    assert np.corrcoef(read_picture(tmp_path / "a.png").ravel(), rasterise(examples()[1]).ravel())[0, 1] > 0.95
+    assert np.corrcoef(read_picture(tmp_path / "a.png").ravel(), rasterize(examples()[1]).ravel())[0, 1] > 0.95
 
 
 def test_what_was_given_accepted_and_unreadable_is_counted_by_hand():

@@ -12,11 +12,11 @@ from PIL import Image, features
 from mnistlib.core.errors import RunError
 from mnistlib.data.synthetic import examples
 from mnistlib.imaging import image_formats
-from mnistlib.imaging.framing import rasterise
-from mnistlib.imaging.image_files import decode, find_pictures, given_pictures, read_lots
+from mnistlib.imaging.framing import rasterize
+from mnistlib.imaging.image_files import decode, find_pictures, given_pictures, read_batches
 from mnistlib.imaging.image_formats import PictureError, suffixes, with_pages
 
-SEVEN = rasterise(examples()[1])
+SEVEN = rasterize(examples()[1])
 WRITABLE = sorted(
     {".apng", ".avif", ".bmp", ".bw", ".dds", ".dib", ".gif", ".icns", ".ico", ".j2k", ".jfif", ".jp2", ".jpe", ".jpg"}
     | {".mpo", ".msp", ".pbm", ".pcx", ".pfm", ".pgm", ".png", ".pnm", ".ppm", ".qoi", ".rgb", ".sgi", ".tga", ".tif"}
@@ -33,7 +33,7 @@ def sheet() -> Image.Image:
 
 
 def read(path: Path) -> np.ndarray:
-    ((images, (why,)),) = read_lots([path], 1)
+    ((images, (why,)),) = read_batches([path], 1)
     assert not why
     return images[0]
 
@@ -147,7 +147,7 @@ def test_each_page_of_a_pdf_is_a_picture(sheet, tmp_path, extras, monkeypatch):
     paths, left_out = given_pictures(str(tmp_path))
     assert [path.name for path in paths] == ["a.pdf page 1", "a.pdf page 2", "a.pdf page 3"]
     assert left_out == ""
-    ((images, reasons),) = read_lots(paths, 3)
+    ((images, reasons),) = read_batches(paths, 3)
     assert [bool(why) for why in reasons] == [False, True, False]
     assert is_the_seven(images[0])
     assert is_the_seven(images[2])

@@ -15,8 +15,8 @@ from PIL import Image
 from mnistlib.core.errors import RunError
 from mnistlib.data.synthetic import examples
 from mnistlib.evaluation.calibration import Calibration, save_calibration
-from mnistlib.imaging.framing import rasterise
-from mnistlib.inference.answers import answer_lines, closing_words, tell_answers, trained_run
+from mnistlib.imaging.framing import rasterize
+from mnistlib.inference.answers import answer_lines, closing_words, print_answers, trained_run
 from mnistlib.inference.predictor import find_run, load_predictor, prediction_rows, save_predictions_csv, write_examples
 from mnistlib.runs import layout
 from mnistlib.runs.layout import Run
@@ -43,7 +43,7 @@ def pictures(tmp_path) -> Path:
     """A folder with a seven, a blank sheet and a text, and a page of text in a subfolder."""
     folder = tmp_path / "my pictures"
     (folder / "sub").mkdir(parents=True)
-    Image.fromarray(255 - rasterise(examples()[1])).resize((200, 200)).save(folder / "a seven.png")
+    Image.fromarray(255 - rasterize(examples()[1])).resize((200, 200)).save(folder / "a seven.png")
     Image.new("L", (200, 200), 255).save(folder / "blank.png")
     (folder / "text.png").write_text("no picture")
     (folder / "sub" / "notes.txt").write_text("no picture")
@@ -131,14 +131,14 @@ def test_a_name_with_control_characters_is_one_plain_line(run, pictures):
 
 def test_make_infer_prints_the_first_answers_and_what_else_there_is(run, pictures, capsys):
     for i in range(24):
-        Image.fromarray(rasterise(examples()[1])).save(pictures / f"{i:02d}.png")
-    tell_answers(run, f"'{pictures}'")
+        Image.fromarray(rasterize(examples()[1])).save(pictures / f"{i:02d}.png")
+    print_answers(run, f"'{pictures}'")
     *lines, more, left_out = capsys.readouterr().out.splitlines()
     assert len(lines) == 20
     assert lines[0].startswith(f"{pictures}/00.png  ")
     assert more == f"and 7 more pictures: all answers will be in {run.inference}/predictions.csv"
     assert left_out == "1 file left out: .txt (1)"
-    tell_answers(run, f"'{pictures}/01.png'")
+    print_answers(run, f"'{pictures}/01.png'")
     assert len(capsys.readouterr().out.splitlines()) == 1
 
 

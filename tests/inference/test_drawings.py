@@ -10,7 +10,7 @@ from PIL import Image
 
 from mnistlib.core.errors import RunError
 from mnistlib.data.synthetic import examples
-from mnistlib.imaging.framing import rasterise
+from mnistlib.imaging.framing import rasterize
 from mnistlib.inference import drawings
 from mnistlib.inference.drawings import (
     Drawing,
@@ -41,7 +41,7 @@ def test_what_was_kept_comes_back(run):
     folder, new = keep_drawing(run, drawing())
     assert new
     assert drawings.kept_drawings(run) == [drawing()]
-    assert np.array_equal(np.asarray(Image.open(folder / "picture.png")), rasterise(drawing().strokes))
+    assert np.array_equal(np.asarray(Image.open(folder / "picture.png")), rasterize(drawing().strokes))
 
 
 def test_the_same_strokes_are_kept_once(run):

@@ -17,7 +17,7 @@ from mnistlib.inference.fine_tune import Lesson, hold_back, teach, versions_of
 from mnistlib.pipeline import fine_tune_run as taught_runs
 from mnistlib.training.loop import Recipe, fit
 from mnistlib.training.model import Architecture, build
-from mnistlib.training.tensor_dataset import Split
+from mnistlib.training.tensor_dataset import TensorDataset
 from mnistlib.training.trainer import floats_of
 
 LABELS = (1, 7, 9)
@@ -31,8 +31,8 @@ def drawing(which: int, label: int, place: int = 0) -> Drawing:
 @pytest.fixture(scope="module")
 def digits():
     raw = obtain("digits")
-    train = Split.of(torch.device("cpu"), (raw.train_images, raw.train_labels))
-    val = Split.of(torch.device("cpu"), (raw.test_images, raw.test_labels))
+    train = TensorDataset.of(torch.device("cpu"), (raw.train_images, raw.train_labels))
+    val = TensorDataset.of(torch.device("cpu"), (raw.test_images, raw.test_labels))
     network, _ = fit(
         build(Architecture((4, 8, 16), 32), 0), train, val, Recipe(epochs=4, batch_size=64, learning_rate=0.02), seed=0
     )

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from mnistlib.core.errors import RunError
-from mnistlib.data.preprocess import load_part
+from mnistlib.data.preprocess import load_split
 from mnistlib.evaluation.calibration import Calibration, load_calibration, save_calibration
 from mnistlib.evaluation.metrics import predict_logits
 from mnistlib.inference import onnx_export
@@ -40,7 +40,7 @@ def test_what_is_missing_is_named(run, monkeypatch):
 def test_the_file_alone_gives_the_logits_of_the_network_before_folding(run, onnx):
     told = onnx_export.export_onnx(run)
     model = onnx.load(run.onnx)
-    images = load_part(run, "test").images[:50]
+    images = load_split(run, "test").images[:50]
     given = (images / np.float32(255)).astype(np.float32)[:, None]
     (said,) = onnx.reference.ReferenceEvaluator(model).run(None, {"images": given})
     assert np.allclose(said, predict_logits(load_model(run), images), atol=1e-4)

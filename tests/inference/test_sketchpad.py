@@ -8,7 +8,7 @@ import pytest
 
 from mnistlib.core.errors import RunError
 from mnistlib.evaluation.calibration import Calibration
-from mnistlib.imaging.framing import rasterise
+from mnistlib.imaging.framing import rasterize
 from mnistlib.inference import drawings as handwriting
 from mnistlib.inference.predictor import Predictor
 from mnistlib.inference.sketchpad.pad import SketchPad, open_pad
@@ -67,7 +67,7 @@ def test_strokes_are_kept_in_python_and_recognised(pad):
     assert pad.strokes == SEVEN
     expected = pad.predictor.strokes(SEVEN)
     assert pad.parts.digit.value == str(expected.digit)
-    assert np.array_equal(pad.answer.image, rasterise(SEVEN))
+    assert np.array_equal(pad.answer.image, rasterize(SEVEN))
     assert pad.parts.bars.value.count('<div class="sketchpad-bar') == 10
 
 
@@ -142,7 +142,7 @@ def test_clear_undo_and_close(pad, way):
     draw(pad)
     act("z", "Undo")
     assert pad.strokes == SEVEN[:1]
-    assert np.array_equal(pad.answer.image, rasterise(SEVEN[:1]))
+    assert np.array_equal(pad.answer.image, rasterize(SEVEN[:1]))
     act("C", "Clear")
     assert pad.strokes == []
     assert "cleared" in pad.parts.status.value

@@ -10,7 +10,7 @@ import pytest
 
 from mnistlib.pipeline import clean
 from mnistlib.runs import layout
-from mnistlib.runs.layout import Run, overview_page
+from mnistlib.runs.layout import Run, runs_table_page
 
 
 @pytest.fixture
@@ -65,6 +65,6 @@ def test_what_cannot_be_deleted_is_said_and_the_rest_goes(run, capsys):
         assert clean.main() == 1
         assert "cannot delete disk in " in capsys.readouterr().err
         assert [path.name for path in run.folder.iterdir()] == ["disk"]
-        assert overview_page().is_file()
+        assert runs_table_page().is_file()
     finally:
         subprocess.run(["umount", str(run.folder / "disk")], check=True)

@@ -6,10 +6,10 @@ import pytest
 from mnistlib.core.errors import RunError
 from mnistlib.core.files import write_json, write_text
 from mnistlib.data.loading import obtain
-from mnistlib.data.preprocess import Part, save_parts, split
+from mnistlib.data.preprocess import Split, save_parts, split
 from mnistlib.inference.drawings import Drawing
 from mnistlib.pipeline import fine_tune_run
-from mnistlib.pipeline.fine_tune_run import check_teachable, new_run
+from mnistlib.pipeline.fine_tune_run import check_can_fine_tune, new_run
 from mnistlib.reporting.front_page import write_index
 from mnistlib.runs import layout
 from mnistlib.runs.layout import Run
@@ -41,7 +41,7 @@ def test_of_what_fails_nothing_is_left(base, tmp_path, error):
 def test_a_model_of_other_things_is_taught_no_digits(base):
     write_json(base.model_json, {"training": {"dataset": "fashion_mnist"}})
     with pytest.raises(RunError, match="trained on fashion_mnist, which has no digits"):
-        check_teachable(base, [])
+        check_can_fine_tune(base, [])
 
 
 def test_where_nothing_can_be_written_it_says_so(base, tmp_path, monkeypatch):
@@ -60,7 +60,7 @@ def test_its_front_page_is_what_it_won_whatever_becomes_of_its_only_stage(base, 
 def test_what_was_kept_back_and_the_test_part_are_counted_by_hand(monkeypatch):
     monkeypatch.setattr(fine_tune_run, "predict_logits", lambda network, images: np.eye(10)[[1, 2, 3, 4]])
     held = [Drawing([[[0, 0], [9, 9]]], 0, [], True, "", label) for label in (1, 7, 4)]
-    test = Part(np.zeros((4, 28, 28), np.uint8), np.array([1, 7, 3, 4]))
+    test = Split(np.zeros((4, 28, 28), np.uint8), np.array([1, 7, 3, 4]))
     found = fine_tune_run.measure(None, held, np.array([1, 2, 3]), test, "after")
     assert found == {"held_back_right_after": 1, "test_accuracy_after": 0.75}
 

@@ -11,11 +11,11 @@ from mnistlib.core.config import load as load_params
 from mnistlib.core.files import write_text
 from mnistlib.pipeline.plan import changed_cells
 from mnistlib.reporting.front_page import write_index
-from mnistlib.reporting.sections import tell_story
+from mnistlib.reporting.sections import section_data
 from mnistlib.runs import layout
-from mnistlib.runs.layout import Run, overview_page
+from mnistlib.runs.layout import Run, runs_table_page
 from mnistlib.runs.stages import FIGURES, MEASURES, STAGES, always
-from mnistlib.runs.state import made_with, merged_metrics, standing
+from mnistlib.runs.state import merged_metrics, parameters_used, standing
 from tests.records import keep_record
 
 NAMES = [stage.name for stage in STAGES]
@@ -68,10 +68,10 @@ def test_what_reads_from_something_else_by_now_is_stale_and_what_follows_from_it
 @pytest.mark.parametrize(("asked", "expected"), [("train.epochs=3", NAMES[2:]), ("features.neighbours=5", NAMES[4:5])])
 def test_what_was_made_with_other_parameters_than_were_asked_for_is_stale_and_tells_its_own(run, asked, expected):
     name = asked.partition("=")[0]
-    before = made_with(run)[name]
+    before = parameters_used(run)[name]
     write_text(run.params(), dump_yaml(load_params("default", asked).model_dump()))
     assert stale(run) == expected
-    assert made_with(run)[name] == before != int(asked.partition("=")[2])
+    assert parameters_used(run)[name] == before != int(asked.partition("=")[2])
 
 
 @pytest.mark.parametrize("when", [1, 2e9])
@@ -84,7 +84,7 @@ def test_no_time_of_a_file_makes_anything_stale(run, when):
 def test_figures_of_a_model_that_is_no_longer_there_are_not_told(run):
     assert set(NAMES) <= merged_metrics(run).keys()
     assert "read" not in merged_metrics(run)
-    assert len(tell_story(run)) == sum(bool(figures) for figures in FIGURES.values())
+    assert len(section_data(run)) == sum(bool(figures) for figures in FIGURES.values())
     write_text(run.weights, "another")
     keep_record(run, "03_train", parameters={**load_params("default").train.model_dump(), "seed": 0})
     assert set(NAMES) & merged_metrics(run).keys() == set(NAMES[:3])
@@ -149,7 +149,7 @@ def test_index_and_page_of_all_runs_say_so(run):
     write_index(run)
     assert run.index.read_text().count('<span class="verdict stale">stale</span>') == 1
     assert "make all RUN=r" in run.index.read_text()
-    assert '<span class="verdict stale">05_features stale</span>' in overview_page().read_text()
+    assert '<span class="verdict stale">05_features stale</span>' in runs_table_page().read_text()
 
 
 @pytest.mark.parametrize(

@@ -124,7 +124,7 @@ class Pipeline(RuleBasedStateMachine):
         """All that the stage is made from, if everything were made from nothing."""
         own = {k: v for k, v in self.asked.items() if k == "seed" or k.partition(".")[0] == STAGE[stage].section}
         outside = {"01_data": self.dataset.read_text(), "04_evaluate": self.drawings()}.get(stage)
-        above = [self.content(needed, name) for needed in STAGE[stage].needs for name in STAGE[needed].hands_on]
+        above = [self.content(needed, name) for needed in STAGE[stage].needs for name in STAGE[needed].provides]
         return digest(own, self.cells[stage], self.modules[MODULES[stage]], outside, above)
 
     def content(self, stage: str, name: str) -> str:

@@ -52,9 +52,9 @@ def epoch_line(capsys, epoch: int, seconds: float) -> str:
     return capsys.readouterr().out
 
 
-def tell(screen: Terminal, folder: Path, usual: float = 0.0, epochs: int = 0) -> str:
+def tell(screen: Terminal, folder: Path, expected: float = 0.0, epochs: int = 0) -> str:
     """A stage's records on that terminal; returns what the run's log keeps."""
-    log_to(folder / "run.log", "03_train", terminal("03_train", usual, epochs, time.time(), screen.file))
+    log_to(folder / "run.log", "03_train", terminal("03_train", expected, epochs, time.time(), screen.file))
     logger.info("── 03_train → runs/r")
     log_place("cell 5 of 23")
     logger.info("   printed \x1b[31mred\x1b[0m by a cell")
@@ -68,7 +68,7 @@ def tell(screen: Terminal, folder: Path, usual: float = 0.0, epochs: int = 0) ->
 
 
 def test_a_terminal_keeps_warnings_and_the_verdict_and_the_log_keeps_all(screen, tmp_path):
-    log = tell(screen, tmp_path, usual=10**9)
+    log = tell(screen, tmp_path, expected=10**9)
     assert screen.screen() == ["   careful", "   03_train ok in 1.0 s", ""]
     assert "cell 6 of 23" in screen.raw
     assert re.search(r"03_train  \d+ s, about \d+ min left  ", screen.raw)
@@ -181,14 +181,14 @@ def test_the_line_moves_by_itself_is_cut_to_the_width_and_goes_with_the_stage(sc
 
 
 def test_epochs_say_how_much_longer_and_the_usual_does_until_then(capsys):
-    progress = Progress("03_train", usual=2 * 10**9, epochs=10, began=time.time())
+    progress = Progress("03_train", expected=2 * 10**9, epochs=10, began=time.time())
     assert re.fullmatch(r"   03_train  \d+ s, about \d+ min left  starting", progress.text())
     for epoch, seconds in ((3, 10.0), (4, 14.0)):
         progress.note(logging.makeLogRecord({"msg": "   %s", "args": (epoch_line(capsys, epoch, seconds),)}))
     assert re.fullmatch(
         r"   03_train  \d+ s, about [67]0 s left  starting  epoch 4 of 10  loss 0.4321", progress.text()
     )
-    progress.usual = 0
+    progress.expected = 0
     progress.note(logging.makeLogRecord({"msg": epoch_line(capsys, 10, 10.0)}))
     assert progress.seconds_left() == 0
     assert "left" not in progress.text()

@@ -14,7 +14,7 @@ from bench import lab
 from mnistlib.reporting.explorer import LARGEST_SHEET, explore_data, make_sheet
 from mnistlib.reporting.front_page import write_index
 from mnistlib.reporting.pages import TEMPLATES
-from mnistlib.reporting.plots.style import DIGIT_COLOURS
+from mnistlib.reporting.plots.style import DIGIT_COLORS
 from mnistlib.runs import layout, state
 from mnistlib.runs.layout import Run
 
@@ -33,7 +33,7 @@ class Kept:
         found = json.loads((run / "models" / "calibration.json").read_text())
         powers = np.exp(logits / found["temperature"])
         self.confidence, self.said = (powers / powers.sum(1, keepdims=True)).max(1), logits.argmax(1)
-        self.like = logits.max(1) - logits.mean(1) >= found["least_likeness"]
+        self.like = logits.max(1) - logits.mean(1) >= found["ood_threshold"]
         self.threshold, self.images = found["threshold"], np.load(run / "data" / "processed" / "test_images.npy")
         self.order = sorted(range(len(self.labels)), key=lambda i: -self.confidence[i])
 
@@ -70,7 +70,7 @@ def test_a_figure_lies_on_the_page_s_own_paper_by_day_and_by_night(opened, schem
     opened.emulate_media(color_scheme=scheme)
     seen = np.asarray(Image.open(io.BytesIO(opened.locator("#mistakes img").screenshot())).convert("RGB")).astype(int)
     assert tuple(np.median(seen.reshape(-1, 3), axis=0)) == paper  # most of it is empty
-    ink = max(seen.reshape(-1, 3), key=lambda colour: abs(colour - paper).sum())
+    ink = max(seen.reshape(-1, 3), key=lambda color: abs(color - paper).sum())
     assert (ink.min() > 200) if scheme == "dark" else (ink.max() < 60)
 
 
@@ -160,7 +160,7 @@ def test_many_grey_pictures_stay_within_bounds():
 
 
 def test_colours_are_those_of_the_figures():
-    assert re.findall("#[0-9a-f]{6}", (TEMPLATES / "explore.js").read_text()) == list(DIGIT_COLOURS)
+    assert re.findall("#[0-9a-f]{6}", (TEMPLATES / "explorer.js").read_text()) == list(DIGIT_COLORS)
 
 
 @needs_browser

@@ -97,7 +97,7 @@ def test_numbers_are_the_runs_own():
                          test_coverage=0.625, test_accepted_errors=17, corrupted_error_mean=0.3,
                          corrupted_error_restored_mean=0.2, corrupted_error_fog=0.9,
                          corrupted_error_shear=0.1, corrupted_error_restored_fog=0.99,
-                         handwriting_count=40, handwriting_right=39, stranger_accepted_letters=0.07))  # fmt: skip
+                         handwriting_count=40, handwriting_right=39, ood_accepted_letters=0.07))  # fmt: skip
     for number in ("12,345", "777", "1.2 s, 2 epochs", "50.00 %", "4,321 of 8,642", "0.1111", "0.0777", "0.2222",
                    "62.5 %", "17 of them", "30.0 % as they are, 20.0 % restored", "fog, 90.0 %", "39 of 40",
                    "7.0 %"):  # fmt: skip
@@ -131,9 +131,9 @@ def test_the_card_says_how_pictures_were_distorted_and_which_were_not():
 
 def test_what_was_learnt_from_besides_is_not_passed_over():
     assert "from 777 pictures, and 12 of this project's own making, to tell" in words(
-        trained(synthetic_ink_count=7, strangers_count=5)
+        trained(synthetic_ink_count=7, outliers_count=5)
     )
-    assert "from 777 pictures to tell" in words(trained(synthetic_ink_count=0, strangers_count=0))
+    assert "from 777 pictures to tell" in words(trained(synthetic_ink_count=0, outliers_count=0))
 
 
 def test_what_was_not_measured_is_not_said_to_be():

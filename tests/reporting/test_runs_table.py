@@ -6,9 +6,9 @@ import re
 import pytest
 
 from bench import lab
-from mnistlib.reporting.runs_table import HEIGHT, TAUGHT, WIDTH, summarise, thumbnail, write_overview
+from mnistlib.reporting.runs_table import HEIGHT, TAUGHT, WIDTH, summarise, thumbnail, write_runs_table
 from mnistlib.runs import layout
-from mnistlib.runs.layout import Run, overview_page
+from mnistlib.runs.layout import Run, runs_table_page
 from mnistlib.runs.stages import MEASURES, STAGE
 from mnistlib.training.history import Epoch, save_history
 from tests.records import keep_record
@@ -28,7 +28,7 @@ def runs(tmp_path, monkeypatch):
         own = {"handwriting_count": 9, "handwriting_right": 5 + place} if place else {}
         run.write_metrics("04_evaluate", measured | own)
         save_history(run, [Epoch(i, 1, 0.9, 1, 0.9 + i * place / 50, 0.1, 1) for i in (0, 1)])
-        write_overview(run)
+        write_runs_table(run)
     told = json.loads(Run("odd").summary.read_text())
     Run("odd").summary.write_text(json.dumps(told | {"dataset": EVIL, "differing": [EVIL], "verdict": EVIL}))
     for folder, text in (
@@ -40,18 +40,18 @@ def runs(tmp_path, monkeypatch):
     ):
         (tmp_path / folder / "status").mkdir(parents=True)
         (tmp_path / folder / "status" / "summary.json").write_text(text)
-    won = dict.fromkeys(TAUGHT, 0) | {"held_back_right_before": 3, "held_back_right_after": 8, "taught_from": EVIL}
+    won = dict.fromkeys(TAUGHT, 0) | {"held_back_right_before": 3, "held_back_right_after": 8, "fine_tuned_from": EVIL}
     won["teach_seconds"] = 1.5
     for folder, text in (
         ("good-taught", json.dumps(won | {"test_accuracy_before": 0.9912, "test_accuracy_after": 0.9876})),
         ("half-taught", json.dumps(won)[:40]),
         ("a b taught", json.dumps(won)),
-        ("numbers-taught", json.dumps(won | {"drawings_taught": "many"})),
+        ("numbers-taught", json.dumps(won | {"drawings_learned": "many"})),
     ):
         (tmp_path / folder / "reports").mkdir(parents=True)
         (tmp_path / folder / "reports" / "teach.json").write_text(text)
-    write_overview(Run("good"))
-    return overview_page()
+    write_runs_table(Run("good"))
+    return runs_table_page()
 
 
 def test_runs_are_listed_and_other_folders_are_not(runs):
@@ -79,8 +79,8 @@ def test_taught_runs_are_listed_with_what_they_won_and_cost(runs):
 
 def test_without_taught_runs_nothing_is_said_of_them(tmp_path, monkeypatch):
     monkeypatch.setattr(layout, "RUNS", tmp_path)
-    write_overview(Run("r"))
-    assert "aught" not in overview_page().read_text().partition("<body>")[2]
+    write_runs_table(Run("r"))
+    assert "aught" not in runs_table_page().read_text().partition("<body>")[2]
 
 
 def test_a_run_in_progress_says_how_far_it_is(tmp_path, monkeypatch):
@@ -115,7 +115,7 @@ def test_text_is_shown_and_never_run_and_headings_sort(runs):
 def test_all_columns_are_seen_on_a_desktop_and_the_accuracy_on_a_phone(runs):
     for name in ("odd", "half"):
         (runs.parent / name / "status" / "summary.json").unlink()
-    write_overview(Run("good"))
+    write_runs_table(Run("good"))
     with lab.browser() as page:
         for width, last in ((1280, "th:last-child"), (390, "th:nth-child(3)")):
             page.set_viewport_size({"width": width, "height": 844})

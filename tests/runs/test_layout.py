@@ -54,4 +54,4 @@ def test_stages_read_only_from_earlier_ones():
     names = [stage.name for stage in STAGES]
     for place, stage in enumerate(STAGES):
         assert set(stage.needs) <= set(names[:place])
-        assert set(stage.hands_on) <= set(stage.leaves)
+        assert set(stage.provides) <= set(stage.leaves)

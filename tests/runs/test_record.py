@@ -10,7 +10,7 @@ import pytest
 from mnistlib.core.files import write_json, write_text
 from mnistlib.runs import layout
 from mnistlib.runs.layout import Run
-from mnistlib.runs.model_store import is_taught
+from mnistlib.runs.model_store import is_fine_tuned
 from mnistlib.runs.record import FAILED, OK, Record, alike_digest, duration_estimate, read_record, write_record
 from mnistlib.runs.stages import STAGE
 from tests.records import keep_record
@@ -52,15 +52,15 @@ def test_another_process_with_the_runners_number_is_not_the_runner(run, later, v
 
 
 def test_a_fine_tuned_run_is_known_by_its_model_or_by_its_report(run):
-    assert not is_taught(run)
+    assert not is_fine_tuned(run)
     for path, content in (
         (run.model_json, '{"training": []}'),
-        (run.model_json, '{"training": {"taught_from": "a"}}'),
+        (run.model_json, '{"training": {"fine_tuned_from": "a"}}'),
         (run.teach_json, "{}"),
     ):
         path.parent.mkdir(exist_ok=True)
         path.write_text(content)
-        assert is_taught(run) == ("[]" not in content)
+        assert is_fine_tuned(run) == ("[]" not in content)
         path.unlink()
 
 

@@ -13,7 +13,7 @@ from mnistlib.training import loop as training
 from mnistlib.training.checkpoint import Checkpoints, read_checkpoint, write_checkpoint
 from mnistlib.training.loop import Recipe, fit
 from mnistlib.training.model import Architecture, build
-from mnistlib.training.tensor_dataset import Split
+from mnistlib.training.tensor_dataset import TensorDataset
 
 CPU = torch.device("cpu")
 SMALL = Architecture(widths=(4, 8, 16), hidden=16, dropout=0.3)
@@ -25,10 +25,10 @@ class CutError(Exception):
 
 
 @pytest.fixture(scope="module")
-def digits() -> tuple[Split, Split]:
+def digits() -> tuple[TensorDataset, TensorDataset]:
     raw = obtain("digits")
     parts = (slice(0, 100), slice(100, 150))
-    return tuple(Split.of(CPU, (raw.train_images[part], raw.train_labels[part])) for part in parts)
+    return tuple(TensorDataset.of(CPU, (raw.train_images[part], raw.train_labels[part])) for part in parts)
 
 
 class Training:
@@ -72,9 +72,9 @@ def in_one_go(tmp_path, digits):
 
 
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
-@pytest.mark.parametrize("optimiser", ["muon", "adamw"])
-def test_a_training_that_was_cut_off_ends_at_the_same_bits(cut_off, in_one_go, optimiser, precision):
-    setting = {"optimiser": optimiser, "precision": precision}
+@pytest.mark.parametrize("optimizer", ["muon", "adamw"])
+def test_a_training_that_was_cut_off_ends_at_the_same_bits(cut_off, in_one_go, optimizer, precision):
+    setting = {"optimizer": optimizer, "precision": precision}
     cut_off.cut(2, **setting)
     torch.rand(7)
     cut_off.cut(4, **setting)
@@ -113,7 +113,7 @@ def test_checkpoints_change_no_bit_of_a_training(in_one_go, digits):
         ({"learning_rate": 0.02}, "learning_rate 0.01, now 0.02"),
         ({"epochs": 6}, "epochs 5, now 6"),
         ({"distortion": Distortion(6, 0.05, 0.05, 0.05)}, "rotate 5, now 6"),
-        ({"optimiser": "adamw"}, "optimiser muon, now adamw"),
+        ({"optimizer": "adamw"}, "optimizer muon, now adamw"),
         ({"precision": "bf16"}, "precision fp32, now bf16"),
         ({"seed": 2}, "seed 1, now 2; other first weights"),
         ({"architecture": Architecture(widths=(4, 8, 16), hidden=17, dropout=0.3)}, "other network; other first"),
@@ -129,7 +129,7 @@ def test_the_checkpoint_of_another_training_is_refused_in_words(cut_off, in_one_
 @pytest.mark.parametrize(("part", "words"), [(0, "other training pictures"), (1, "other validation pictures")])
 def test_changed_data_are_refused(cut_off, in_one_go, digits, part, words):
     cut_off.cut(2)
-    changed = [Split((split.images[0].clone(),), split.labels) for split in digits]
+    changed = [TensorDataset((split.images[0].clone(),), split.labels) for split in digits]
     changed[part].images[0][0, 0, 14, 14] ^= 1
     assert cut_off.go(digits=changed) == in_one_go.go(digits=changed)
     assert words in cut_off.said[0]
@@ -137,7 +137,7 @@ def test_changed_data_are_refused(cut_off, in_one_go, digits, part, words):
 
 def test_changed_labels_code_and_threads_are_refused(cut_off, digits, monkeypatch):
     cut_off.cut(2)
-    train = Split(digits[0].images, digits[0].labels.flip(0))
+    train = TensorDataset(digits[0].images, digits[0].labels.flip(0))
     cut_off.cut(2, digits=(train, digits[1]))
     assert "other training pictures" in cut_off.said[0]
     monkeypatch.setattr(training, "modules_digest", lambda names: bytes_digest(b"changed"))

@@ -11,11 +11,11 @@ from mnistlib.training.checkpoint import Checkpoints
 from mnistlib.training.cuda_graph import WARM_UP
 from mnistlib.training.model import Architecture, build
 from mnistlib.training.optim import Muon
-from mnistlib.training.tensor_dataset import Split
+from mnistlib.training.tensor_dataset import TensorDataset
 from mnistlib.training.trainer import Recipe, Trainer
 
 needs_cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs an NVIDIA GPU")
-RECIPE = Recipe(epochs=3, batch_size=50, optimiser="muon", distortion=Distortion(5, 0.05, 0.05, 0.05))
+RECIPE = Recipe(epochs=3, batch_size=50, optimizer="muon", distortion=Distortion(5, 0.05, 0.05, 0.05))
 SMALL = Architecture(widths=(8, 16, 32), hidden=32, dropout=0.2)
 
 
@@ -35,7 +35,9 @@ class ReadingBack(TorchDispatchMode):
 def parts(device):
     raw = obtain("digits")
     images, labels = raw.train_images, raw.train_labels
-    return Split.of(device, (images[:1000], labels[:1000])), Split.of(device, (images[1000:], labels[1000:]))
+    return TensorDataset.of(device, (images[:1000], labels[:1000])), TensorDataset.of(
+        device, (images[1000:], labels[1000:])
+    )
 
 
 def trained(device, folder=None, on_epoch=lambda row: None):
@@ -49,10 +51,10 @@ def same(ours, theirs):
     return all(torch.equal(ours[name], theirs[name]) for name in theirs)
 
 
-@pytest.mark.parametrize("optimiser", ["muon", "adamw"])
-def test_a_step_reads_nothing_back(optimiser):
+@pytest.mark.parametrize("optimizer", ["muon", "adamw"])
+def test_a_step_reads_nothing_back(optimizer):
     split, _ = parts(torch.device("cpu"))
-    trainer = Trainer(build(SMALL, 0), Recipe(optimiser=optimiser, distortion=RECIPE.distortion), 10, 0)
+    trainer = Trainer(build(SMALL, 0), Recipe(optimizer=optimizer, distortion=RECIPE.distortion), 10, 0)
     with ReadingBack() as reading:
         torch.ones(1).item()
         assert len(reading.seen) == 1

@@ -10,20 +10,20 @@ from mnistlib.data.augmentation import Distortion, distort
 from mnistlib.data.loading import obtain
 from mnistlib.training.loop import Recipe, fit, run_epoch, score
 from mnistlib.training.model import Architecture, build
-from mnistlib.training.tensor_dataset import Split, pictures_per_step
+from mnistlib.training.tensor_dataset import TensorDataset, pictures_per_step
 from mnistlib.training.trainer import Trainer
 
 CPU = torch.device("cpu")
 SMALL = Architecture(widths=(8, 16, 32), hidden=32)
-BOTH = pytest.mark.parametrize("optimiser", ["muon", "adamw"])
+BOTH = pytest.mark.parametrize("optimizer", ["muon", "adamw"])
 
 
 @pytest.fixture(scope="module")
-def digits() -> tuple[Split, Split]:
+def digits() -> tuple[TensorDataset, TensorDataset]:
     raw = obtain("digits")
     return (
-        Split.of(CPU, (raw.train_images[:1000], raw.train_labels[:1000])),
-        Split.of(CPU, (raw.train_images[1000:], raw.train_labels[1000:])),
+        TensorDataset.of(CPU, (raw.train_images[:1000], raw.train_labels[:1000])),
+        TensorDataset.of(CPU, (raw.train_images[1000:], raw.train_labels[1000:])),
     )
 
 
@@ -34,8 +34,8 @@ def trained(digits, seed=0, **changes):
 
 
 @BOTH
-def test_it_learns(digits, optimiser):
-    network, history = trained(digits, optimiser=optimiser)
+def test_it_learns(digits, optimizer):
+    network, history = trained(digits, optimizer=optimizer)
     assert [e.epoch for e in history] == [1, 2, 3, 4]
     assert history[-1].val_accuracy > 0.95
     assert history[-1].train_loss < history[0].train_loss / 2
@@ -43,10 +43,10 @@ def test_it_learns(digits, optimiser):
 
 
 @BOTH
-def test_the_same_seed_gives_the_same_weights_and_another_does_not(digits, optimiser):
+def test_the_same_seed_gives_the_same_weights_and_another_does_not(digits, optimizer):
     def weights(seed):
         torch.rand(seed + 1)
-        network, _ = trained(digits, seed, epochs=1, optimiser=optimiser)
+        network, _ = trained(digits, seed, epochs=1, optimizer=optimizer)
         return torch.cat([v.flatten().float() for v in network.state_dict().values()])
 
     assert torch.equal(weights(1), weights(1))
@@ -83,12 +83,12 @@ def test_learning_rate_rises_to_its_peak_and_falls(digits):
 
 def test_a_loss_that_is_no_number_stops_the_run(digits):
     with pytest.raises(RunError, match=r"lower train\.learning_rate"):
-        trained(digits, optimiser="adamw", learning_rate=1e30)
+        trained(digits, optimizer="adamw", learning_rate=1e30)
 
 
 def test_it_names_the_rate_that_moves_the_kernels(digits):
     with pytest.raises(RunError, match=r"train\.muon_rate \(1e\+30\).* or train\.learning_rate"):
-        trained(digits, optimiser="muon", muon_rate=1e30)
+        trained(digits, optimizer="muon", muon_rate=1e30)
 
 
 def test_steps_are_reported_one_by_one(digits):
@@ -110,7 +110,7 @@ def test_bf16_trains_too(digits):
     assert history[-1].val_accuracy > 0.9
 
 
-@pytest.mark.parametrize(("change", "words"), [({"epochs": 0}, "train.epochs is 0"), ({"optimiser": "x"}, "optimiser")])
+@pytest.mark.parametrize(("change", "words"), [({"epochs": 0}, "train.epochs is 0"), ({"optimizer": "x"}, "optimizer")])
 def test_a_recipe_that_is_none_is_refused(digits, change, words):
     with pytest.raises(RunError, match=words):
         trained(digits, **change)
@@ -135,7 +135,7 @@ def test_what_is_learnt_from_is_bent_and_smoothed_as_the_recipe_says(digits):
     recipe = Recipe(batch_size=50, label_smoothing=0.3, weight_decay=0.02, distortion=bend)
     trainer = Trainer(network, recipe, 20, seed=3)
     assert float(trainer.learn(images, labels, "fp32")[0]) == pytest.approx(float(expected), rel=1e-5)
-    groups = [group for optimiser in trainer.optimisers for group in optimiser.param_groups]
+    groups = [group for optimizer in trainer.optimizers for group in optimizer.param_groups]
     assert [group["weight_decay"] for group in groups] == [0.02, 0.0, 0.02]
 
 
@@ -158,6 +158,6 @@ def test_rates_peak_after_the_warmup_and_the_average_follows_by_hand():
 def test_accuracy_is_among_what_has_a_class(digits):
     images, labels = digits[0].images, digits[0].labels.clone()
     labels[::2] = -1
-    train, trainer = Split(images, labels), Trainer(build(SMALL, 0), Recipe(batch_size=50), 20, seed=0)
+    train, trainer = TensorDataset(images, labels), Trainer(build(SMALL, 0), Recipe(batch_size=50), 20, seed=0)
     found = run_epoch(trainer, lambda chosen: (torch.tensor(2.0), (labels[chosen] >= 0).sum()), train, 20, print)
     assert found == (2.0, 1.0)

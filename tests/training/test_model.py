@@ -13,7 +13,7 @@ from mnistlib.core.files import bytes_digest
 from mnistlib.runs import layout
 from mnistlib.runs.layout import Run
 from mnistlib.runs.model_store import sealed
-from mnistlib.training.fusion import FoldedNet
+from mnistlib.training.fusion import FusedNet
 from mnistlib.training.model import Architecture, build, count_parameters, layer_rows, load_model, save_model
 
 SMALL = Architecture(widths=(4, 8, 16), hidden=32)
@@ -79,10 +79,10 @@ def test_folding_changes_no_answer(pooling):
             network(torch.rand(64, 1, 28, 28))
     images = torch.rand(9, 1, 28, 28)
     before = network.training
-    folded = FoldedNet(network)
-    assert torch.allclose(folded(images), network.eval()(images), atol=1e-5)
+    fused = FusedNet(network)
+    assert torch.allclose(fused(images), network.eval()(images), atol=1e-5)
     assert before
-    assert len(folded.layers) < sum(1 for m in network.modules() if not list(m.children()))
+    assert len(fused.layers) < sum(1 for m in network.modules() if not list(m.children()))
 
 
 @pytest.mark.parametrize("pooling", POOLINGS)

@@ -66,7 +66,7 @@ def test_its_answers_are_torchs(run, name):
     threshold = float(np.median([p.confidence for p in slow.images(images)]))
     save_calibration(run, Calibration(1.5, threshold + 1e-3, 0.5, 0.5, 0.0))
     pairs = zip(load_predictor("r").images(images), quick_predictor("r").images(images), strict=True)
-    assert all((a.digit, a.accepted, a.why_not) == (b.digit, b.accepted, b.why_not) for a, b in pairs)
+    assert all((a.digit, a.accepted, a.rejection_reason) == (b.digit, b.accepted, b.rejection_reason) for a, b in pairs)
 
 
 class Touch:

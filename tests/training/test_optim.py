@@ -8,7 +8,7 @@ import torch
 
 from mnistlib.core.errors import RunError
 from mnistlib.training.model import Architecture, build
-from mnistlib.training.optim import AdamW, Muon, iterate, make_optimisers, orthogonalise, parameter_groups, polynomial
+from mnistlib.training.optim import AdamW, Muon, iterate, make_optimizers, orthogonalise, parameter_groups, polynomial
 
 SMALL = Architecture(widths=(8, 16, 32), hidden=32)
 
@@ -66,13 +66,13 @@ def test_a_step_by_hand():
 
 def test_muon_takes_kernels_and_the_hidden_matrix_and_adamw_the_rest():
     network = build(SMALL, 0)
-    adamw, muon = make_optimisers(network, "muon", 0.01, 0.05, 0.1)
+    adamw, muon = make_optimizers(network, "muon", 0.01, 0.05, 0.1)
     shapes = [tuple(p.shape) for group in muon.param_groups for p in group["params"]]
     assert [len(shape) for shape in shapes] == [4, 4, 4, 2]
     taken = {id(p) for o in (adamw, muon) for group in o.param_groups for p in group["params"]}
     assert taken == {id(p) for p in network.parameters()}
     assert network.head[1].weight in set(adamw.param_groups[0]["params"])
-    (alone,) = make_optimisers(network, "adamw", 0.01, 0.05, 0.1)
+    (alone,) = make_optimizers(network, "adamw", 0.01, 0.05, 0.1)
     assert sum(len(group["params"]) for group in alone.param_groups) == len(list(network.parameters()))
 
 
@@ -103,7 +103,7 @@ import sys, torch
 from mnistlib.core.files import RunError
 from mnistlib.training.model import Architecture, build
 from mnistlib.training.trainer import Recipe, Trainer
-trainer = Trainer(build(Architecture(), 0), Recipe(optimiser="muon"), 2, 0)
+trainer = Trainer(build(Architecture(), 0), Recipe(optimizer="muon"), 2, 0)
 trainer.learn(torch.rand(8, 1, 28, 28), torch.arange(8), "fp32")
 trainer.advance()
 trainer.restore(trainer.state())
@@ -117,5 +117,5 @@ def test_a_training_does_not_wait_for_a_compiler_that_it_does_not_use():
 
 
 def test_an_optimiser_that_is_none_is_refused():
-    with pytest.raises(RunError, match=r"train\.optimiser is 'foo': it can be muon or adamw"):
-        make_optimisers(build(SMALL, 0), "foo", 0.01, 0.05, 0.1)
+    with pytest.raises(RunError, match=r"train\.optimizer is 'foo': it can be muon or adamw"):
+        make_optimizers(build(SMALL, 0), "foo", 0.01, 0.05, 0.1)

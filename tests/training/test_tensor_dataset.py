@@ -8,7 +8,7 @@ from mnistlib.data.augmentation import Distortion
 from mnistlib.data.loading import obtain
 from mnistlib.training.loop import Recipe, fit
 from mnistlib.training.model import Architecture, build
-from mnistlib.training.tensor_dataset import Split, same_memory
+from mnistlib.training.tensor_dataset import TensorDataset, same_memory
 
 CPU = torch.device("cpu")
 
@@ -22,7 +22,7 @@ def digits():
 def test_a_batch_is_what_numpy_would_take_from_all_parts_joined(digits):
     images, labels = digits
     parts = [(images[:50], labels[:50]), (images[50:51], labels[50:51]), (images[51:51], labels[51:51])]
-    split = Split.of(CPU, *parts, (images[51:], np.full(249, -1)))
+    split = TensorDataset.of(CPU, *parts, (images[51:], np.full(249, -1)))
     chosen = np.random.default_rng(0).permutation(300)[:70]
     taken, theirs = split.batch(torch.from_numpy(chosen))
     assert np.allclose(taken[:, 0].numpy() * 255, images[chosen], atol=1e-4)
@@ -36,7 +36,7 @@ def test_a_memory_map_is_not_copied(tmp_path, digits, recwarn):
     np.save(tmp_path / "a.npy", digits[0])
     mapped = np.load(tmp_path / "a.npy", mmap_mode="r")
     assert same_memory(mapped).data_ptr() == mapped.ctypes.data
-    assert Split.of(CPU, (mapped, digits[1])).images[0].data_ptr() == mapped.ctypes.data
+    assert TensorDataset.of(CPU, (mapped, digits[1])).images[0].data_ptr() == mapped.ctypes.data
     assert not recwarn.list
 
 
@@ -44,8 +44,8 @@ def test_training_from_a_file_and_in_parts_gives_the_same_bits(tmp_path, digits)
     images, labels = digits
     np.save(tmp_path / "a.npy", images[:200])
     mapped = np.load(tmp_path / "a.npy", mmap_mode="r")
-    val = Split.of(CPU, digits)
+    val = TensorDataset.of(CPU, digits)
     recipe = Recipe(epochs=2, batch_size=20, distortion=Distortion(5))
-    splits = Split.of(CPU, digits), Split.of(CPU, (mapped, labels[:200]), (images[200:], labels[200:]))
+    splits = TensorDataset.of(CPU, digits), TensorDataset.of(CPU, (mapped, labels[:200]), (images[200:], labels[200:]))
     one, other = (fit(build(Architecture((4, 8, 16), 16), 0), split, val, recipe, seed=0)[0] for split in splits)
     assert torch.equal(one.head[1].weight, other.head[1].weight)

@@ -33,9 +33,9 @@ def caption(answer: Prediction | None) -> str:
         return "no ink yet"
     if answer.accepted:
         return f"{sure(answer.confidence)} sure"
-    if answer.why_not == NOT_LIKE_A_DIGIT:
+    if answer.rejection_reason == NOT_LIKE_A_DIGIT:
         return "this is not a digit"
-    return f"not a clear digit; perhaps {answer.digit}" if answer.image.any() else escape(answer.why_not)
+    return f"not a clear digit; perhaps {answer.digit}" if answer.image.any() else escape(answer.rejection_reason)
 
 
 def bars(answer: Prediction | None) -> str:

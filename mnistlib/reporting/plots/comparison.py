@@ -37,10 +37,10 @@ def plot_curves_of_both(
     """Validation loss and error by epoch, both runs in one."""
     figure = new_figure(8, 2.8)
     left, right = figure.subplots(1, 2)
-    for history, name, colour in zip(histories, names, (BLUE, ORANGE), strict=True):
+    for history, name, color in zip(histories, names, (BLUE, ORANGE), strict=True):
         epochs = [row["epoch"] for row in history]
-        left.plot(epochs, [row["val_loss"] for row in history], "o-", color=colour, label=name)
-        right.plot(epochs, [100 * (1 - row["val_accuracy"]) for row in history], "o-", color=colour)
+        left.plot(epochs, [row["val_loss"] for row in history], "o-", color=color, label=name)
+        right.plot(epochs, [100 * (1 - row["val_accuracy"]) for row in history], "o-", color=color)
     left.set_ylabel("loss, nats")
     right.set_ylabel("errors, %")
     for axes in (left, right):

@@ -28,9 +28,9 @@ def plot_class_balance(
     figure = new_figure(7, 2.6)
     axes = figure.subplots()
     place = np.arange(len(classes))
-    for labels, name, colour, shift in ((first, names[0], BLUE, -0.2), (second, names[1], RED, 0.2)):
+    for labels, name, color, shift in ((first, names[0], BLUE, -0.2), (second, names[1], RED, 0.2)):
         counts = np.bincount(labels, minlength=len(classes))
-        axes.bar(place + shift, 100 * counts / counts.sum(), 0.38, label=f"{name} ({len(labels):,})", color=colour)
+        axes.bar(place + shift, 100 * counts / counts.sum(), 0.38, label=f"{name} ({len(labels):,})", color=color)
     axes.axhline(100 / len(classes), color=GREY, linewidth=0.8, linestyle="--", label="all classes alike")
     axes.set_xticks(place, classes)
     axes.set_xlabel("class")
@@ -51,11 +51,11 @@ def plot_class_means(images: np.ndarray, labels: np.ndarray, classes: Sequence[s
 def plot_pixel_histogram(images: np.ndarray, mean: float, std: float) -> Figure:
     """How often each grey value occurs in uint8 pictures, on a logarithmic scale, before and after normalising."""
 
-    def normalise(pixel: Any) -> Any:
+    def normalize(pixel: Any) -> Any:
         return (pixel - mean) / std
 
-    def restore(normalised: Any) -> Any:
-        return normalised * std + mean
+    def restore(normalized: Any) -> Any:
+        return normalized * std + mean
 
     figure = new_figure(7, 2.6)
     axes = figure.subplots()
@@ -64,7 +64,7 @@ def plot_pixel_histogram(images: np.ndarray, mean: float, std: float) -> Figure:
     scale_counts(axes)
     axes.set_xlabel("pixel value before normalising")
     axes.set_ylabel("pixels")
-    above = axes.secondary_xaxis("top", functions=(normalise, restore))
+    above = axes.secondary_xaxis("top", functions=(normalize, restore))
     above.set_xlabel("after")
     tidy(axes)
     return figure

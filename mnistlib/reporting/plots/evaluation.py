@@ -16,7 +16,7 @@ from mnistlib.reporting.plots.style import BLUE, GREY, PALE, RED, new_figure, pi
 
 
 def plot_confusion(matrix: np.ndarray, classes: Sequence[str]) -> Figure:
-    """Counts of each class (rows) taken for which (columns); the colour shows mistakes alone."""
+    """Counts of each class (rows) taken for which (columns); the color shows mistakes alone."""
     import seaborn
 
     figure = new_figure(6.2, 5.2)
@@ -71,7 +71,7 @@ def plot_risk_coverage(coverage: np.ndarray, risk: np.ndarray, accepted: float, 
     axes = figure.subplots()
     axes.plot(100 * coverage, 100 * risk, color=BLUE)
     error = wrong / max(1, round(accepted * len(coverage)))
-    axes.plot(100 * accepted, 100 * error, "o", color=RED, label="accepted by likeness and confidence")
+    axes.plot(100 * accepted, 100 * error, "o", color=RED, label="accepted by ood_score and confidence")
     first = min(accepted, float(coverage[risk > 0].min(initial=1.0)))
     axes.set_xlim(max(0.0, 100 * first - 5), 100.5)
     axes.set_xlabel("coverage: answered, %")
@@ -93,7 +93,7 @@ def plot_mistakes(mistakes: Sequence[Mistake], classes: Sequence[str]) -> Figure
     return figure
 
 
-def plot_strangers(answers: Mapping[str, Sequence[Prediction]], each: int = 12) -> Figure:
+def plot_ood_detection(answers: Mapping[str, Sequence[Prediction]], each: int = 12) -> Figure:
     """The first pictures of each kind, a row of `each`; above those accepted the digit that they passed for, red."""
     figure, grid = picture_grid(each * len(answers), columns=each, cell=0.75, title=0.15)
     places: list[Any] = list(grid)

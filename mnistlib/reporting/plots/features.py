@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.patheffects import withStroke
 
-from mnistlib.reporting.plots.style import DIGIT_COLOURS, new_figure, picture_grid
+from mnistlib.reporting.plots.style import DIGIT_COLORS, new_figure, picture_grid
 
 
 def plot_kernels(kernels: np.ndarray) -> Figure:
@@ -23,14 +23,14 @@ def plot_kernels(kernels: np.ndarray) -> Figure:
 def plot_map(
     points: np.ndarray, labels: np.ndarray, predictions: np.ndarray, classes: Sequence[str], axis_names: tuple[str, str]
 ) -> Figure:
-    """Points N×2 coloured by class, which stands on its island; those that were recognised wrongly are ringed."""
+    """Points N×2 colored by class, which stands on its island; those that were recognised wrongly are ringed."""
     import seaborn
 
     figure = new_figure(6.6, 5.2)
     axes = figure.subplots()
     names = [classes[label] for label in labels]
     seaborn.scatterplot(
-        x=points[:, 0], y=points[:, 1], hue=names, hue_order=list(classes), palette=list(DIGIT_COLOURS[: len(classes)]),
+        x=points[:, 0], y=points[:, 1], hue=names, hue_order=list(classes), palette=list(DIGIT_COLORS[: len(classes)]),
         s=9, linewidth=0, ax=axes,
     )  # fmt: skip
     wrong = labels != predictions

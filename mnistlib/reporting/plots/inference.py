@@ -20,7 +20,7 @@ def plot_what_the_model_saw(paths: Sequence[Path], predictions: Sequence[Predict
     figure, grid = picture_grid(len(shown), columns=min(8, len(shown)), cell=1.2, title=0.35)
     for axes, (path, p) in zip(grid, shown, strict=True):
         name = "".join(c if c.isprintable() else "?" for c in cut(path.stem, 20))
-        answer = f"{p.digit} · {sure(p.confidence)}" if p.accepted else f"? · {cut(printable(p.why_not), 16)}"
+        answer = f"{p.digit} · {sure(p.confidence)}" if p.accepted else f"? · {cut(printable(p.rejection_reason), 16)}"
         show(axes, p.image, f"{name}\n{answer}", "black" if p.accepted else RED)
     return figure
 
@@ -44,11 +44,11 @@ def plot_pad(drawn: Sequence[tuple[Sequence[Sequence[Sequence[float]]], Predicti
         ink.set(xticks=[], yticks=[])
         saw.axis("off")
         show(saw, answer.image, "what the model saw")
-        text = f"{answer.digit} · {sure(answer.confidence)}" if answer.accepted else f"? · {answer.why_not}"
+        text = f"{answer.digit} · {sure(answer.confidence)}" if answer.accepted else f"? · {answer.rejection_reason}"
         bars.set_title(text, loc="left", color="black" if answer.accepted else RED)
-        colours = [BLUE if digit == answer.digit else GREY for digit in range(len(answer.probabilities))]
-        bars.barh(range(len(colours)), answer.probabilities, color=colours)
-        bars.set(xlim=(0, 1), yticks=range(len(colours)), xticks=[])
+        colors = [BLUE if digit == answer.digit else GREY for digit in range(len(answer.probabilities))]
+        bars.barh(range(len(colors)), answer.probabilities, color=colors)
+        bars.set(xlim=(0, 1), yticks=range(len(colors)), xticks=[])
         bars.invert_yaxis()
         tidy(bars)
     return figure

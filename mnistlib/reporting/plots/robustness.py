@@ -33,8 +33,8 @@ def plot_corruptions(examples: np.ndarray, rows: Sequence[Mapping[str, Any]]) ->
 def plot_errors(axes: Any, rows: Sequence[Mapping[str, Any]]) -> None:
     """Three bars for each corruption, as it is, restored, and framed anew too; bold names are of trained families."""
     places = np.arange(len(rows))
-    for name, colour, shift in ((AS_IT_IS, GREY, -0.27), (RESTORED, BLUE, 0), (REFRAMED, ORANGE, 0.27)):
-        axes.bar(places + shift, [100 * row[name] for row in rows], 0.25, color=colour, label=name)
+    for name, color, shift in ((AS_IT_IS, GREY, -0.27), (RESTORED, BLUE, 0), (REFRAMED, ORANGE, 0.27)):
+        axes.bar(places + shift, [100 * row[name] for row in rows], 0.25, color=color, label=name)
     axes.set_xlim(-0.5, len(rows) - 0.5)
     axes.set_xticks(places, [row["corruption"].replace("_", "\n") for row in rows], fontsize=8)
     for label, row in zip(axes.get_xticklabels(), rows, strict=True):

@@ -11,11 +11,11 @@ from matplotlib.ticker import NullFormatter
 if TYPE_CHECKING:
     import numpy as np
 
-DIGIT_COLOURS = (
+DIGIT_COLORS = (
     "#4e79a7", "#f28e2b", "#59a14f", "#e15759", "#b07aa1",
     "#9c755f", "#d37295", "#6b6b6b", "#b6992d", "#2aa6a1",
 )  # fmt: skip
-BLUE, ORANGE, RED, GREY, PALE = DIGIT_COLOURS[0], DIGIT_COLOURS[1], DIGIT_COLOURS[3], "#8a8a8a", "#dddddd"
+BLUE, ORANGE, RED, GREY, PALE = DIGIT_COLORS[0], DIGIT_COLORS[1], DIGIT_COLORS[3], "#8a8a8a", "#dddddd"
 
 matplotlib.rcdefaults()  # a page is the same whoever makes it: a person's own matplotlibrc may ask for LaTeX
 matplotlib.rcParams["text.parse_math"] = False  # names of files, classes and runs are text, dollars included
@@ -46,10 +46,10 @@ def picture_grid(count: int, columns: int, cell: float = 1.0, title: float = 0.0
     return figure, list(grid[:count])
 
 
-def show(axes: Any, image: np.ndarray, title: str, colour: str = "black") -> None:
+def show(axes: Any, image: np.ndarray, title: str, color: str = "black") -> None:
     """One picture, ink dark on light as on paper."""
     axes.imshow(image, cmap="gray_r", vmin=0, vmax=255, interpolation="nearest")
-    axes.set_title(title, fontsize=8, color=colour, pad=2)
+    axes.set_title(title, fontsize=8, color=color, pad=2)
 
 
 def scale_counts(axes: Any) -> None:

@@ -4,7 +4,7 @@ const SIZE = 28, BOX = 20, PEN = 2.7, FINER = 8, PAGE = BOX * FINER, WIDTH = Mat
 const THINNINGS = 3, ASIDE = 0.25, A_POINT = 1e-300;
 
 // Strokes of [x, y], y down, in any units and at any place → Uint8Array 28·28, ink bright; without any point, all 0.
-function rasterise(strokes) {
+function rasterize(strokes) {
   const paths = strokes.filter((stroke) => stroke.length);
   const points = paths.flat();
   if (!points.flat().every(Number.isFinite)) throw new Error("a stroke is a sequence of finite [x, y]");
@@ -161,4 +161,4 @@ function centre(small) {
   return framed;
 }
 
-globalThis.rasterise = rasterise;
+globalThis.rasterize = rasterize;

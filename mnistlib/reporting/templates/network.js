@@ -66,15 +66,15 @@ const steps = {
 // Strokes of [x, y], y down, in any units → the most probable digit, ten calibrated probabilities, whether the answer
 // deserves trust and else why not, and the 28×28 picture that the network saw.
 function recognise(strokes) {
-  const image = globalThis.rasterise(strokes);
+  const image = globalThis.rasterize(strokes);
   let map = { values: Float32Array.from(image, (ink) => ink / 255), channels: 1, side: 28 };
   for (const layer of pad.layers) map = steps[layer.kind](layer, map);
   const logits = Array.from(map.values), largest = Math.max(...logits);
   const powers = logits.map((logit) => Math.exp((logit - largest) / pad.temperature));
   const whole = powers.reduce((sum, power) => sum + power), probabilities = powers.map((power) => power / whole);
-  const likeness = largest - logits.reduce((sum, logit) => sum + logit) / logits.length;
+  const ood_score = largest - logits.reduce((sum, logit) => sum + logit) / logits.length;
   const sure = Math.max(...probabilities) >= pad.threshold; // never so for NaN
-  const doubt = likeness >= pad.least_likeness ? (sure ? "" : "not sure enough") : "not like a digit";
+  const doubt = ood_score >= pad.ood_threshold ? (sure ? "" : "not sure enough") : "not like a digit";
   const whyNot = image.some((ink) => ink) ? doubt : "no ink";
   return { digit: logits.indexOf(largest), probabilities, accepted: !whyNot, whyNot, image };
 }

@@ -1,6 +1,6 @@
 // The map, the confusion matrix and the threshold to look into. What stands in their place without a script stays
 // in the page, hidden. Only text and numbers of the data go into elements, never markup.
-const COLOURS = ["#4e79a7", "#f28e2b", "#59a14f", "#e15759", "#b07aa1", "#9c755f", "#d37295", "#6b6b6b", "#b6992d", "#2aa6a1"];
+const COLORS = ["#4e79a7", "#f28e2b", "#59a14f", "#e15759", "#b07aa1", "#9c755f", "#d37295", "#6b6b6b", "#b6992d", "#2aa6a1"];
 const REACH = 40;
 const SVG = "http://www.w3.org/2000/svg";
 const data = JSON.parse(document.getElementById("explore-data").textContent);
@@ -87,7 +87,7 @@ function matrix() {
 
 function map() {
   const points = data.points.map(([x, y, place]) => ({ x, y, p: pictures[place] }));
-  const marks = points.map(({ x, y, p }) => draw("circle", { cx: x, cy: y, r: 7, fill: COLOURS[p.label % 10], class: p.wrong ? "mistaken" : "" }));
+  const marks = points.map(({ x, y, p }) => draw("circle", { cx: x, cy: y, r: 7, fill: COLORS[p.label % 10], class: p.wrong ? "mistaken" : "" }));
   const ring = draw("circle", { r: 16, class: "ring", visibility: "hidden" });
   const names = data.classes.map((name, label) => {
     const middle = (axis) => points.filter(({ p }) => p.label === label).map((point) => point[axis]).sort((a, b) => a - b);
@@ -134,7 +134,7 @@ function map() {
   const legend = make("div", { class: "legend", role: "group", "aria-label": "show one class alone" });
   data.classes.forEach((name, label) => {
     const button = make("button", { type: "button", "aria-pressed": "false" }, make("span", { class: "dot" }), name);
-    button.firstChild.style.background = COLOURS[label % 10];
+    button.firstChild.style.background = COLORS[label % 10];
     button.addEventListener("click", () => {
       const on = button.getAttribute("aria-pressed") !== "true";
       legend.querySelectorAll("button").forEach((other) => { other.setAttribute("aria-pressed", String(on && other === button)); });
