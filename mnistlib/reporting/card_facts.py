@@ -18,7 +18,7 @@ from mnistlib.evaluation.metrics import accuracy_interval, confusion, load_predi
 from mnistlib.runs.layout import Run
 from mnistlib.runs.model_store import read_description
 from mnistlib.runs.raw_data import read_raw
-from mnistlib.runs.state import merged_metrics, parameters_used, stands
+from mnistlib.runs.state import is_current, merged_metrics, parameters_used
 
 CORRUPTED, PASSED = "corrupted_error_", "ood_accepted_"
 
@@ -48,7 +48,7 @@ def gather(run: Run) -> Facts:
     raw = read_raw(run, hint="run 01_data first", needed=["dataset"])
     model = read_description(run)
     try:
-        calibration = asdict(load_calibration(run)) if stands(run, "04_evaluate") else {}
+        calibration = asdict(load_calibration(run)) if is_current(run, "04_evaluate") else {}
     except RunError:
         calibration = {}
     known = DATASETS[raw["dataset"]]
@@ -96,7 +96,7 @@ def ood_rows(m: Mapping[str, Any]) -> list[tuple[str, str]]:
 
 def class_rows(run: Run, classes: Sequence[str]) -> list[tuple[str, ...]]:
     """Pictures, errors and share recognised of each class, with its interval; none where none stand or can be read."""
-    if not stands(run, "04_evaluate"):
+    if not is_current(run, "04_evaluate"):
         return []
     try:
         labels, logits = load_predictions(run)

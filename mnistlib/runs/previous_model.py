@@ -13,7 +13,7 @@ from mnistlib.core.files import file_digest, link_or_copy
 from mnistlib.runs.layout import Run
 from mnistlib.runs.record import OK, read_record
 from mnistlib.runs.stages import MODEL_FILE
-from mnistlib.runs.state import standing
+from mnistlib.runs.state import current_records
 
 MODEL = (MODEL_FILE, "model.json", "calibration.json")
 BESIDE = ("models/history.json", "metrics/03_train.json", "metrics/04_evaluate.json")
@@ -61,6 +61,6 @@ def settle(run: Run) -> None:
         here, there, trained = run.models / name, run.previous / name, outputs.get(f"models/{name}")
         if trained and there.is_file() and file_digest(there) == trained.sha256:
             exchange(here, there)
-    found = standing(run)
+    found = current_records(run)
     if all(found[stage].verdict == OK for stage in ("03_train", "04_evaluate")):
         shutil.rmtree(run.previous)

@@ -17,7 +17,7 @@ from mnistlib.runs.model_store import check_made_by_make, is_fine_tuned
 from mnistlib.runs.raw_data import read_raw
 from mnistlib.runs.record import OK, Digest, FileName, Record
 from mnistlib.runs.stages import STAGE
-from mnistlib.runs.state import parameters_used, standing
+from mnistlib.runs.state import current_records, parameters_used
 
 FORMAT: Literal[3] = 3
 Text = Annotated[str, Field(max_length=1000)]
@@ -113,7 +113,7 @@ def write_receipt(run: Run) -> None:
 
     There is none for a run in which none is, or whose files are damaged; the reason is said.
     """
-    done = [record for record in standing(run).values() if record.verdict == OK]
+    done = [record for record in current_records(run).values() if record.verdict == OK]
     if not done or not run.raw_json.is_file() or not run.params().is_file():
         return
     try:

@@ -29,14 +29,14 @@ def needs(run: Run, stage: str) -> tuple[str, ...]:
     return () if is_fine_tuned(run) else STAGE[stage].needs
 
 
-def standing(run: Run) -> dict[str, Record]:
+def current_records(run: Run) -> dict[str, Record]:
     """Return the record of each stage as pages and receipts may tell it.
 
     The verdict is `stale` where a stage ended well, but other parameters have been asked for since, what it read from
     an earlier stage is another by now, or such a stage is not ok itself. Outputs are not hashed for this.
     """
     stamp = tuple(stat_key(path) for path in (run.params(), *run.folder.glob("*/*.json")))
-    return dict(stand(run, run.folder, stamp))
+    return dict(compute_records(run, run.folder, stamp))
 
 
 def stat_key(path: Path) -> tuple[str, int, int]:
@@ -49,8 +49,8 @@ def stat_key(path: Path) -> tuple[str, int, int]:
 
 
 @lru_cache(maxsize=64)
-def stand(run: Run, folder: Path, stamp: tuple[Any, ...]) -> dict[str, Record]:
-    """Return `standing`, computed once while the run's files, known by `stamp`, are the same."""
+def compute_records(run: Run, folder: Path, stamp: tuple[Any, ...]) -> dict[str, Record]:
+    """Return `current_records`, computed once while the run's files, known by `stamp`, are the same."""
     asked: dict[str, Any] = {}
     with suppress(RunError):
         asked = parameters.load_file(run.params())
@@ -77,18 +77,18 @@ def is_outdated(run: Run, record: Record, asked: Mapping[str, Any]) -> bool:
 def all_ok(run: Run, stage: str, found: Mapping[str, Record]) -> bool:
     """Return whether the stages that a stage reads from are ok, or, run by hand, left just what it read."""
     return all(
-        found[needed].verdict == OK or (found[needed].verdict == NOT_RUN and by_hand_stands(run, needed, found))
+        found[needed].verdict == OK or (found[needed].verdict == NOT_RUN and is_current_by_hand(run, needed, found))
         for needed in needs(run, stage)
     )
 
 
-def stands(run: Run, stage: str) -> bool:
+def is_current(run: Run, stage: str) -> bool:
     """Return whether what the stage left may be told: it is ok, or was run by hand from what lies there now."""
-    found = standing(run)
-    return found[stage].verdict == OK or (found[stage].verdict == NOT_RUN and by_hand_stands(run, stage, found))
+    found = current_records(run)
+    return found[stage].verdict == OK or (found[stage].verdict == NOT_RUN and is_current_by_hand(run, stage, found))
 
 
-def by_hand_stands(run: Run, stage: str, found: Mapping[str, Record]) -> bool:
+def is_current_by_hand(run: Run, stage: str, found: Mapping[str, Record]) -> bool:
     """Return whether a stage without a record was made from what lies there: its metrics name the digests of that.
 
     So it is of one that left no metrics.
@@ -105,7 +105,7 @@ def by_hand_stands(run: Run, stage: str, found: Mapping[str, Record]) -> bool:
 def merged_metrics(run: Run) -> dict[str, Any]:
     """Return the metrics of all stages that stand, flat, later stages last; without those that are damaged."""
     merged: dict[str, Any] = {}
-    for stage in (stage for stage in STAGE if stands(run, stage)):
+    for stage in (stage for stage in STAGE if is_current(run, stage)):
         with suppress(RunError):
             merged.update(run.read_metrics(stage))
     return merged

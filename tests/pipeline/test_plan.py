@@ -15,7 +15,7 @@ from mnistlib.reporting.sections import section_data
 from mnistlib.runs import layout
 from mnistlib.runs.layout import Run, runs_table_page
 from mnistlib.runs.stages import FIGURES, MEASURES, STAGES, always
-from mnistlib.runs.state import merged_metrics, parameters_used, standing
+from mnistlib.runs.state import current_records, merged_metrics, parameters_used
 from tests.records import keep_record
 
 NAMES = [stage.name for stage in STAGES]
@@ -43,7 +43,7 @@ def leave(run, name):
 
 
 def stale(run):
-    return [name for name, record in standing(run).items() if record.verdict == "stale"]
+    return [name for name, record in current_records(run).items() if record.verdict == "stale"]
 
 
 def test_a_whole_run_is_not_stale(run):
@@ -139,7 +139,7 @@ def test_what_make_trains_over_a_model_made_by_hand_is_not_told_with_its_test_fi
 def test_after_a_failure_the_answers_of_an_older_model_are_stale(run):
     keep_record(run, "03_train", "failed")
     assert stale(run) == NAMES[3:]
-    assert standing(run)["03_train"].verdict == "failed"
+    assert current_records(run)["03_train"].verdict == "failed"
 
 
 def test_index_and_page_of_all_runs_say_so(run):

@@ -283,7 +283,7 @@ class Pipeline(RuleBasedStateMachine):
         for stage in plan.stages_of(self.run, goal):
             for name in always(stage):
                 assert (self.run.folder / name).read_text() == self.content(stage, name)
-        ok = [one for one in state.standing(self.run).values() if one.verdict == OK]
+        ok = [one for one in state.current_records(self.run).values() if one.verdict == OK]
         assert {one.stage for one in ok} >= set(plan.stages_of(self.run, goal))
         with mock.patch.object(Run, "read_metrics", lambda run, stage: {}):
             kept = make_receipt(self.run, ok)
