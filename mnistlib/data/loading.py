@@ -14,7 +14,7 @@ from mnistlib.core.formatting import by
 from mnistlib.data import idx
 from mnistlib.data.datasets import DATASETS, FILES, Dataset, Raw
 from mnistlib.data.download import UnreachableError, download
-from mnistlib.data.locations import checked_folder, complete, had, has_local, local_folder, locate
+from mnistlib.data.locations import checked_folder, complete, has_local, local_folder, locate, previous_dataset
 from mnistlib.runs.layout import RAW, Run
 from mnistlib.runs.raw_data import read_raw
 
@@ -47,7 +47,7 @@ def obtain(
         return read_folder(dataset, "raw", kept)
     if source == "local" or (source == "auto" and has_local(dataset, local_dir)):
         return read_folder(dataset, "local", checked_folder(local_folder(local_dir, dataset)))
-    known, folder = had(before) if before else ("", "")
+    known, folder = previous_dataset(before) if before else ("", "")
     if source == "auto" and known == dataset and folder and complete(ROOT / folder):
         return read_folder(dataset, "local", ROOT / folder)
     try:

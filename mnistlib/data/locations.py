@@ -19,13 +19,13 @@ def better_source_exists(dataset: str, local_dir: str = "", raw: Path = RAW) -> 
     return complete(raw / dataset) or has_local(dataset, local_dir)
 
 
-def lies_here(dataset: str, local_dir: str = "", raw: Path = RAW) -> bool:
+def is_available_locally(dataset: str, local_dir: str = "", raw: Path = RAW) -> bool:
     """Whether all its files lie on this machine, in one of the folders that are looked into."""
     named = local_folder(local_dir, dataset) if has_local(dataset, local_dir) else None
     return complete(raw / dataset) or (named is not None and complete(named))
 
 
-def is_where_it_was(kept: dict[str, Any]) -> bool:
+def raw_files_present(kept: dict[str, Any]) -> bool:
     """Whether the files that `raw.json` names lie there still, as large as they were; embedded ones do."""
     if kept.get("source") == "digits":
         return True
@@ -34,7 +34,7 @@ def is_where_it_was(kept: dict[str, Any]) -> bool:
     return bool(paths) and all(path.is_file() and path.stat().st_size == size for path, size in paths)
 
 
-def had(run: Run) -> tuple[str, str]:
+def previous_dataset(run: Run) -> tuple[str, str]:
     """Return the dataset that a run was made with and the folder that held it.
 
     Returns:

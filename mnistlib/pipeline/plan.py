@@ -14,7 +14,7 @@ from mnistlib.core import config as parameters
 from mnistlib.core.config_schema import Params
 from mnistlib.core.errors import RunError
 from mnistlib.core.files import ROOT, file_digest, shown
-from mnistlib.data.locations import better_source_exists, is_where_it_was, lies_here
+from mnistlib.data.locations import better_source_exists, is_available_locally, raw_files_present
 from mnistlib.runs import fingerprint
 from mnistlib.runs.layout import HANDWRITING, Run
 from mnistlib.runs.model_store import is_fine_tuned
@@ -183,9 +183,9 @@ def data_reasons(run: Run, params: Params) -> list[str]:
     if params.data.source == "digits":  # asked for, whatever else lies here
         return []
     raw = read_raw(run, hint="delete it and run make again")
-    if not raw.get("fallback") and is_where_it_was(raw):
+    if not raw.get("fallback") and raw_files_present(raw):
         return []
-    found = better_source_exists if raw.get("fallback") else lies_here
+    found = better_source_exists if raw.get("fallback") else is_available_locally
     if not found(params.data.dataset, params.data.local_dir):
         return []
     lacked = "the run had to do without it" if raw.get("fallback") else f"{raw.get('folder')} no longer holds it"

@@ -133,8 +133,8 @@ READERS = {
     "card": Reader(gather, (*MODEL, "data/raw.json")),
     "raw.json": Reader(
         lambda run: (
-            locations.had(run),
-            locations.is_where_it_was(files.read_json(run.raw_json, "")),
+            locations.previous_dataset(run),
+            locations.raw_files_present(files.read_json(run.raw_json, "")),
             load_raw(run),
         ),
         ("data/raw.json",),
