@@ -32,10 +32,17 @@ MOST_DIGITS = 18  # of a whole number in JSON
 
 
 @contextmanager
-def whole(path: Path) -> Iterator[Path]:
-    """A temporary file beside `path` that takes its name when the block ends well; locked, so that `sweep` spares it.
+def atomic_write(path: Path) -> Iterator[Path]:
+    """Write a file whole or not at all, through a locked temporary file that replaces it when the block ends well.
 
-    Raises RunError when the folder cannot be written to.
+    Args:
+        path: the file to write; missing folders are made.
+
+    Yields:
+        The temporary file beside `path`. `remove_stale` spares it because it is locked.
+
+    Raises:
+        RunError: the folder or the file cannot be written.
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -58,7 +65,7 @@ def whole(path: Path) -> Iterator[Path]:
         os.close(handle)
 
 
-def sweep(leftovers: Iterable[Path]) -> None:
+def remove_stale(leftovers: Iterable[Path]) -> None:
     """Take away temporary files whose writer was killed: no lock of a living one is on them, and the system knows.
 
     Of folders it does not: those go that nobody has written into for an hour.
@@ -80,7 +87,7 @@ def take_unlocked(path: Path) -> None:
 
 def write_bytes(path: Path, content: bytes) -> None:
     """Write the file whole or not at all. Raises RunError."""
-    with whole(path) as temporary:
+    with atomic_write(path) as temporary:
         temporary.write_bytes(content)
 
 
@@ -187,7 +194,7 @@ def write_arrays(path: Path, **arrays: np.ndarray) -> None:
     """Write arrays by their names to an `.npz`, whole or not at all. Raises RunError."""
     import numpy as np
 
-    with whole(path) as temporary, temporary.open("wb") as file:
+    with atomic_write(path) as temporary, temporary.open("wb") as file:
         np.savez_compressed(file, **arrays)  # type: ignore[arg-type]
 
 

@@ -15,7 +15,7 @@ from typing import TextIO
 from mnistlib.core.errors import RunError
 
 logger = logging.getLogger("mnistlib")
-aside = [logging.getLogger(name) for name in ("papermill", "asyncio")]  # the verdict says it better: for run.log alone
+file_only = [logging.getLogger(name) for name in ("papermill", "asyncio")]  # they repeat the verdict: run.log only
 LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
 CONTROL = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)|[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 TAKEN_AWAY = "MNISTLIB_TAKEN_AWAY"  # set in the environment of a run that goes when it is interrupted: nothing to read
@@ -31,7 +31,7 @@ def chosen_level(otherwise: int = logging.INFO) -> int:
     return LEVELS.get(name, otherwise)
 
 
-class Told(logging.Formatter):
+class PlainFormatter(logging.Formatter):
     """A record as text without the control characters that a cell may have printed; in color where asked for."""
 
     def __init__(self, pattern: str = "%(message)s", colored: bool = False) -> None:
@@ -61,11 +61,11 @@ def log_to(file: Path, stage: str, terminal: logging.Handler) -> None:
     close_log()
     file.parent.mkdir(parents=True, exist_ok=True)
     kept = KeptLog(file, encoding="utf-8", errors="backslashreplace")
-    kept.setFormatter(Told(f"%(asctime)s {stage} %(levelname)s %(message)s"))
+    kept.setFormatter(PlainFormatter(f"%(asctime)s {stage} %(levelname)s %(message)s"))
     stream = getattr(terminal, "stream", None)
     if isinstance(stream, io.TextIOWrapper):
         stream.reconfigure(errors="replace")
-    for source in aside:
+    for source in file_only:
         source.propagate, source.handlers = False, [kept]
     logger.addHandler(kept)
     logger.addHandler(terminal)
@@ -73,7 +73,7 @@ def log_to(file: Path, stage: str, terminal: logging.Handler) -> None:
 
 def close_log() -> None:
     """End the log: nothing of a live line is left."""
-    for source in aside:
+    for source in file_only:
         source.handlers = [logging.NullHandler()]  # with none at all, Python shows what comes late
     for handler in list(logger.handlers):
         logger.removeHandler(handler)

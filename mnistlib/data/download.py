@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from mnistlib.core.errors import RunError
-from mnistlib.core.files import file_digest, shown, whole
+from mnistlib.core.files import atomic_write, file_digest, shown
 from mnistlib.data.datasets import DATASETS, FILES, Dataset
 
 TIMEOUT = 15
@@ -78,7 +78,7 @@ def download_file(target: Path, md5: str, addresses: Sequence[str]) -> None:
     for address in addresses:
         url = f"{address.rstrip('/')}/{target.name}"
         try:
-            with whole(target) as temporary:
+            with atomic_write(target) as temporary:
                 fetch(url, temporary)
                 answered = True
                 found = file_digest(temporary, "md5")

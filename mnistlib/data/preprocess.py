@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from mnistlib.core.errors import RunError
-from mnistlib.core.files import file_digest, read_json, shown, whole, write_json
+from mnistlib.core.files import atomic_write, file_digest, read_json, shown, write_json
 from mnistlib.core.json_checks import between, is_digest, is_flag, is_text, list_of, wrong_fields
 from mnistlib.data.datasets import FALLBACK, Raw
 from mnistlib.runs.layout import Run
@@ -80,7 +80,7 @@ def save_parts(run: Run, parts: dict[str, Split], raw: Raw) -> dict[str, Any]:
     for name, part in parts.items():
         for kind, array in (("images", part.images), ("labels", part.labels)):
             path = array_path(run, name, kind)
-            with whole(path) as temporary, temporary.open("wb") as file:
+            with atomic_write(path) as temporary, temporary.open("wb") as file:
                 np.save(file, np.ascontiguousarray(array), allow_pickle=False)
             hashes[path.name] = file_digest(path)
     counts = {f"{name}_count": len(part.labels) for name, part in parts.items()}

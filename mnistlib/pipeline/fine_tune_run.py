@@ -16,7 +16,7 @@ import torch
 
 from mnistlib.core.config import DEFAULT
 from mnistlib.core.errors import RunError, in_words
-from mnistlib.core.files import link_or_copy, shown, sweep, write_json, write_text
+from mnistlib.core.files import link_or_copy, remove_stale, shown, write_json, write_text
 from mnistlib.core.formatting import Table, percent
 from mnistlib.data.datasets import shows_digits
 from mnistlib.data.outlier_exposure import make_outliers
@@ -99,7 +99,7 @@ def new_run(base: Run) -> Iterator[Run]:
 
     Raises RunError when it cannot be made.
     """
-    sweep(layout.RUNS.glob(f".{base.name}-taught*.part"))
+    remove_stale(layout.RUNS.glob(f".{base.name}-taught*.part"))
     names = (f"{base.name}-taught{f'-{n}' if n > 1 else ''}" for n in itertools.count(1))
     run = next(run for name in names if (run := claim(name)))
     try:

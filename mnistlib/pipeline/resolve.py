@@ -13,7 +13,7 @@ from pathlib import Path
 from mnistlib.core import config
 from mnistlib.core.config_schema import Params
 from mnistlib.core.errors import RunError, in_words
-from mnistlib.core.files import sweep, write_text
+from mnistlib.core.files import remove_stale, write_text
 from mnistlib.core.formatting import seconds_text
 from mnistlib.core.log import chosen_level, say
 from mnistlib.core.system_info import threads
@@ -63,8 +63,8 @@ def begin(run: Run, resolved: Params, goal: str) -> int:
     """Take the run, keep what is asked for, and become the make that executes what is stale; 0 when nothing is."""
     make_writable(run)
     hold(run)
-    sweep(leftovers(run))
-    previous_model.settle(run)
+    remove_stale(leftovers(run))
+    previous_model.reconcile(run)
     todo = plan(run, resolved, goal)
     if todo.get("06_infer"):
         check_still_there(run, resolved.infer.input)

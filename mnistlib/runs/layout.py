@@ -15,7 +15,7 @@ from typing import Any
 
 from mnistlib.core.errors import RunError
 from mnistlib.core.files import ROOT, file_digest, read_json, shown, write_json
-from mnistlib.runs.stages import IN_WORDS, MEASURES, MODEL_FILE, STAGE
+from mnistlib.runs.stages import MODEL_FILE, REQUIRED_METRICS, STAGE, TEXT_METRICS
 
 RUNS = ROOT / "runs"
 RAW = RUNS / "data" / "raw"
@@ -119,18 +119,18 @@ class Run:
         """What a stage measured. Raises RunError when it has not run, or the file is damaged."""
         measured = read_json(self.metrics(stage), hint=f"run {stage} first")
         measured.pop("read", None)
-        for name in MEASURES.get(stage, ()):
+        for name in REQUIRED_METRICS.get(stage, ()):
             measured.setdefault(name, None)
         for name, value in measured.items():
-            if not isinstance(value, (str if name in IN_WORDS else int | float)):
+            if not isinstance(value, (str if name in TEXT_METRICS else int | float)):
                 text = f"{shown(self.metrics(stage))} is damaged: {name:.60} is {value!r:.60}"
-                what = "not text" if name in IN_WORDS else "which is no number"
+                what = "not text" if name in TEXT_METRICS else "which is no number"
                 raise RunError(f"{text}, {what}: make all RUN={self.name} measures it again")
         return measured
 
 
 def leftovers(run: Run) -> Iterator[Path]:
-    """Temporary files in the run and in what all runs share: `files.sweep` takes away those of killed writers."""
+    """Temporary files in the run and in what all runs share: `files.remove_stale` deletes those of killed writers."""
     yield from RUNS.glob(".*.part")
     for folder in (run.folder, RAW, HANDWRITING):
         yield from folder.rglob(".*.part")

@@ -32,7 +32,7 @@ def keep(run: Run) -> None:
     part.rename(run.previous)
 
 
-def bring_back(run: Run, stage: str) -> bool:
+def restore(run: Run, stage: str) -> bool:
     """Put the kept model back after a failed 03 or 04; return whether there was one."""
     if not run.previous.is_dir():
         return False
@@ -52,7 +52,7 @@ def exchange(here: Path, there: Path, keep_first: bool = True) -> None:
     spare.replace(there)
 
 
-def settle(run: Run) -> None:
+def reconcile(run: Run) -> None:
     """Take up the newer model again where its 04 failed; the kept one goes once the run has ended well without it."""
     if not run.previous.is_dir():
         return

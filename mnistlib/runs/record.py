@@ -27,7 +27,7 @@ from mnistlib.core.files import (
 )
 from mnistlib.runs.layout import Run, existing_runs
 from mnistlib.runs.raw_data import read_raw
-from mnistlib.runs.stages import SOMETIMES, always
+from mnistlib.runs.stages import OPTIONAL_OUTPUTS, required_outputs
 
 OK, FAILED, DIED, TIMED_OUT, INTERRUPTED = "ok", "failed", "died", "timed out", "interrupted"
 NOT_RUN, RUNNING, STALE = "not run", "running", "stale"
@@ -145,9 +145,9 @@ def describe_outputs(run: Run, stage: str, pictures_given: bool) -> dict[str, Ou
 
     Examples that lie there from before somebody gave pictures are not what the last 06 left.
     """
-    patterns = () if pictures_given else SOMETIMES.get(stage, ())
+    patterns = () if pictures_given else OPTIONAL_OUTPUTS.get(stage, ())
     some = [path.relative_to(run.folder).as_posix() for pattern in patterns for path in run.folder.glob(pattern)]
-    names = [*always(stage), *sorted(some), f"notebooks/{stage}.ipynb"]
+    names = [*required_outputs(stage), *sorted(some), f"notebooks/{stage}.ipynb"]
     return {name: describe_output(run, name) for name in names if (run.folder / name).is_file()}
 
 
@@ -179,7 +179,7 @@ def lasting(value: Any) -> Any:
 
 def missing(run: Run, stage: str) -> list[str]:
     """Return which of the files that the stage always leaves are not there."""
-    return [name for name in always(stage) if not (run.folder / name).is_file()]
+    return [name for name in required_outputs(stage) if not (run.folder / name).is_file()]
 
 
 def lost_outputs(run: Run, record: Record) -> list[str]:

@@ -78,8 +78,8 @@ FIGURES = {
     "05_features": ("first_layer", "tsne_plot", "pca_plot"),
     "06_infer": ("pad", "what_the_model_saw"),
 }
-SOMETIMES = {"06_infer": ("data/inference/examples/*.png",)}
-MEASURES = {  # the metrics, numbers all, without which a stage's are no whole ones
+OPTIONAL_OUTPUTS = {"06_infer": ("data/inference/examples/*.png",)}
+REQUIRED_METRICS = {  # the metrics, numbers all, without which a stage's are no whole ones
     "03_train": ("val_accuracy", "epochs", "train_seconds", "model_parameters"),
     "04_evaluate": (
         *("test_accuracy", "test_accuracy_low", "test_accuracy_high", "test_errors", "test_count", "test_nll"),
@@ -87,11 +87,11 @@ MEASURES = {  # the metrics, numbers all, without which a stage's are no whole o
     ),
     "05_features": ("knn_accuracy",),
 }
-IN_WORDS = {"dataset", "source", "train_device"}  # the metrics that are text; all others are numbers
+TEXT_METRICS = {"dataset", "source", "train_device"}  # the metrics that are text; all others are numbers
 STAGE = {stage.name: stage for stage in STAGES}
 
 
-def always(stage: str) -> list[str]:
+def required_outputs(stage: str) -> list[str]:
     """Return the files that a stage leaves in every run, by their paths in the run's folder."""
     return [*STAGE[stage].leaves, *(f"reports/figures/{name}.png" for name in FIGURES[stage]), f"metrics/{stage}.json"]
 

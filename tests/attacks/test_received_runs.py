@@ -22,7 +22,7 @@ from mnistlib.core.files import (
     bytes_digest,
     read_arrays,
     read_json,
-    sweep,
+    remove_stale,
     write_json,
 )
 from mnistlib.data.preprocess import load_statistics, statistics_path
@@ -304,7 +304,7 @@ def test_a_fine_tuning_that_is_killed_leaves_no_run(run):
     left = layout.RUNS / ".killed-taught.part"
     assert sorted(path.name for path in layout.RUNS.iterdir()) == [left.name, run.name]
     os.utime(left, (time.time() - 2 * HOUR,) * 2)
-    sweep(leftovers(run))
+    remove_stale(leftovers(run))
     assert [path.name for path in layout.RUNS.iterdir()] == [run.name]
 
 

@@ -14,7 +14,7 @@ from mnistlib.reporting.front_page import write_index
 from mnistlib.reporting.sections import section_data
 from mnistlib.runs import layout
 from mnistlib.runs.layout import Run, runs_table_page
-from mnistlib.runs.stages import FIGURES, MEASURES, STAGES, always
+from mnistlib.runs.stages import FIGURES, REQUIRED_METRICS, STAGES, required_outputs
 from mnistlib.runs.state import current_records, merged_metrics, parameters_used
 from tests.records import keep_record
 
@@ -36,10 +36,10 @@ def run(tmp_path, monkeypatch):
 
 def leave(run, name):
     """Write all that a stage leaves; its metrics as a notebook does, with what it read."""
-    for path in (run.folder / each for each in always(name) if not each.startswith("metrics/")):
+    for path in (run.folder / each for each in required_outputs(name) if not each.startswith("metrics/")):
         write_text(path, "{}" if path.suffix == ".json" else name)
     more = {"train_device": "cpu"} if name == "03_train" else {}
-    run.write_metrics(name, {name: 1} | dict.fromkeys(MEASURES.get(name, ()), 1) | more)
+    run.write_metrics(name, {name: 1} | dict.fromkeys(REQUIRED_METRICS.get(name, ()), 1) | more)
 
 
 def stale(run):
@@ -122,7 +122,7 @@ def test_of_what_was_made_by_hand_nothing_is_told_whose_inputs_are_others_by_now
 
 
 def test_metrics_made_by_hand_that_do_not_say_what_they_read_are_not_told(lab):
-    write_text(lab.metrics("04_evaluate"), json.dumps(dict.fromkeys(MEASURES["04_evaluate"], 1)))
+    write_text(lab.metrics("04_evaluate"), json.dumps(dict.fromkeys(REQUIRED_METRICS["04_evaluate"], 1)))
     assert "04_evaluate" not in told(lab)
     assert "test_accuracy" not in merged_metrics(lab)
 

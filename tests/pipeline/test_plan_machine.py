@@ -26,7 +26,7 @@ from mnistlib.runs import fingerprint, layout, record, stages, state
 from mnistlib.runs.layout import Run
 from mnistlib.runs.receipt import make_receipt
 from mnistlib.runs.record import OK, begin_record, read_record, write_record
-from mnistlib.runs.stages import STAGE, always
+from mnistlib.runs.stages import STAGE, required_outputs
 
 NAMES = list(STAGE)
 MODULES = {
@@ -145,7 +145,7 @@ class Pipeline(RuleBasedStateMachine):
         inputs = plan.inputs_now(self.run, STAGE[stage], self.params)
         begun = begin_record(self.run, stage, inputs)
         self.committed.pop(stage, None)
-        for name in always(stage):
+        for name in required_outputs(stage):
             self.whole(self.run.folder / name, self.content(stage, name))
         work = self.run.notebook(stage).with_name(f".{stage}.part.ipynb")
         self.whole(work, "executed")
@@ -217,7 +217,7 @@ class Pipeline(RuleBasedStateMachine):
         if not done:
             return
         stage = data.draw(st.sampled_from(done))
-        name = data.draw(st.sampled_from([n for n in always(stage) if not n.startswith("data/inference/")]))
+        name = data.draw(st.sampled_from([n for n in required_outputs(stage) if not n.startswith("data/inference/")]))
         path = self.run.folder / name
         if not path.is_file():
             return
@@ -281,7 +281,7 @@ class Pipeline(RuleBasedStateMachine):
     def check_made(self, goal: str) -> None:
         """The goal's files are just what would be made from nothing, and the receipt tells what they were made with."""
         for stage in plan.stages_of(self.run, goal):
-            for name in always(stage):
+            for name in required_outputs(stage):
                 assert (self.run.folder / name).read_text() == self.content(stage, name)
         ok = [one for one in state.current_records(self.run).values() if one.verdict == OK]
         assert {one.stage for one in ok} >= set(plan.stages_of(self.run, goal))

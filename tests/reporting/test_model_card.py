@@ -14,7 +14,7 @@ from mnistlib.reporting.front_page import write_card, write_index
 from mnistlib.reporting.model_card import make_card
 from mnistlib.runs import layout
 from mnistlib.runs.layout import Run
-from mnistlib.runs.stages import MEASURES
+from mnistlib.runs.stages import REQUIRED_METRICS
 from tests.records import describe_model, keep_record
 
 EVIL = '<script>document.title="owned"</script> [x](javascript:owned) `a` **b** | c\n\n# d'
@@ -27,7 +27,8 @@ HEADINGS = (
 def trained(dataset="mnist", fallback=False, **more):
     """A run that holds what a card is made of."""
     run = Run("made")
-    measured = dict.fromkeys(MEASURES["03_train"], 1) | {"train_seconds": 1.25, "epochs": 2, "train_device": "cpu"}
+    measured = dict.fromkeys(REQUIRED_METRICS["03_train"], 1)
+    measured |= {"train_seconds": 1.25, "epochs": 2, "train_device": "cpu"}
     for path, content in (
         (run.raw_json, {"dataset": dataset, "fallback": fallback, "title": DATASETS[dataset].title, "source": "raw"}),
         (
