@@ -4,7 +4,7 @@ from dataclasses import asdict
 from typing import Any
 
 from mnistlib.runs.layout import Run
-from mnistlib.runs.model_store import FORMAT, sealed
+from mnistlib.runs.model_store import FORMAT, with_digest
 from mnistlib.runs.record import OK, Inputs, Record, write_record
 from mnistlib.runs.state import reads_now
 from mnistlib.training.model import Architecture
@@ -21,4 +21,4 @@ def describe_model(**changes: Any) -> dict[str, Any]:
     parts = asdict(Architecture())
     lists = {name: list(value) for name, value in parts.items() if isinstance(value, tuple)}
     described = {"format": FORMAT, "architecture": parts | lists, "input": "", "classes": [], "parameters": 1}
-    return sealed(described | {"weights_sha256": "0" * 64, "training": {}} | changes)
+    return with_digest(described | {"weights_sha256": "0" * 64, "training": {}} | changes)

@@ -378,10 +378,10 @@ def test_too_low_a_limit_on_open_files_is_named_before_anything_is_done(project)
 
 
 HOLDER = """
-from mnistlib.runs.lock import hold
+from mnistlib.runs.lock import lock_run
 from mnistlib.runs.layout import Run
 
-hold(Run("r"))
+lock_run(Run("r"))
 print("held", flush=True)
 input()
 """

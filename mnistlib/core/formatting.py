@@ -76,7 +76,7 @@ def seconds_text(seconds: float) -> str:
     return f"{seconds / 60:.0f} min"
 
 
-def sure(confidence: float) -> str:
+def confidence_text(confidence: float) -> str:
     """A confidence in 0…1 as 99.5 %, rounded, but never to certainty."""
     return percent(min(confidence, 0.999), 1)
 
@@ -90,7 +90,7 @@ def html_cell(value: Any, decimals: int | None = None) -> str:
     return f'<td class="{kind}">{escape(text)}</td>'
 
 
-def by(shape: Sequence[int]) -> str:
+def dims(shape: Sequence[int]) -> str:
     """An array's shape: 57,000 × 28 × 28."""
     return " × ".join(f"{side:,}" for side in shape)
 

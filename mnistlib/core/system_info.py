@@ -90,7 +90,7 @@ def processor() -> str:
     named = re.search(r"^(?:model name|Model|Processor)\s*: (.+)$", cpuinfo(), re.MULTILINE)
     if named:
         return named[1].strip()
-    return answer("sysctl", "-n", "machdep.cpu.brand_string") or platform.processor() or platform.machine()
+    return command_output("sysctl", "-n", "machdep.cpu.brand_string") or platform.processor() or platform.machine()
 
 
 def features() -> list[str]:
@@ -99,7 +99,7 @@ def features() -> list[str]:
     if flags:
         return sorted(flag for flag in flags[1].split() if FEATURES.fullmatch(flag))
     asked = {f"hw.optional.arm.FEAT_{name}": name.lower() for name in ("BF16", "I8MM", "SME")}
-    return sorted(name for key, name in asked.items() if answer("sysctl", "-n", key) == "1")
+    return sorted(name for key, name in asked.items() if command_output("sysctl", "-n", key) == "1")
 
 
 def cores(quota: Path = Path("/sys/fs/cgroup/cpu.max")) -> int:
@@ -133,7 +133,7 @@ def gpu() -> str:
     """NVIDIA's GPUs with their driver, or Apple's; empty where there is none."""
     if sys.platform == "darwin":
         return processor() if platform.machine() == "arm64" else ""
-    return answer("nvidia-smi", "--query-gpu=name,driver_version", "--format=csv,noheader").replace("\n", "; ")
+    return command_output("nvidia-smi", "--query-gpu=name,driver_version", "--format=csv,noheader").replace("\n", "; ")
 
 
 def fonts() -> list[str]:
@@ -161,7 +161,7 @@ def pip_install(*names: str) -> str:
     return f"{shlex.quote(shown(Path(sys.executable)))} -m pip install {' '.join(names)}"
 
 
-def answer(*command: str) -> str:
+def command_output(*command: str) -> str:
     """What a program prints; empty when it is not there, fails, or takes longer than 5 s."""
     if not shutil.which(command[0]):
         return ""

@@ -129,11 +129,11 @@ class Raw:
         return DATASETS[self.dataset].classes
 
 
-def of_digits(classes: Sequence[str]) -> bool:
+def are_digits(classes: Sequence[str]) -> bool:
     """Whether the classes are the ten digits, in their order."""
     return tuple(classes) == DIGITS
 
 
 def shows_digits(dataset: str) -> bool:
     """Whether what learns this dataset tells the ten digits apart; not where it is none that is known."""
-    return dataset in DATASETS and of_digits(DATASETS[dataset].classes)
+    return dataset in DATASETS and are_digits(DATASETS[dataset].classes)

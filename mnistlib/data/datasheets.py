@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
-class Origin:
+class Datasheet:
     """One dataset in sentences, as its makers and later readers published them.
 
     `things`: what the pictures show; `made`: by whom, of what; `people`: who stands behind the pictures, and who does
@@ -24,8 +24,8 @@ class Origin:
 
 
 DECIDING = "deciding anything about people's money, health or rights without a person who looks at every answer"
-ORIGINS = {
-    "mnist": Origin(
+DATASHEETS = {
+    "mnist": Datasheet(
         things="handwritten digits",
         made="MNIST (LeCun, Cortes and Burges 1998): digits from forms that NIST collected in the United States, "
         "its Special Databases 1 and 3, framed into 28 × 28 grey pixels.",
@@ -42,7 +42,7 @@ ORIGINS = {
         ),
         licence="CC BY-SA 3.0",
     ),
-    "digits": Origin(
+    "digits": Datasheet(
         things="handwritten digits",
         made="scikit-learn's copy of UCI's Optical Recognition of Handwritten Digits (Alpaydin and Kaynak 1998): "
         "digits reduced to 8 × 8 pixels of 17 greys, here enlarged and framed into 28 × 28.",
@@ -58,7 +58,7 @@ ORIGINS = {
         ),
         licence="CC BY 4.0",
     ),
-    "fashion_mnist": Origin(
+    "fashion_mnist": Datasheet(
         things="articles of clothing",
         made="Fashion-MNIST (Xiao, Rasul and Vollgraf 2017): photographs from Zalando's shop, each of one article, "
         "made grey and shrunk to 28 × 28 pixels.",
@@ -75,7 +75,7 @@ ORIGINS = {
         ),
         licence="MIT",
     ),
-    "kmnist": Origin(
+    "kmnist": Datasheet(
         things="cursive Japanese characters",
         made="Kuzushiji-MNIST (Clanuwat and others 2018): ten hiragana cut out of classical Japanese books by the "
         "Center for Open Data in the Humanities, framed into 28 × 28 grey pixels.",

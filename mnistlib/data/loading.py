@@ -10,7 +10,7 @@ import numpy as np
 
 from mnistlib.core.errors import RunError
 from mnistlib.core.files import ROOT, bytes_digest, file_digest, shown, write_json
-from mnistlib.core.formatting import by
+from mnistlib.core.formatting import dims
 from mnistlib.data import idx
 from mnistlib.data.datasets import DATASETS, FILES, Dataset, Raw
 from mnistlib.data.download import UnreachableError, download
@@ -41,7 +41,7 @@ def obtain(
     if dataset not in DATASETS:
         raise RunError(f"data.dataset is {dataset!r}: known are {', '.join(DATASETS)}")
     if dataset == "digits" or source == "digits":
-        return embedded(fallback=dataset != "digits")
+        return load_embedded(fallback=dataset != "digits")
     kept = raw / dataset
     if source == "raw" or (source == "auto" and complete(kept)):
         return read_folder(dataset, "raw", kept)
@@ -58,7 +58,7 @@ def obtain(
         check_present(dataset, kept)
         if before and known:
             raise RunError(f"{out_of_reach(before, known, folder, dataset)}\n{error}") from error
-        return embedded(fallback=True)
+        return load_embedded(fallback=True)
     return read_folder(dataset, "download", kept)
 
 
@@ -118,11 +118,11 @@ def read_file(path: Path, dataset: Dataset, position: int) -> tuple[np.ndarray, 
             f"  found    {kind} {found}\nReplace the file, or take it away: it is neither used nor overwritten."
         )
     array = idx.parse(content, path.name)
-    row = {"file": path.name, "bytes": path.stat().st_size, "shape": by(array.shape), kind: found}
+    row = {"file": path.name, "bytes": path.stat().st_size, "shape": dims(array.shape), kind: found}
     return array, row
 
 
-def embedded(fallback: bool) -> Raw:
+def load_embedded(fallback: bool) -> Raw:
     """scikit-learn's digits, which need no network."""
     from mnistlib.data.sklearn_digits import load_digits
 
@@ -132,7 +132,7 @@ def embedded(fallback: bool) -> Raw:
         {
             "file": f"{name} (embedded)",
             "bytes": array.nbytes,
-            "shape": by(array.shape),
+            "shape": dims(array.shape),
             "SHA-256 unpacked": bytes_digest(array.tobytes()),
         }
         for name, array in zip(names, arrays, strict=True)
@@ -150,7 +150,7 @@ def load_raw(run: Run) -> Raw:
     """The run's dataset, read again from where 01_data found it. Raises RunError when it is gone or has changed."""
     kept = read_raw(run, hint="run 01_data first", needed=("dataset", "source", "folder", "files"))
     if kept["source"] == "digits":
-        raw = embedded(kept.get("fallback", False))
+        raw = load_embedded(kept.get("fallback", False))
     elif not complete(ROOT / kept["folder"]):
         raise RunError(
             f"{kept['folder']}, where 01_data found {DATASETS[kept['dataset']].title}, no longer holds it: put it "

@@ -11,9 +11,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from mnistlib.data.datasets import of_digits
+from mnistlib.data.datasets import are_digits
 from mnistlib.data.letterforms import LETTERFORMS
-from mnistlib.data.synthetic import draw, smooth
+from mnistlib.data.synthetic import draw_variant, smooth
 from mnistlib.imaging.framing import rasterize
 
 NO_CLASS = -1
@@ -26,7 +26,7 @@ def make_outliers(count: int, classes: Sequence[str], seed: int) -> tuple[np.nda
     are no digits.
     """
     noise = np.random.default_rng(seed)
-    count = count if of_digits(classes) else 0
+    count = count if are_digits(classes) else 0
     makers = (pen_letter, pen_letter, tangle, speckle)
     images = np.zeros((count, 28, 28), np.uint8)
     for i in range(count):
@@ -37,7 +37,7 @@ def make_outliers(count: int, classes: Sequence[str], seed: int) -> tuple[np.nda
 def pen_letter(noise: np.random.Generator) -> np.ndarray:
     """One hand's version of a letter: uint8 28×28."""
     forms = list(LETTERFORMS.values())
-    return draw([np.array(stroke, float) for stroke in forms[noise.integers(len(forms))]], noise)
+    return draw_variant([np.array(stroke, float) for stroke in forms[noise.integers(len(forms))]], noise)
 
 
 def tangle(noise: np.random.Generator) -> np.ndarray:

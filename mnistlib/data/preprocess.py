@@ -13,13 +13,13 @@ from mnistlib.core.json_checks import between, is_digest, is_flag, is_text, list
 from mnistlib.data.datasets import FALLBACK, Raw
 from mnistlib.runs.layout import Run
 
-PARTS = ("train", "val", "test")
+SPLITS = ("train", "val", "test")
 AT_ONCE = 5000
 DESCRIBED = {  # what statistics.json must say for others to rely on it
     **{"dataset": is_text, "title": is_text, "fallback": is_flag, "classes": list_of(is_text, most=100)},
     **{"mean": between(0, 1), "std": between(0, 1)},
     "sha256": lambda value: isinstance(value, dict) and all(map(is_digest, value.values())),
-    **{f"{name}_count": between(0, 10**9, int) for name in PARTS},
+    **{f"{name}_count": between(0, 10**9, int) for name in SPLITS},
 }
 
 
@@ -74,7 +74,7 @@ def statistics(train: Split) -> dict[str, float]:
     return {"mean": mean, "std": float(np.sqrt(counts @ (values - mean) ** 2 / counts.sum()))}
 
 
-def save_parts(run: Run, parts: dict[str, Split], raw: Raw) -> dict[str, Any]:
+def save_splits(run: Run, parts: dict[str, Split], raw: Raw) -> dict[str, Any]:
     """Write the arrays and `statistics.json`, which names them by hash; returns what it says."""
     hashes = {}
     for name, part in parts.items():

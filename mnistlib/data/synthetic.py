@@ -6,26 +6,26 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from mnistlib.data.datasets import of_digits
+from mnistlib.data.datasets import are_digits
 from mnistlib.data.variants import VARIANTS
 from mnistlib.imaging.framing import Stroke, rasterize
 
 STEPS = 12
 
 
-def synthesise(count: int, classes: Sequence[str], seed: int) -> tuple[np.ndarray, np.ndarray]:
+def synthesize(count: int, classes: Sequence[str], seed: int) -> tuple[np.ndarray, np.ndarray]:
     """Draw `count` digits, every digit and every variant of it as often as another.
 
     Returns images uint8 N×28×28 and labels uint8 N, the same for the same seed; none when `classes` are no digits.
     """
     noise = np.random.default_rng(seed)
-    count = count if of_digits(classes) else 0
+    count = count if are_digits(classes) else 0
     labels = noise.permutation(np.arange(count) % len(VARIANTS)).astype(np.uint8)
     images = np.zeros((count, 28, 28), np.uint8)
     for i, label in enumerate(labels):
         variants = list(VARIANTS[int(label)].values())
         template = variants[noise.integers(len(variants))]
-        images[i] = draw([np.array(stroke, float) for stroke in template], noise)
+        images[i] = draw_variant([np.array(stroke, float) for stroke in template], noise)
     return images, labels
 
 
@@ -35,17 +35,17 @@ def examples() -> list[list[np.ndarray]]:
     return [[smooth(np.array(stroke, float)) for stroke in VARIANTS[digit][name]] for digit, name in chosen]
 
 
-def draw(template: list[np.ndarray], noise: np.random.Generator) -> np.ndarray:
+def draw_variant(template: list[np.ndarray], noise: np.random.Generator) -> np.ndarray:
     """One hand's version of a template: strokes N×2 → uint8 28×28."""
     loose = [stroke + same_where_same(stroke, noise.normal(0, 3.5, stroke.shape)) for stroke in template]
-    return rasterize(bend([smooth(stroke) for stroke in loose], 1.0, noise), pen=noise.uniform(1.8, 3.6))
+    return rasterize(warp([smooth(stroke) for stroke in loose], 1.0, noise), pen=noise.uniform(1.8, 3.6))
 
 
-def another_version(strokes: Sequence[Stroke], noise: np.random.Generator) -> np.ndarray:
+def vary_drawing(strokes: Sequence[Stroke], noise: np.random.Generator) -> np.ndarray:
     """A person's drawing as the same hand might have drawn it another time: uint8 28×28."""
     paths = [np.array(stroke, float) for stroke in strokes if len(stroke)]
     extent = max(float(np.ptp(np.concatenate(paths), axis=0).max()), 1e-9)
-    return rasterize(bend([path * (100 / extent) for path in paths], 0.4, noise), pen=noise.uniform(2.2, 3.2))
+    return rasterize(warp([path * (100 / extent) for path in paths], 0.4, noise), pen=noise.uniform(2.2, 3.2))
 
 
 def same_where_same(stroke: np.ndarray, wobble: np.ndarray) -> np.ndarray:
@@ -72,7 +72,7 @@ def curve(points: np.ndarray) -> np.ndarray:
     return np.concatenate([pieces.transpose(1, 0, 2).reshape(-1, 2), points[-1:]])
 
 
-def bend(strokes: list[np.ndarray], strength: float, noise: np.random.Generator) -> list[np.ndarray]:
+def warp(strokes: list[np.ndarray], strength: float, noise: np.random.Generator) -> list[np.ndarray]:
     """Slant, proportions, turn, wobble and missed joins, as one hand would have them; strokes about 100 high."""
     turn, slant = strength * noise.normal(0, 0.1), strength * noise.normal(0.1, 0.3)
     wide = np.exp(strength * noise.normal(0, 0.25))

@@ -10,7 +10,7 @@ import numpy as np
 
 from mnistlib.core.errors import RunError
 from mnistlib.core.files import write_json
-from mnistlib.core.formatting import Table, by, percent
+from mnistlib.core.formatting import Table, dims, percent
 from mnistlib.data.datasets import DATASETS, Raw
 from mnistlib.runs.layout import Run
 
@@ -41,7 +41,7 @@ def check_split(dataset: str, part: str, images: np.ndarray, labels: np.ndarray)
     shape_ok = images.ndim == 3 and images.shape[1:] == (28, 28) and labels.shape == images.shape[:1]
     dtypes = f"{images.dtype}, {labels.dtype}"
     yield Check(part, "dtype of images, labels", "uint8, uint8", dtypes, dtypes == "uint8, uint8")
-    yield Check(part, "shape", "N × 28 × 28 and N", f"{by(images.shape)} and {by(labels.shape)}", shape_ok)
+    yield Check(part, "shape", "N × 28 × 28 and N", f"{dims(images.shape)} and {dims(labels.shape)}", shape_ok)
     low, high = (int(labels.min()), int(labels.max())) if labels.size else (-1, -1)
     yield Check(part, "label range", "0…9", f"{low}…{high}", (low, high) == (0, 9))
     if not shape_ok or labels.size == 0:

@@ -16,7 +16,7 @@ STRONGEST = 20  # this pixel from the top counts as full ink: a few may be noise
 SMALLEST = 12
 
 
-def raised_above_paper(grey: np.ndarray) -> np.ndarray:
+def subtract_background(grey: np.ndarray) -> np.ndarray:
     """How much each pixel of uint8 H×W differs from the paper, in the ink's direction: float32 H×W, above 0 for ink.
 
     The paper of dark ink is what a closing leaves, through whose square no stroke reaches; that of bright ink, what an
@@ -33,21 +33,21 @@ def raised_above_paper(grey: np.ndarray) -> np.ndarray:
 
 def closing(grey: np.ndarray) -> np.ndarray:
     """Without what is darker and narrower than the widest stroke, as if the outermost pixels went on for ever."""
-    return one_after_the_other(np.maximum, np.minimum, grey)
+    return morphology(np.maximum, np.minimum, grey)
 
 
 def opening(grey: np.ndarray) -> np.ndarray:
     """Without what is brighter and narrower than the widest stroke."""
-    return one_after_the_other(np.minimum, np.maximum, grey)
+    return morphology(np.minimum, np.maximum, grey)
 
 
-def one_after_the_other(first: np.ufunc, then: np.ufunc, grey: np.ndarray) -> np.ndarray:
+def morphology(first: np.ufunc, then: np.ufunc, grey: np.ndarray) -> np.ndarray:
     """Both extremes of squares as wide as the widest stroke, H×W of the same type."""
     reach = max(1, round(min(grey.shape) * WIDEST / 2))
-    return slide(then, slide(first, np.pad(grey, 2 * reach, mode="edge"), reach), reach)
+    return sliding_extreme(then, sliding_extreme(first, np.pad(grey, 2 * reach, mode="edge"), reach), reach)
 
 
-def slide(extreme: np.ufunc, pixels: np.ndarray, reach: int) -> np.ndarray:
+def sliding_extreme(extreme: np.ufunc, pixels: np.ndarray, reach: int) -> np.ndarray:
     """The extreme of each square of 2 × `reach` + 1 pixels a side, where it fits: H×W less twice the reach.
 
     By spans that double, one array at a time: ten times as fast as a filter that goes pixel by pixel.
@@ -74,7 +74,7 @@ def roughness(paper: np.ndarray, grey: np.ndarray) -> float:
     return total
 
 
-def stands_out(raised: np.ndarray) -> np.ndarray:
+def isolate_digit(raised: np.ndarray) -> np.ndarray:
     """What is raised above most of the picture and belongs to the digit, stretched to 0…255; all 0 if nothing does."""
     ranked = np.sort(raised, axis=None)
     paper, strongest = ranked[raised.size // 2], ranked[-STRONGEST if raised.size > 1000 else -1]
@@ -82,10 +82,10 @@ def stands_out(raised: np.ndarray) -> np.ndarray:
         return np.zeros_like(raised)
     stretched = np.clip((raised - paper) * (255 / (strongest - paper)), 0, 255)
     stretched[stretched < 64] = 0
-    return stretched * belongs(stretched > 100)
+    return stretched * digit_mask(stretched > 100)
 
 
-def belongs(mask: np.ndarray) -> np.ndarray:
+def digit_mask(mask: np.ndarray) -> np.ndarray:
     """Where the digit is, bool H×W with its soft edges: without specks, and without what comes in from the border.
 
     Pieces at the border are left out only when what remains could be the digit: a twelfth of the picture or more.
@@ -103,7 +103,7 @@ def belongs(mask: np.ndarray) -> np.ndarray:
         if kept.any() and extent(digit) >= min(mask.shape) / SMALLEST:
             break
     whole = np.zeros_like(mask)
-    whole[near] = slide(np.logical_or, np.pad(digit, SOFT), SOFT)
+    whole[near] = sliding_extreme(np.logical_or, np.pad(digit, SOFT), SOFT)
     return whole
 
 

@@ -17,9 +17,9 @@ def reframe(images: np.ndarray) -> np.ndarray:
     first_row, height = span(ink.max(axis=2))
     first_column, width = span(ink.max(axis=1))
     side = np.maximum(height, width)
-    rows = averaging(side, first_row - (side - height) // 2)
-    columns = averaging(side, first_column - (side - width) // 2)
-    return centred(np.rint(rows @ ink @ columns.transpose(0, 2, 1)))
+    rows = box_filters(side, first_row - (side - height) // 2)
+    columns = box_filters(side, first_column - (side - width) // 2)
+    return center_batch(np.rint(rows @ ink @ columns.transpose(0, 2, 1)))
 
 
 def span(profiles: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -29,7 +29,7 @@ def span(profiles: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return first, np.where(inked.any(axis=1), after - first, 0)
 
 
-def averaging(side: np.ndarray, first: np.ndarray) -> np.ndarray:
+def box_filters(side: np.ndarray, first: np.ndarray) -> np.ndarray:
     """Matrices N×20×28 that average the `side` pixels from `first` on into 20, as Pillow does; float32.
 
     The weights are Pillow's own: what it makes of the unit vectors.
@@ -42,7 +42,7 @@ def averaging(side: np.ndarray, first: np.ndarray) -> np.ndarray:
     return weights[side[:, None, None], np.arange(BOX)[:, None], places[:, None, :]]
 
 
-def centred(small: np.ndarray) -> np.ndarray:
+def center_batch(small: np.ndarray) -> np.ndarray:
     """20×20 pictures N×20×20 put into 28×28 so that each one's barycentre lies in the middle, as `ink.centre` does."""
     total = np.maximum(small.sum(axis=(1, 2), dtype=np.float64), 1)
     middles = np.arange(BOX) + 0.5

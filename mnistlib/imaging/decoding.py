@@ -16,7 +16,7 @@ from PIL import Image, ImageOps
 
 from mnistlib.core.files import ROOT
 from mnistlib.imaging.image_formats import check_page, is_pdf, open_picture, page_of, render_page
-from mnistlib.imaging.limits import MEMORY, ROOM, SECONDS, TOO_SLOW, PictureError, TimedFile, open_file
+from mnistlib.imaging.limits import MEMORY, MEMORY_BUDGET, SECONDS, TOO_SLOW, PictureError, TimedFile, open_file
 
 WORKING = 200  # pixels of the longer side that is worked with
 SHRUNK = 1000  # from twice this side on, a picture is shrunk tile by tile before it is converted
@@ -65,9 +65,9 @@ def decode_within(path: Path, held: ExitStack, alone: bool) -> np.ndarray:
     with open_file(place) as file:
         if is_pdf(file):
             check_page(file, page)
-            return to_grey(render_page(file, page)) if alone else decode_alone(path, MEMORY // 2)
+            return to_grey(render_page(file, page)) if alone else decode_in_subprocess(path, MEMORY // 2)
         if not alone and opens_slowly(file):
-            return decode_alone(path, MEMORY)
+            return decode_in_subprocess(path, MEMORY)
         return decode_file(path, file, held, alone)
 
 
@@ -91,9 +91,9 @@ def decode_file(path: Path, file: TimedFile, held: ExitStack, alone: bool) -> np
         needed += memory_for(picture)
         if needed > MEMORY:
             raise PictureError(f"{size} are too many")
-        if not alone and runs_on(picture, pixels, file):
-            return decode_alone(path, needed)
-        held.enter_context(ROOM.taken(needed))
+        if not alone and needs_subprocess(picture, pixels, file):
+            return decode_in_subprocess(path, needed)
+        held.enter_context(MEMORY_BUDGET.taken(needed))
         return to_grey(upright(picture))
 
 
@@ -123,18 +123,18 @@ def memory_for(picture: Image.Image) -> int:
     return int(pixels * each * COPIES.get(picture.format or "", 1.2)) + 32 * min(pixels, 4 * SHRUNK**2)
 
 
-def runs_on(picture: Image.Image, pixels: int, file: TimedFile) -> bool:
+def needs_subprocess(picture: Image.Image, pixels: int, file: TimedFile) -> bool:
     """Return whether the decoder may compute for long and cannot be stopped."""
     large = pixels > LARGE or os.fstat(file.fileno()).st_size > LARGE
     return picture.format in UNSTOPPABLE and (large or picture.info.get("compression") == "jpeg")
 
 
-def decode_alone(path: Path, needed: int) -> np.ndarray:
+def decode_in_subprocess(path: Path, needed: int) -> np.ndarray:
     """Return the luminance of a picture that a process of its own decodes, which is ended when it takes too long."""
     command = [sys.executable, "-m", "mnistlib.imaging.decoding", str(path.absolute()), str(needed + INTERPRETER)]
     settings = {**os.environ, "OPENBLAS_NUM_THREADS": "1"}
     try:
-        with ROOM.taken(needed):
+        with MEMORY_BUDGET.taken(needed):
             done = subprocess.run(command, cwd=ROOT, env=settings, capture_output=True, timeout=SECONDS)
     except subprocess.TimeoutExpired:
         raise PictureError(TOO_SLOW) from None
@@ -165,16 +165,17 @@ def upright(picture: Image.Image) -> Image.Image:
     if factor < 2:
         return ImageOps.exif_transpose(picture)
     side = factor * max(1, SHRUNK // factor)
-    small = Image.new(plain(picture.crop((0, 0, 1, 1))).mode, [-(-length // factor) for length in picture.size])
+    mode = to_averageable(picture.crop((0, 0, 1, 1))).mode
+    small = Image.new(mode, [-(-length // factor) for length in picture.size])
     for top in range(0, picture.height, side):
         for left in range(0, picture.width, side):
             tile = picture.crop((left, top, min(left + side, picture.width), min(top + side, picture.height)))
-            small.paste(plain(tile).reduce(factor), (left // factor, top // factor))
+            small.paste(to_averageable(tile).reduce(factor), (left // factor, top // factor))
     small.getexif()[ORIENTATION] = picture.getexif().get(ORIENTATION, 1)
     return ImageOps.exif_transpose(small)
 
 
-def plain(tile: Image.Image) -> Image.Image:
+def to_averageable(tile: Image.Image) -> Image.Image:
     """Return a part of a picture in a mode that can be averaged: floats, with transparency, or luminance."""
     if is_deep(tile):
         return Image.fromarray(np.nan_to_num(np.asarray(tile, np.float32), posinf=0, neginf=0))

@@ -71,7 +71,7 @@ def draw_path(pencil: ImageDraw.ImageDraw, path: np.ndarray, width: float) -> No
     """One stroke N×2 in page pixels, with round ends and joins; points closer than a page pixel are left out."""
     grid = np.rint(path)
     keep = np.append(True, (np.diff(grid, axis=0) != 0).any(1))
-    points = thinned(path[keep])
+    points = simplify(path[keep])
     if len(points) > 1:
         pencil.line([tuple(p) for p in points], fill=255, width=round(width))
     for i, (x, y) in enumerate(points):
@@ -79,7 +79,7 @@ def draw_path(pencil: ImageDraw.ImageDraw, path: np.ndarray, width: float) -> No
         pencil.ellipse((x - radius, y - radius, x + radius, y + radius), fill=255)
 
 
-def thinned(points: np.ndarray) -> np.ndarray:
+def simplify(points: np.ndarray) -> np.ndarray:
     """Points N×2 without every other one that lies on the way between its neighbours, as a fast pen leaves many."""
     for _ in range(THINNINGS):
         before, here, after = points[:-2:2], points[1:-1:2], points[2::2]

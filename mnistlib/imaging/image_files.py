@@ -18,10 +18,10 @@ from PIL import Image
 from mnistlib.core.errors import RunError
 from mnistlib.core.files import ROOT
 from mnistlib.core.system_info import cores
-from mnistlib.imaging.background import border, raised_above_paper, stands_out
+from mnistlib.imaging.background import border, isolate_digit, subtract_background
 from mnistlib.imaging.decoding import decode
 from mnistlib.imaging.framing import SIZE, frame
-from mnistlib.imaging.image_formats import EXTRAS, left_out_words, suffixes, with_pages
+from mnistlib.imaging.image_formats import EXTRAS, describe_left_out, suffixes, with_pages
 from mnistlib.imaging.limits import PictureError, refusal
 from mnistlib.imaging.restoration import restore
 
@@ -37,10 +37,10 @@ def find_pictures(text: str) -> list[Path]:
     return search(text)[0]
 
 
-def given_pictures(text: str) -> tuple[list[Path], str]:
+def input_pictures(text: str) -> tuple[list[Path], str]:
     """The pictures that INPUT names, each page of a PDF one, and in words what was left out. Raises RunError."""
     found, left_out = search(text)
-    return with_pages(found), left_out_words(left_out)
+    return with_pages(found), describe_left_out(left_out)
 
 
 def search(text: str) -> tuple[list[Path], Counter[str]]:
@@ -62,7 +62,7 @@ def search(text: str) -> tuple[list[Path], Counter[str]]:
             f"INPUT {text!r} cannot be read: {reason}. Name the file or folder by its whole path."
         ) from error
     if not found:
-        told = f"; {left_out_words(left_out)}" if left_out else ""
+        told = f"; {describe_left_out(left_out)}" if left_out else ""
         raise RunError(f"INPUT {text!r} holds no pictures ({', '.join(sorted(suffixes()))}){told}")
     return found, left_out
 
@@ -148,7 +148,7 @@ def to_digit(grey: np.ndarray, raised: np.ndarray | None) -> np.ndarray:
     if raised is None and grey.shape == (SIZE, SIZE):
         framed = frame(grey)
         return grey if np.abs(framed.astype(int) - grey).max() <= 1 else framed
-    return frame(stands_out(raised_above_paper(grey) if raised is None else raised))
+    return frame(isolate_digit(subtract_background(grey) if raised is None else raised))
 
 
 def to_png(image: np.ndarray) -> bytes:

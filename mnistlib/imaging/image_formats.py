@@ -42,7 +42,7 @@ def suffixes() -> frozenset[str]:
     return frozenset(known | {suffix for suffix, (module, _) in EXTRAS.items() if find_spec(module)})
 
 
-def left_out_words(left_out: Mapping[str, int]) -> str:
+def describe_left_out(left_out: Mapping[str, int]) -> str:
     """How many files of which extensions were left out, and what would read them; empty for none."""
     if not left_out:
         return ""
@@ -58,7 +58,7 @@ def open_picture(file: TimedFile) -> Image.Image:
     """A picture, opened by what it holds, whatever its name. Raises PictureError and what Pillow raises."""
     head = file.peek(12)[:12]
     if head[4:8] == b"ftyp" and head[8:] in BRANDS:
-        extra(HEIC, "a HEIC picture").register_heif_opener()
+        optional_module(HEIC, "a HEIC picture").register_heif_opener()
         return Image.open(file, formats=["HEIF"])
     try:
         return Image.open(file, formats=FORMATS)
@@ -76,7 +76,7 @@ def is_pdf(file: TimedFile) -> bool:
     return file.peek(5).startswith(b"%PDF-")
 
 
-def extra(package: tuple[str, str], what: str) -> Any:
+def optional_module(package: tuple[str, str], what: str) -> Any:
     """An optional package's module. Raises PictureError, with the command that installs it, where it is lacking."""
     try:
         return import_module(package[0])
@@ -92,7 +92,7 @@ def with_pages(paths: Iterable[Path]) -> list[Path]:
 def pages_of(path: Path) -> list[Path]:
     """Names of a PDF's pages; the file itself where it cannot be opened."""
     try:
-        with PDFIUM, open_file(path) as file, extra(PDF, "").PdfDocument(file) as document:
+        with PDFIUM, open_file(path) as file, optional_module(PDF, "").PdfDocument(file) as document:
             count = len(document)
     except Exception:  # whoever reads it is told why
         return [path]
@@ -101,7 +101,7 @@ def pages_of(path: Path) -> list[Path]:
 
 def check_page(file: TimedFile, number: int) -> None:
     """Raises PictureError for a page that is not read, and what PDFium raises; 0 is a PDF's only page."""
-    with PDFIUM, extra(PDF, "a PDF").PdfDocument(file) as document:
+    with PDFIUM, optional_module(PDF, "a PDF").PdfDocument(file) as document:
         if number > MOST_PAGES:
             raise PictureError(f"only the first {MOST_PAGES} of {len(document)} pages are read")
         if not number and len(document) > 1:
@@ -110,6 +110,6 @@ def check_page(file: TimedFile, number: int) -> None:
 
 def render_page(file: TimedFile, number: int) -> Image.Image:
     """A page of a PDF, counted from 1; 0 is the only one. Raises what PDFium raises."""
-    with PDFIUM, extra(PDF, "a PDF").PdfDocument(file) as document:
+    with PDFIUM, optional_module(PDF, "a PDF").PdfDocument(file) as document:
         page = document[max(number, 1) - 1]
         return page.render(scale=PAGE_SIDE / max(page.get_size()), grayscale=True).to_pil().copy()

@@ -93,7 +93,7 @@ def check(status: os.stat_result) -> None:
         raise PictureError(told)
 
 
-class Room:
+class MemoryBudget:
     """Memory that threads share: who wants more than is free waits until others have given theirs back."""
 
     def __init__(self, size: int) -> None:
@@ -123,4 +123,4 @@ def trim() -> None:
         ctypes.CDLL(None).malloc_trim(0)
 
 
-ROOM = Room(MEMORY)
+MEMORY_BUDGET = MemoryBudget(MEMORY)

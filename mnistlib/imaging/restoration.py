@@ -23,15 +23,15 @@ def restore(images: np.ndarray) -> np.ndarray:
     Ink is whatever differs from the paper, brighter or darker, so that a picture of which half is inverted is whole
     again. Stretched so that its strongest pixels are full ink; what stays below a quarter of that is not ink.
     """
-    pixels = without_specks(images.astype(np.float32))
-    ink = np.abs(pixels - paper(pixels))
+    pixels = despeckle(images.astype(np.float32))
+    ink = np.abs(pixels - estimate_background(pixels))
     strongest = np.sort(ink.reshape(len(ink), SIZE * SIZE), axis=1)[:, -FULL]
     ink *= (255 / np.maximum(strongest, LEAST_CONTRAST))[:, None, None]
     ink[ink < FAINT] = 0
     return np.rint(ink.clip(0, 255)).astype(np.uint8)
 
 
-def without_specks(images: np.ndarray) -> np.ndarray:
+def despeckle(images: np.ndarray) -> np.ndarray:
     """Each pixel no brighter than the second brightest of its eight neighbours, no darker than the second darkest.
 
     That is what single pixels of noise exceed and the pixels of a stroke, having two like them beside them, do not.
@@ -43,7 +43,7 @@ def without_specks(images: np.ndarray) -> np.ndarray:
     return images.clip(around[1], around[-2])
 
 
-def paper(images: np.ndarray) -> np.ndarray:
+def estimate_background(images: np.ndarray) -> np.ndarray:
     """The brightness behind the ink, float32 N×28×28 (or N×1×1 broadcast), from the outermost pixels alone.
 
     Where most of these agree, their median; else a surface through all four sides, the sum of both ruled surfaces less
@@ -57,11 +57,11 @@ def paper(images: np.ndarray) -> np.ndarray:
     middle = np.median(around, axis=1)[:, None]
     agree = (np.abs(around - middle) <= EVEN).mean(axis=1) >= MOSTLY
     surface = np.broadcast_to(middle[..., None], images.shape).copy()
-    surface[~agree] = coons(*(side[~agree] for side in (top, bottom, left, right)))
+    surface[~agree] = coons_patch(*(side[~agree] for side in (top, bottom, left, right)))
     return surface
 
 
-def coons(top: np.ndarray, bottom: np.ndarray, left: np.ndarray, right: np.ndarray) -> np.ndarray:
+def coons_patch(top: np.ndarray, bottom: np.ndarray, left: np.ndarray, right: np.ndarray) -> np.ndarray:
     """Surfaces float32 N×28×28 between four sides N×28, which meet halfway where they disagree at a corner."""
     along = np.linspace(0, 1, SIZE, dtype=np.float32)
     x, y = along[None, None, :], along[None, :, None]

@@ -9,11 +9,11 @@ from pathlib import Path
 
 from mnistlib.core.errors import RunError
 from mnistlib.core.files import printable, read_regular, shown
-from mnistlib.core.formatting import counted, sure
-from mnistlib.imaging.image_files import given_pictures
+from mnistlib.core.formatting import confidence_text, counted
+from mnistlib.imaging.image_files import input_pictures
 from mnistlib.inference.predictor import Prediction, find_run, predictions_csv, quick_predictor
 from mnistlib.runs import layout
-from mnistlib.runs.layout import Run, nearest
+from mnistlib.runs.layout import Run, nearest_run
 
 FIRST = 20
 LARGEST = 500_000_000  # bytes of predictions.csv; a picture takes about 100
@@ -30,7 +30,7 @@ def print_answers(run: Run, text: str) -> None:
     Raises:
         RunError: when there are no pictures, or the run's model or calibration is damaged.
     """
-    paths, left_out = given_pictures(text)
+    paths, left_out = input_pictures(text)
     predictions = quick_predictor(run.folder).files(paths[:FIRST])
     print("\n".join(answer_lines(paths[:FIRST], predictions)))
     if len(paths) > FIRST:
@@ -90,7 +90,7 @@ def answer_line(name: str, p: Prediction) -> str:
     reason = printable(p.rejection_reason)
     if not p.image.any():
         return f"{name}  -           {reason}"
-    return f"{name}  {p.digit}  {sure(p.confidence):>7}" + (f"  rejected: {reason}" if reason else "")
+    return f"{name}  {p.digit}  {confidence_text(p.confidence):>7}" + (f"  rejected: {reason}" if reason else "")
 
 
 def trained_run(wanted: str) -> Run:
@@ -101,6 +101,6 @@ def trained_run(wanted: str) -> Run:
     if run.folder.parent != layout.RUNS:
         raise RunError(f"{shown(run.folder)} holds no trained model: make all in the project that it is of trains one")
     setting = "" if run.name == "default" else f" RUN={run.name}"
-    near = nearest(run.name)
+    near = nearest_run(run.name)
     hint = f", or --run {near} takes one that is there" if near and near != run.name else ""
     raise RunError(f"{shown(run.folder)} holds no trained model: make all{setting} trains one{hint}")

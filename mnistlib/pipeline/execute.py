@@ -37,11 +37,11 @@ from mnistlib.runs.record import (
     TIMED_OUT,
     Inputs,
     Record,
-    alike_digest,
     begin_record,
     duration_estimate,
-    missing,
+    missing_outputs,
     raw_files,
+    workload_digest,
 )
 from mnistlib.runs.stages import STAGE, Stage
 
@@ -138,7 +138,7 @@ def execute(run: Run, stage: Stage, parameters: dict[str, Any], inputs: Inputs, 
             previous_model.keep(run)
         begin_record(run, stage.name, inputs)
         run_notebook(stage, work, parameters, limits, kernel, cells)
-        lacking = missing(run, stage.name)
+        lacking = missing_outputs(run, stage.name)
         if lacking:
             verdict, error = FAILED, f"the notebook ended without leaving {', '.join(lacking)}"
     except (Exception, KeyboardInterrupt, SystemExit) as caught:  # whatever it was, the status must say so
@@ -155,7 +155,7 @@ def execute(run: Run, stage: Stage, parameters: dict[str, Any], inputs: Inputs, 
             error=error,
             cell=cell,
             commit=fingerprint.code_version(),
-            alike=alike_digest(run, stage.name, parameters),
+            alike=workload_digest(run, stage.name, parameters),
             machine=describe_machine(),
         )
         finish(run, work, record)

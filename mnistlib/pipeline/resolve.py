@@ -20,8 +20,8 @@ from mnistlib.core.system_info import threads
 from mnistlib.pipeline.plan import check_still_there, named_pictures, plan, stages_of
 from mnistlib.reporting.page_digests import stale_pages
 from mnistlib.runs import fingerprint, previous_model
-from mnistlib.runs.layout import Run, check_own_files, leftovers, make_writable, nearest
-from mnistlib.runs.lock import hold
+from mnistlib.runs.layout import Run, check_own_files, leftovers, make_writable, nearest_run
+from mnistlib.runs.lock import lock_run
 from mnistlib.runs.model_store import check_made_by_make, is_fine_tuned
 from mnistlib.runs.record import duration_estimate
 from mnistlib.runs.stages import STAGE, asked_to_run_nothing, keeps_going, runs_side_by_side
@@ -62,7 +62,7 @@ def main() -> int:
 def begin(run: Run, resolved: Params, goal: str) -> int:
     """Take the run, keep what is asked for, and become the make that executes what is stale; 0 when nothing is."""
     make_writable(run)
-    hold(run)
+    lock_run(run)
     remove_stale(leftovers(run))
     previous_model.reconcile(run)
     todo = plan(run, resolved, goal)
@@ -140,7 +140,7 @@ def check_is_there(name: str) -> None:
     """
     if name == config.DEFAULT or Run(name).params().is_file():
         return
-    near = nearest(name)
+    near = nearest_run(name)
     hint = f"make infer RUN={near} INPUT=…, or " if near else ""
     raise RunError(f"there is no runs/{name} to recognise pictures with: {hint}make all RUN={name} makes it first")
 

@@ -11,8 +11,8 @@ import numpy as np
 from mnistlib.core.config import nested
 from mnistlib.core.errors import RunError
 from mnistlib.core.formatting import percent
-from mnistlib.data.datasets import DATASETS, of_digits
-from mnistlib.data.datasheets import ORIGINS, Origin
+from mnistlib.data.datasets import DATASETS, are_digits
+from mnistlib.data.datasheets import DATASHEETS, Datasheet
 from mnistlib.evaluation.calibration import load_calibration
 from mnistlib.evaluation.metrics import accuracy_interval, confusion, load_predictions
 from mnistlib.runs.layout import Run
@@ -31,7 +31,7 @@ class Facts:
     title: str
     classes: tuple[str, ...]
     fallback: bool
-    origin: Origin
+    origin: Datasheet
     model: dict[str, Any]
     metrics: dict[str, Any]
     params: dict[str, Any]
@@ -40,7 +40,7 @@ class Facts:
     @property
     def framed(self) -> str:
         """Whose frames its pictures have: all digits here are framed as MNIST's makers did it."""
-        return DATASETS["mnist"].title if of_digits(self.classes) else self.title
+        return DATASETS["mnist"].title if are_digits(self.classes) else self.title
 
 
 def gather(run: Run) -> Facts:
@@ -53,7 +53,7 @@ def gather(run: Run) -> Facts:
         calibration = {}
     known = DATASETS[raw["dataset"]]
     metrics, given = merged_metrics(run), nested(parameters_used(run))
-    origin, fallback = ORIGINS[raw["dataset"]], bool(raw.get("fallback"))
+    origin, fallback = DATASHEETS[raw["dataset"]], bool(raw.get("fallback"))
     return Facts(run, known.title, known.classes, fallback, origin, model, metrics, given, calibration)
 
 

@@ -20,7 +20,7 @@ from mnistlib.runs.stages import MODEL_FILE, REQUIRED_METRICS, STAGE, TEXT_METRI
 RUNS = ROOT / "runs"
 RAW = RUNS / "data" / "raw"
 HANDWRITING = RUNS / "handwriting"
-TAKEN = {"data", "handwriting", "compare", "bench", "sweeps", "mlflow", "mlflow.db", "index.html"}
+RESERVED = {"data", "handwriting", "compare", "bench", "sweeps", "mlflow", "mlflow.db", "index.html"}
 
 
 def check_run_name(name: str) -> str:
@@ -29,7 +29,7 @@ def check_run_name(name: str) -> str:
         raise RunError(
             f"RUN is {name!r}; a run's name is made of letters, digits, '-', '_' and '.', not first '.', 100 at most"
         )
-    if name.lower() in TAKEN:
+    if name.lower() in RESERVED:
         raise RunError(f"RUN is {name!r}, which runs/ uses for something else; choose another name")
     return name
 
@@ -157,7 +157,7 @@ def tracking_artifacts() -> Path:
     return RUNS / "mlflow"
 
 
-def make_again(run: Run, goal: str) -> str:
+def make_command(run: Run, goal: str) -> str:
     """Return the command that makes a run up to `goal` again; it says so where the run lies in another project."""
     command = f"make {goal} RUN={run.name}"
     return command if run.folder.parent == RUNS else f"{command} in the project that it is of"
@@ -188,17 +188,17 @@ def trained_at(run: Run) -> str:
     return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(run.weights.stat().st_mtime))
 
 
-def nearest(name: str) -> str:
+def nearest_run(name: str) -> str:
     """The name of the run that may have been meant: the most like it, else the newest; empty when there is none."""
     names = [run.name for run in existing_runs()]
     return next(iter(get_close_matches(name, names, n=1) or names), "")
 
 
-def existing(name: str) -> Run:
+def existing_run(name: str) -> Run:
     """The run of this name. Raises RunError, with the name that may have been meant, when it is not there."""
     run = Run(name)
     if not run.folder.is_dir():
-        near = nearest(name)
+        near = nearest_run(name)
         raise RunError(
             f"there is no runs/{name}" + (f"; did you mean {near}?" if near else f": make all RUN={name} makes it")
         )
@@ -217,12 +217,12 @@ def check_own_files(run: Run) -> None:
                 if entry.is_dir(follow_symlinks=False):
                     folders.append(Path(entry.path))
                 elif not entry.is_file(follow_symlinks=False):
-                    raise RunError(foreign(run, Path(entry.path)))
+                    raise RunError(describe_foreign(run, Path(entry.path)))
         except OSError as error:
             raise RunError(f"{shown(run.folder)} cannot be read: {error.strerror} ({error.filename!r})") from error
 
 
-def foreign(run: Run, path: Path) -> str:
+def describe_foreign(run: Run, path: Path) -> str:
     """Return in words what is wrong with an entry of a run, and what to do."""
     what = f"a link to {str(path.readlink())!r}" if path.is_symlink() else "a FIFO, a socket or a device"
     name = path.relative_to(run.folder).as_posix()

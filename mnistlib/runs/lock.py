@@ -21,7 +21,7 @@ def check_is_a_lock(path: Path, found: os.stat_result) -> None:
         raise RunError(f"{shown(path)} is not a file of its own: delete it first")
 
 
-def hold(run: Run) -> None:
+def lock_run(run: Run) -> None:
     """Take the run for this process, for what it becomes by exec and for what it starts.
 
     The lock is the system's (flock) and ends with the last of these, however they end: nothing of a dead holder is

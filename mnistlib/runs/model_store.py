@@ -11,7 +11,7 @@ from typing import Any
 from mnistlib.core.errors import RunError
 from mnistlib.core.files import bytes_digest, read_json, read_regular, shown, write_bytes
 from mnistlib.core.json_checks import between, is_digest, is_text, list_of, one_of, with_new_names, wrong_fields
-from mnistlib.runs.layout import Run, check_run_name, make_again
+from mnistlib.runs.layout import Run, check_run_name, make_command
 
 FORMAT = 4
 LARGEST_WEIGHTS = 2_000_000_000  # bytes
@@ -49,7 +49,7 @@ DESCRIBED = {
 BOUND = [name for name in DESCRIBED if name != "training"]  # what an answer depends on
 
 
-def sealed(described: dict[str, Any]) -> dict[str, Any]:
+def with_digest(described: dict[str, Any]) -> dict[str, Any]:
     """Return a description with the digest that binds weights, architecture and preprocessing; calibration names it."""
     bound = {name: described.get(name) for name in BOUND}
     return described | {"digest": bytes_digest(json.dumps(bound, sort_keys=True).encode())}
@@ -62,7 +62,7 @@ def read_description(run: Run) -> dict[str, Any]:
         found = f"{described.get('format')!r:.20}, expected {FORMAT}"
         raise RunError(f"{shown(run.model_json)} has format {found}: {retrain_advice(run)}")
     wrong = wrong_fields(described, DESCRIBED | {"format": one_of(FORMAT), "digest": is_digest})
-    if not wrong and described != sealed(described):
+    if not wrong and described != with_digest(described):
         wrong = ["digest, which is of another description"]
     if wrong:
         raise RunError(f"{shown(run.model_json)} is damaged at {', '.join(wrong)}: {retrain_advice(run)}")
@@ -103,7 +103,7 @@ def read_weights(run: Run, expected: str) -> Any:
         raise RunError(f"{text}: {retrain_advice(run)}") from error
 
 
-def replace_part(run: Run, path: Path, content: bytes) -> None:
+def replace_file(run: Run, path: Path, content: bytes) -> None:
     """Write weights or calibration; where they are others than before, the export that was made of them goes first."""
     if not path.is_file() or path.read_bytes() != content:
         run.onnx.unlink(missing_ok=True)
@@ -133,13 +133,13 @@ def retrain_advice(run: Run) -> str:
     """What to do for weights and a description that this version made."""
     if is_fine_tuned(run):
         return f"teach it anew with make teach RUN={base_run(run)}"
-    return f"re-run 03_train ({make_again(run, 'train')})"
+    return f"re-run 03_train ({make_command(run, 'train')})"
 
 
 def recalibrate_advice(run: Run) -> str:
     """What to do for a calibration of the weights that the run has now."""
     if not is_fine_tuned(run):
-        return f"{make_again(run, 'evaluate')} finds it anew"
+        return f"{make_command(run, 'evaluate')} finds it anew"
     return f"teach it anew with make teach RUN={base_run(run)}"
 
 

@@ -33,7 +33,7 @@ OK, FAILED, DIED, TIMED_OUT, INTERRUPTED = "ok", "failed", "died", "timed out", 
 NOT_RUN, RUNNING, STALE = "not run", "running", "stale"
 FORMAT: Literal[2] = 2
 OPENED_BY_PEOPLE = ("notebooks/", "data/inference/")  # who opens and saves one of these changes no result
-ASIDE = re.compile(r"(.*_)?(seconds|bytes)|train_device")
+VOLATILE = re.compile(r"(.*_)?(seconds|bytes)|train_device")
 PLACES = {"source", "folder", "file"}
 FileName = Annotated[str, Field(pattern=r"^(data|metrics|models|notebooks|reports)(/[A-Za-z0-9_][A-Za-z0-9_.-]*)+$")]
 VERDICTS = (OK, FAILED, DIED, TIMED_OUT, INTERRUPTED, NOT_RUN, RUNNING, STALE)
@@ -164,20 +164,20 @@ def content_digest(path: Path, run_name: str) -> str:
     nine digits of each number, because the last ones depend on how a processor sums."""
     text = path.read_text(encoding="utf-8").replace(f"runs/{run_name}/", "runs/RUN/")
     if path.suffix == ".json":
-        text = json.dumps(lasting(json.loads(text)), sort_keys=True)
+        text = json.dumps(without_volatile(json.loads(text)), sort_keys=True)
     return bytes_digest(text.encode())
 
 
-def lasting(value: Any) -> Any:
+def without_volatile(value: Any) -> Any:
     """Return a JSON value without what may differ between equal runs."""
     if isinstance(value, dict):
-        return {k: lasting(v) for k, v in value.items() if not ASIDE.fullmatch(k) and k not in PLACES}
+        return {k: without_volatile(v) for k, v in value.items() if not VOLATILE.fullmatch(k) and k not in PLACES}
     if isinstance(value, list):
-        return [lasting(v) for v in value]
+        return [without_volatile(v) for v in value]
     return f"{value:.9g}" if isinstance(value, float) else value
 
 
-def missing(run: Run, stage: str) -> list[str]:
+def missing_outputs(run: Run, stage: str) -> list[str]:
     """Return which of the files that the stage always leaves are not there."""
     return [name for name in required_outputs(stage) if not (run.folder / name).is_file()]
 
@@ -199,14 +199,14 @@ def duration_estimate(run: Run, stage: str, parameters: Mapping[str, Any]) -> fl
 
     The run's own record counts first, then those of other runs, the newest first.
     """
-    alike = alike_digest(run, stage, parameters)
+    alike = workload_digest(run, stage, parameters)
     for kept in (read_record(one, stage) for one in [run, *existing_runs()]):
         if kept.verdict == OK and kept.alike == alike:
             return kept.total_seconds
     return 0.0
 
 
-def alike_digest(run: Run, stage: str, parameters: Mapping[str, Any]) -> str:
+def workload_digest(run: Run, stage: str, parameters: Mapping[str, Any]) -> str:
     """Hash of what a stage's duration depends on: parameters, dataset, this machine and its share of the cores."""
     work = {name: value for name, value in parameters.items() if name not in ("run", "seed")}
     try:

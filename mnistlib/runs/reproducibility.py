@@ -11,7 +11,7 @@ from typing import Any
 from mnistlib.core.config import flatten
 from mnistlib.core.files import bytes_digest
 from mnistlib.runs.receipt import Artifact, Receipt
-from mnistlib.runs.record import ASIDE, PLACES, lasting
+from mnistlib.runs.record import PLACES, VOLATILE, without_volatile
 from mnistlib.runs.stages import STAGE
 
 IDENTICAL, WITHIN, DIFFERENT = "identical", "within tolerance", "different"
@@ -84,13 +84,13 @@ def judge_metrics(kept: Receipt, made: Receipt, stage: str, causes: list[Cause])
     then, now = kept.metrics[stage], made.metrics.get(stage, {})
     known = {name: value for metrics in kept.metrics.values() for name, value in metrics.items()}
     for name in dict.fromkeys([*then, *now]):
-        if ASIDE.fullmatch(name) or name in PLACES:
+        if VOLATILE.fullmatch(name) or name in PLACES:
             continue
         a, b = then.get(name), now.get(name)
         if a == b:
             yield Line(stage, name, IDENTICAL, str(a), str(b))
             continue
-        limit = allowed(name, a, known) if causes else 0.0
+        limit = tolerance(name, a, known) if causes else 0.0
         near = limit > 0 and isinstance(b, int | float) and abs(b - a) <= limit  # type: ignore[operator]
         told = f"at most {limit:.3g} apart; " if limit else ""
         yield Line(stage, name, WITHIN if near else DIFFERENT, str(a), str(b), told + reasons(causes))
@@ -110,18 +110,18 @@ def judge_files(kept: Receipt, made: Receipt, stage: str, causes: list[Cause], a
         yield Line(stage, name, WITHIN if near else DIFFERENT, short(a), short(b), reasons(causes))
 
 
-def allowed(name: str, value: Any, known: dict[str, Any]) -> float:
+def tolerance(name: str, value: Any, known: dict[str, Any]) -> float:
     """How far a metric may lie from the receipt's `value`, by TOLERANCES; `known` are all of the receipt's metrics."""
     found = next(((kind, size) for pattern, kind, size in TOLERANCES if re.fullmatch(pattern, name)), None)
     if found is None or not isinstance(value, int | float) or isinstance(value, bool):
         return 0.0
     try:
-        return room(*found, name, value, known)
+        return tolerance_of_kind(*found, name, value, known)
     except (ArithmeticError, TypeError, ValueError):  # a receipt whose counts are none gives no room
         return 0.0
 
 
-def room(kind: str, size: float, name: str, value: float, known: dict[str, Any]) -> float:
+def tolerance_of_kind(kind: str, size: float, name: str, value: float, known: dict[str, Any]) -> float:
     """How far a number may lie from another, by its kind of tolerance."""
     part = "val" if name.startswith("val_") else "test"
     count = known.get(f"{part}_count", 1)
@@ -158,7 +158,7 @@ def differing_inputs(kept: Receipt, made: Receipt) -> Iterator[tuple[str, str, A
             yield sections.get(name.split(".")[0], "01_data"), name, then.get(name, "not there"), now.get(name)
     a, b = kept.data, made.data
     yield "01_data", "dataset", a.dataset, b.dataset
-    if lasting(a.files) != lasting(b.files):
+    if without_volatile(a.files) != without_volatile(b.files):
         yield "01_data", "raw files", "the receipt's", "others, by their checksums"
     for what, stage in (("handwriting", "04_evaluate"), ("input", "06_infer"), ("drawings", "06_infer")):
         x, y = getattr(a, what), getattr(b, what)

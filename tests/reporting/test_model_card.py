@@ -7,7 +7,7 @@ import pytest
 
 from mnistlib.core.errors import RunError
 from mnistlib.data.datasets import DATASETS
-from mnistlib.data.datasheets import ORIGINS
+from mnistlib.data.datasheets import DATASHEETS
 from mnistlib.evaluation.corruptions import CORRUPTIONS
 from mnistlib.reporting.card_facts import class_rows, gather, lead
 from mnistlib.reporting.front_page import write_card, write_index
@@ -77,7 +77,7 @@ def test_a_whole_run_has_its_card_under_the_usual_headings_on_the_page_and_besid
 
 
 def test_every_dataset_has_words_of_its_own():
-    assert set(ORIGINS) == set(DATASETS)
+    assert set(DATASHEETS) == set(DATASETS)
     assert "United States" in words(trained("mnist"))
     for dataset in ("fashion_mnist", "kmnist"):
         text = words(trained(dataset))

@@ -31,7 +31,7 @@ def test_a_folder_that_no_run_could_be_is_passed_over(tmp_path, monkeypatch):
         (tmp_path / name / "models" / MODEL_FILE).write_bytes(b"")
     assert [run.name for run in layout.existing_runs()] == ["mine"]
     with pytest.raises(RunError, match="did you mean mine"):
-        layout.existing("mien")
+        layout.existing_run("mien")
 
 
 @pytest.mark.parametrize("name", ["run.log", ".lock", "status", "reports/figures"])

@@ -14,7 +14,7 @@ from mnistlib.pipeline.verify import parameters_again
 from mnistlib.runs.layout import Run
 from mnistlib.runs.receipt import load_receipt
 from mnistlib.runs.record import describe_outputs
-from mnistlib.runs.reproducibility import DIFFERENT, IDENTICAL, NOTHING, TOLERANCES, WITHIN, allowed, judge
+from mnistlib.runs.reproducibility import DIFFERENT, IDENTICAL, NOTHING, TOLERANCES, WITHIN, judge, tolerance
 
 NOT_LEFT = {"notebooks", "params", "status"}
 
@@ -168,16 +168,16 @@ def test_threads_are_a_cause_and_cores_where_threads_are_not_set(kept, read):
 
 def test_tolerances_by_hand():
     known = {"test_count": 10_000, "test_accuracy": 0.9956, "val_count": 3000, "infer_count": 20}
-    assert allowed("test_accuracy", 0.9956, known) == pytest.approx(2 * 45**0.5 / 10_000)
-    assert allowed("test_errors", 44, known) == pytest.approx(2 * 45**0.5)
-    assert allowed("test_nll", 0.02, known) == pytest.approx(0.02 * 2 / 45**0.5)
-    assert allowed("infer_accepted", 17, known) == pytest.approx(6)
-    assert allowed("test_count", 10_000, known) == allowed("dataset", "mnist", known) == 0
+    assert tolerance("test_accuracy", 0.9956, known) == pytest.approx(2 * 45**0.5 / 10_000)
+    assert tolerance("test_errors", 44, known) == pytest.approx(2 * 45**0.5)
+    assert tolerance("test_nll", 0.02, known) == pytest.approx(0.02 * 2 / 45**0.5)
+    assert tolerance("infer_accepted", 17, known) == pytest.approx(6)
+    assert tolerance("test_count", 10_000, known) == tolerance("dataset", "mnist", known) == 0
 
 
 def test_every_noisy_figure_of_a_run_has_its_tolerance(kept):
     known = {name: value for metrics in kept["metrics"].values() for name, value in metrics.items()}
-    without = {n for n, v in known.items() if isinstance(v, float) and v and not allowed(n, v, known)}
+    without = {n for n, v in known.items() if isinstance(v, float) and v and not tolerance(n, v, known)}
     assert without == {"train_seconds", "checkpoint_seconds"}
     assert len(TOLERANCES) < 10
 
