@@ -1,14 +1,15 @@
 """Letters and doodles as a hurried hand draws them on the pad: none of them is a digit, and none was learnt from.
 
-Straight lines through a few points, y down, in other proportions and stroke orders than the project's `letterforms`.
+Straight lines through a few points, y down, in other proportions and stroke orders than the project's own letters.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
-from mnistlib.data.variants import Points
 from mnistlib.inference.predictor import Predictor
+
+Points = tuple[tuple[float, float], ...]
 
 LETTERS: dict[str, tuple[Points, ...]] = {
     "A": (((10, 100), (50, 0), (90, 100)), ((25, 65), (78, 60))),

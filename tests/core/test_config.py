@@ -91,7 +91,7 @@ def test_broken_overrides_are_refused(text):
         ("train.epoch=3", "unknown parameter train.epoch; did you mean train.epochs"),
         ("trian.epochs=3", "unknown parameter trian; did you mean train"),
         ("epochs=3", "unknown parameter epochs; did you mean train.epochs?"),
-        ("strangers=3", "unknown parameter strangers; did you mean train.outliers or evaluate.outliers?"),
+        ("outliers=3", "unknown parameter outliers; did you mean train.outliers or evaluate.outliers?"),
         ('train.epochs="3"', "train.epochs"),
         ("train.epochs=0", "greater than or equal to 1"),
         ("train.learning_rate=.nan", "train.learning_rate"),

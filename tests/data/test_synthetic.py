@@ -5,8 +5,8 @@ import pytest
 from sklearn.neighbors import KNeighborsClassifier
 
 from mnistlib.data.loading import obtain
+from mnistlib.data.pen_strokes import digit_templates
 from mnistlib.data.synthetic import curve, draw_variant, examples, smooth, synthesize, vary_drawing
-from mnistlib.data.variants import VARIANTS
 from mnistlib.imaging.framing import barycentre
 
 DIGITS = [str(digit) for digit in range(10)]
@@ -31,11 +31,13 @@ def test_other_classes_than_digits_get_none():
     assert labels.shape == (0,)
 
 
-@pytest.mark.parametrize(("digit", "name"), [(d, name) for d in VARIANTS for name in VARIANTS[d]])
+@pytest.mark.parametrize(
+    ("digit", "name"), [(digit, name) for digit, variants in digit_templates().items() for name in variants]
+)
 def test_every_variant_is_framed_as_mnist(digit, name):
     noise = np.random.default_rng(0)
     for _ in range(5):
-        drawn = draw_variant([np.array(stroke, float) for stroke in VARIANTS[digit][name]], noise)
+        drawn = draw_variant(digit_templates()[digit][name], noise)
         assert drawn.max() == 255
         assert all(13.5 <= b < 15.5 for b in barycentre(drawn))
 
