@@ -61,12 +61,11 @@ def read_templates(path: Path, expected: str) -> dict[str, Any]:
         content = read_regular(path, LARGEST)
         found = bytes_digest(content)
         if found != expected:
-            raise ValueError(
-                f"SHA-256 {found}, expected {expected}; if you changed it, write the new one into {shown(HERE)}"
-            )
+            advice = f"if you changed the file, write its SHA-256 into {shown(HERE)}; else restore it"
+            raise ValueError(f"SHA-256 {found}, expected {expected}; {advice}")
         templates = parse_json(content)
     except (OSError, ValueError) as error:
-        raise RunError(f"{shown(path)} cannot be used: {error}. Otherwise restore the file.") from error
+        raise RunError(f"{shown(path)} cannot be used: {error}") from error
     if not isinstance(templates, dict):
         raise RunError(f"{shown(path)}: expected a mapping of names, found {type(templates).__name__}")
     return templates

@@ -74,7 +74,7 @@ def test_a_file_without_the_ten_digits_is_refused(folder, monkeypatch, content):
 def test_a_changed_file_is_used_only_once_the_code_that_reads_it_changes_too(folder, name):
     path = folder / f"{name}.json"
     path.write_text((pen_strokes.HERE.parent / "strokes" / path.name).read_text().replace("100", "99", 1))
-    with pytest.raises(RunError, match=rf"{name}\.json .*write the new one into mnistlib/data/pen_strokes\.py"):
+    with pytest.raises(RunError, match=rf"{name}\.json .*write its SHA-256 into mnistlib/data/pen_strokes\.py"):
         getattr(pen_strokes, f"{name[:-1]}_templates")()
     path.unlink()
     with pytest.raises(RunError, match=rf"{name}\.json cannot be used"):
