@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 
 from mnistlib.core.errors import RunError
-from mnistlib.core.files import bytes_digest, parse_json, read_regular, shown
-from mnistlib.core.json_checks import between, list_of
+from mnistlib.core.files import bytes_digest, read_regular, shown
+from mnistlib.core.json_checks import between, list_of, parse_json
 
 HERE = Path(__file__)
 FOLDER = HERE.with_name("strokes")

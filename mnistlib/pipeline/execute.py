@@ -28,7 +28,9 @@ from mnistlib.pipeline.kernel import EarlyKernel
 from mnistlib.pipeline.plan import check_still_there, inputs_now, reasons
 from mnistlib.pipeline.progress_line import terminal
 from mnistlib.runs import fingerprint, previous_model
-from mnistlib.runs.layout import Run, make_writable
+from mnistlib.runs.layout import Run
+from mnistlib.runs.lock import make_writable
+from mnistlib.runs.raw_data import raw_files
 from mnistlib.runs.record import (
     DIED,
     FAILED,
@@ -40,7 +42,6 @@ from mnistlib.runs.record import (
     begin_record,
     duration_estimate,
     missing_outputs,
-    raw_files,
     workload_digest,
 )
 from mnistlib.runs.stages import STAGE, Stage

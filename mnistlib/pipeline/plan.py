@@ -21,7 +21,7 @@ from mnistlib.runs.model_store import is_fine_tuned
 from mnistlib.runs.raw_data import read_raw
 from mnistlib.runs.record import NOT_RUN, OK, Inputs, lost_outputs, read_record
 from mnistlib.runs.stages import STAGE, STAGES, Stage
-from mnistlib.runs.state import needs, reads_now
+from mnistlib.runs.state import needs
 
 DATASET_FILE = re.compile(r"ubyte(\.gz)?$")  # a record from elsewhere makes nobody read anything else
 MOST = 3  # reasons of one kind that are named
@@ -35,7 +35,7 @@ def inputs_now(run: Run, stage: Stage, params: Params) -> Inputs:
         parameters=json.loads(json.dumps(given)),
         notebook=fingerprint.cell_digests(stage.notebook),
         code=fingerprint.code_digests(stage.notebook),
-        reads=reads_now(run, stage.name),
+        reads=run.input_digests(stage.name),
         outside=outside_now(run, stage, params),
     )
 

@@ -20,8 +20,8 @@ from mnistlib.core.system_info import threads
 from mnistlib.pipeline.plan import check_still_there, named_pictures, plan, stages_of
 from mnistlib.reporting.page_digests import stale_pages
 from mnistlib.runs import fingerprint, previous_model
-from mnistlib.runs.layout import Run, check_own_files, leftovers, make_writable, nearest_run
-from mnistlib.runs.lock import lock_run
+from mnistlib.runs.layout import Run, check_own_files, leftovers, nearest_run
+from mnistlib.runs.lock import lock_run, make_writable
 from mnistlib.runs.model_store import check_made_by_make, is_fine_tuned
 from mnistlib.runs.record import duration_estimate
 from mnistlib.runs.stages import STAGE, asked_to_run_nothing, keeps_going, runs_side_by_side

@@ -1,7 +1,7 @@
-"""The model that a new training replaces: kept in `models/previous/`, and put back if the new one fails.
+"""Keep the model that a new training replaces in `models/previous/`, and put it back if the new one fails.
 
-A model is whole once 04 has calibrated it. Where 04 of a new model fails, the two change places, so that the run
-answers as before; the next make takes the newer one up again, and its training is not lost.
+A model is complete once 04 has calibrated it. If 04 of a new model fails, the two change places, so that the run
+predicts as before. The next make restores the newer model, so its training is not lost.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ BESIDE = ("models/history.json", "metrics/03_train.json", "metrics/04_evaluate.j
 
 
 def keep(run: Run) -> None:
-    """Keep the run's model, where it is whole, before 03 trains another; one that is kept already stays."""
+    """Keep the run's complete model before 03 trains another; one that is kept already stays."""
     if run.previous.is_dir() or not all((run.models / name).is_file() for name in MODEL):
         return
     part = run.models / ".previous.part"
@@ -33,7 +33,7 @@ def keep(run: Run) -> None:
 
 
 def restore(run: Run, stage: str) -> bool:
-    """Put the kept model back after a failed 03 or 04; return whether there was one."""
+    """Restore the kept model after a failed 03 or 04; return whether there was one."""
     if not run.previous.is_dir():
         return False
     for name in MODEL:
@@ -42,7 +42,7 @@ def restore(run: Run, stage: str) -> bool:
 
 
 def exchange(here: Path, there: Path, keep_first: bool = True) -> None:
-    """Put the file `there` in the place of `here`, and, to keep the first, that one `there`."""
+    """Move the file `there` to `here`; `keep_first` moves the first one `there`."""
     if not there.is_file() or (here.is_file() and file_digest(here) == file_digest(there)):
         return
     spare = there.with_name(f".{there.name}.spare")
@@ -53,7 +53,7 @@ def exchange(here: Path, there: Path, keep_first: bool = True) -> None:
 
 
 def reconcile(run: Run) -> None:
-    """Take up the newer model again where its 04 failed; the kept one goes once the run has ended well without it."""
+    """Restore the newer model if its 04 failed; delete the kept one once 03 and 04 are current without it."""
     if not run.previous.is_dir():
         return
     outputs = read_record(run, "03_train").outputs

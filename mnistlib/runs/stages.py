@@ -1,4 +1,4 @@
-"""The six stages: what each notebook reads from, and what it leaves in a run."""
+"""The six stages: what each notebook reads, and what it leaves in a run."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ MODEL_FILE = "pytorch_mnist_model.pth"
 
 @dataclass(frozen=True)
 class Stage:
-    """A numbered notebook: its section of the parameters, the stages it reads from, what it leaves.
+    """A numbered notebook: its section of the parameters, and the stages that it reads from.
 
-    `leaves` are files under the run's folder; `provides` those of them that later stages read.
+    `leaves`: the files that it writes, relative to the run's folder; `provides`: those that later stages read.
     """
 
     name: str
@@ -79,7 +79,7 @@ FIGURES = {
     "06_infer": ("pad", "what_the_model_saw"),
 }
 OPTIONAL_OUTPUTS = {"06_infer": ("data/inference/examples/*.png",)}
-REQUIRED_METRICS = {  # the metrics, numbers all, without which a stage's are no whole ones
+REQUIRED_METRICS = {  # the numbers that every run of a stage measures
     "03_train": ("val_accuracy", "epochs", "train_seconds", "model_parameters"),
     "04_evaluate": (
         *("test_accuracy", "test_accuracy_low", "test_accuracy_high", "test_errors", "test_count", "test_nll"),
@@ -87,7 +87,7 @@ REQUIRED_METRICS = {  # the metrics, numbers all, without which a stage's are no
     ),
     "05_features": ("knn_accuracy",),
 }
-TEXT_METRICS = {"dataset", "source", "train_device"}  # the metrics that are text; all others are numbers
+TEXT_METRICS = {"dataset", "source", "train_device"}  # all other metrics are numbers
 STAGE = {stage.name: stage for stage in STAGES}
 
 
@@ -97,22 +97,22 @@ def required_outputs(stage: str) -> list[str]:
 
 
 def runs_side_by_side() -> bool:
-    """Whether make may run several stages at once: -j, or a jobserver that hands out the jobs."""
+    """Return whether make may run several stages at once: with -j, or under a jobserver."""
     flags = os.environ.get("MAKEFLAGS", "").partition(" -- ")[0]
     return bool(re.search(r"(^| )(--jobserver|-j(?!1( |$)))", flags))
 
 
 def asked_to_run_nothing() -> str:
-    """What make was told instead of running: n (a dry run), q (a question) or t (to touch); empty for neither."""
+    """Return the option with which make runs nothing: n (dry run), q (question) or t (touch); else empty."""
     return next((letter for letter in "nqt" if letter in make_letters()), "")
 
 
 def keeps_going() -> bool:
-    """Whether make was told to go on after a failure (-k)."""
+    """Return whether make goes on after a failure (-k)."""
     return "k" in make_letters()
 
 
 def make_letters() -> str:
-    """The letters of make's options; MAKEFLAGS begins with them, without a dash where there are some."""
+    """Return the letters of make's options, with which MAKEFLAGS begins, without a dash."""
     letters = os.environ.get("MAKEFLAGS", "").partition(" ")[0]
     return letters if re.fullmatch("[A-Za-z]+", letters) else ""

@@ -279,7 +279,7 @@ def test_a_model_of_another_version_is_refused_with_what_to_do(run, version):
     with pytest.raises(RunError, match=r"expected 4: re-run 03_train \(make train RUN=received\)"):
         load_model(run)
     write_json(run.teach_json, {})
-    with pytest.raises(RunError, match="expected 4: teach it anew with make teach"):
+    with pytest.raises(RunError, match="expected 4: fine-tune it again with make teach"):
         load_model(run)
 
 

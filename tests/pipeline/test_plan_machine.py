@@ -22,7 +22,7 @@ from mnistlib.core import files
 from mnistlib.core.config import DEFAULT
 from mnistlib.core.config import load as load_params
 from mnistlib.pipeline import commit, plan, resolve
-from mnistlib.runs import fingerprint, layout, record, stages, state
+from mnistlib.runs import fingerprint, layout, raw_data, record, stages, state
 from mnistlib.runs.layout import Run
 from mnistlib.runs.receipt import make_receipt
 from mnistlib.runs.record import OK, begin_record, read_record, write_record
@@ -149,7 +149,7 @@ class Pipeline(RuleBasedStateMachine):
             self.whole(self.run.folder / name, self.content(stage, name))
         work = self.run.notebook(stage).with_name(f".{stage}.part.ipynb")
         self.whole(work, "executed")
-        outside = record.raw_files(self.run) if stage == "01_data" else inputs.outside
+        outside = raw_data.raw_files(self.run) if stage == "01_data" else inputs.outside
         inputs = record.Inputs(inputs.parameters, inputs.notebook, inputs.code, inputs.reads, outside)
         self.tick()
         commit.finish(self.run, work, record.Record(stage, OK, inputs=inputs, process=begun.process))

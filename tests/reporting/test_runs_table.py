@@ -60,7 +60,7 @@ def test_runs_are_listed_and_other_folders_are_not(runs):
     assert sorted(re.findall(r'href="([^"]+)/reports/index.html"', text)) == ["good", "middling", "odd"]
     assert "05_features failed" in text
     for name, why in (
-        ("foreign", "holds no mapping"),
+        ("foreign", "does not hold a mapping"),
         ("half", "cannot be read ("),
         ("older", "of another version at dataset"),
     ):

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from mnistlib.core.errors import RunError
-from mnistlib.runs import layout
+from mnistlib.runs import layout, lock
 from mnistlib.runs.layout import Run
 from mnistlib.runs.stages import MODEL_FILE, STAGES
 
@@ -43,10 +43,10 @@ def test_a_part_that_cannot_be_written_is_named_before_anything_is_touched(tmp_p
         (run.folder / part).mkdir(parents=True)
     for part in ("run.log", ".lock"):
         (run.folder / part).touch()
-    layout.make_writable(run)
+    lock.make_writable(run)
     (run.folder / name).chmod(0o555)
     with pytest.raises(RunError, match=f"cannot write .*{name}: the (file|folder) or its file system is read-only"):
-        layout.make_writable(run)
+        lock.make_writable(run)
     (run.folder / name).chmod(0o755)
 
 
