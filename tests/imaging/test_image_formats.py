@@ -62,7 +62,7 @@ def test_no_program_is_started_for_postscript_whatever_its_name(sheet, tmp_path,
     (programs / "gs").write_text(f"#!/bin/sh\ntouch '{tmp_path}/started'\n")
     (programs / "gs").chmod(0o755)
     monkeypatch.setenv("PATH", f"{programs}{os.pathsep}{os.environ['PATH']}")
-    with pytest.raises(PictureError, match="not a picture of a known kind"):
+    with pytest.raises(PictureError, match="not a picture in a supported format"):
         decode(tmp_path / name)
     assert not (tmp_path / "started").exists()
     assert not suffixes() & {".eps", ".ps", ".wmf", ".emf", ".fpx", ".psd", ".mpg", ".h5"}
