@@ -38,7 +38,7 @@ def parse_float(text: str) -> float:
 
 def refuse_number(text: str) -> NoReturn:
     """Raise ValueError for a number that is not finite or has too many digits."""
-    raise ValueError(f"{text[:20]} is not a supported number")
+    raise ValueError(f"{text[:20]} is not a number that can be read")
 
 
 def with_new_names(content: Mapping[str, Any]) -> dict[str, Any]:

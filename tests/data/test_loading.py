@@ -57,7 +57,7 @@ def served(tmp_path, mnist_dir):
 def test_what_has_no_checksum_unpacked_is_asked_for_packed(tmp_path):
     for name in FILES:
         (tmp_path / name).write_bytes(bytes([0, 0, 8, 1, 0, 0, 0, 0]))
-    with pytest.raises(RunError, match=r"is unpacked, .* Kuzushiji-MNIST only the \.gz .* put train-images-idx3.*\.gz"):
+    with pytest.raises(RunError, match=r"is unpacked, .* Kuzushiji-MNIST only checksums .* put train-images-idx3.*\.gz"):
         obtain("kmnist", source="local", local_dir=str(tmp_path))
 
 
@@ -96,7 +96,7 @@ def test_what_broke_off_in_the_middle_is_gone_on_with_and_nothing_stands_in_for_
     folder, address = served
     gone = folder / f"{FILES[2]}.gz.gone"
     gone.touch()
-    with pytest.raises(RunError, match="run again to go on from there"):
+    with pytest.raises(RunError, match="run again to continue"):
         obtain("mnist", raw=tmp_path / "raw", mirrors=[address])
     assert len(list((tmp_path / "raw" / "mnist").iterdir())) == 2
     gone.unlink()
@@ -239,7 +239,7 @@ def test_idx_by_hand():
 
 
 def test_a_dataset_that_is_none_is_refused():
-    with pytest.raises(RunError, match=r"data\.dataset is 'foo': known are mnist"):
+    with pytest.raises(RunError, match=r"data\.dataset is 'foo'; choose one of mnist"):
         obtain("foo")
 
 
@@ -271,7 +271,7 @@ def test_other_files_than_01_saw_are_refused(tmp_path, monkeypatch):
     told = json.loads(Run("r").raw_json.read_text())
     told["files"][0]["SHA-256 unpacked"] = "0" * 64
     write_json(Run("r").raw_json, told)
-    with pytest.raises(RunError, match="no longer what 01_data saw there"):
+    with pytest.raises(RunError, match="has changed since 01_data read it"):
         load_raw(Run("r"))
 
 

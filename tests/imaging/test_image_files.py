@@ -234,7 +234,7 @@ def test_a_name_that_is_no_utf_8_is_a_row_like_any_other(predictor, digit, tmp_p
     rows = prediction_rows([path], predictor.files(find_pictures(str(tmp_path))))
     assert rows[0]["file"].endswith("bad\\xff.png")
     assert "bad\\xff.png" in save_predictions_csv(Run("r"), rows).read_text()
-    with pytest.raises(RunError, match="no UTF-8"):
+    with pytest.raises(RunError, match="not UTF-8"):
         find_pictures(str(path))
 
 
