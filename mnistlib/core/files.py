@@ -113,7 +113,6 @@ def read_regular(path: Path, most: int) -> bytes:
     """Read a file that may come from another person.
 
     Args:
-        path: the file.
         most: its largest size in bytes.
 
     Raises:
@@ -137,7 +136,6 @@ def read_json(path: Path, hint: str, most: int = LARGEST_JSON) -> dict[str, Any]
     """Read the mapping in a JSON file.
 
     Args:
-        path: the file.
         hint: the next step, with which an error message ends.
         most: its largest size in bytes.
 
@@ -160,7 +158,6 @@ def read_arrays(path: Path, names: Sequence[str], hint: str) -> list[np.ndarray]
     """Read arrays from an `.npz` file.
 
     Args:
-        path: the file.
         names: the arrays to return, in this order.
         hint: the next step, with which an error message ends.
 

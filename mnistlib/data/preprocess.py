@@ -87,7 +87,6 @@ def save_splits(run: Run, splits: dict[str, Split], raw: Raw) -> dict[str, Any]:
     """Write the arrays, and `statistics.json` with their hashes.
 
     Args:
-        run: the run.
         splits: what `split` returned.
         raw: the dataset.
 
@@ -128,7 +127,6 @@ def load_split(run: Run, name: str) -> Split:
     """Load a split, memory-mapped and checked against its hash.
 
     Args:
-        run: the run.
         name: train, val or test.
 
     Returns:

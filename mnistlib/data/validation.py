@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
-from typing import Any
 
 import numpy as np
 
@@ -93,12 +92,7 @@ def within(value: float, band: tuple[float, float]) -> bool:
 
 def check_table(checks: list[Check]) -> Table:
     """Return the checks as a table, with a verdict each."""
-    rows: list[dict[str, Any]] = []
-    for check in checks:
-        row = asdict(check)
-        row["passed"] = "✓" if check.passed else "✗ FAILED"
-        rows.append(row)
-    return Table(rows)
+    return Table([asdict(check) | {"passed": "✓" if check.passed else "✗ FAILED"} for check in checks])
 
 
 def save_checks(run: Run, checks: list[Check]) -> None:

@@ -73,7 +73,6 @@ def weights_bytes(run: Run, expected: str) -> bytes:
     """Read the file of the weights.
 
     Args:
-        run: the run.
         expected: the file's SHA-256 in hexadecimal.
 
     Raises:
@@ -96,7 +95,6 @@ def read_weights(run: Run, expected: str) -> Any:
     """Load the weights without running any code from the file.
 
     Args:
-        run: the run.
         expected: the file's SHA-256 in hexadecimal.
 
     Returns:

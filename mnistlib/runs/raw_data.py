@@ -28,7 +28,6 @@ def read_raw(run: Run, hint: str, needed: Sequence[str] = ()) -> dict[str, Any]:
     """Read a run's description of its dataset.
 
     Args:
-        run: the run.
         hint: the next step, with which an error message ends.
         needed: fields that must be there.
 

@@ -144,7 +144,6 @@ def describe_outputs(run: Run, stage: str, pictures_given: bool) -> dict[str, Ou
     """Return the digests of the files that the stage left, by path in the run.
 
     Args:
-        run: the run.
         stage: the name of the stage.
         pictures_given: whether 06 had a user's pictures; the examples of an earlier 06 do not count then.
     """

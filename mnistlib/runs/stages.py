@@ -14,16 +14,19 @@ MODEL_FILE = "pytorch_mnist_model.pth"
 
 @dataclass(frozen=True)
 class Stage:
-    """A numbered notebook: its section of the parameters, and the stages that it reads from.
+    """A numbered notebook and the stages that it reads from.
 
     `leaves`: the files that it writes, relative to the run's folder; `provides`: those that later stages read.
     """
 
     name: str
-    section: str
     needs: tuple[str, ...]
     leaves: tuple[str, ...]
     provides: tuple[str, ...] = ()
+
+    @property
+    def section(self) -> str:
+        return self.name[3:]
 
     @property
     def notebook(self) -> Path:
@@ -32,43 +35,31 @@ class Stage:
 
 SPLITS = tuple(f"data/processed/{p}_{kind}.npy" for p in ("train", "val", "test") for kind in ("images", "labels"))
 STAGES = (
-    Stage("01_data", "data", (), ("data/raw.json", "reports/data_validation.json"), ("data/raw.json",)),
+    Stage("01_data", (), ("data/raw.json", "reports/data_validation.json"), ("data/raw.json",)),
     Stage(
         "02_preprocess",
-        "preprocess",
         ("01_data",),
         (*SPLITS, "data/processed/statistics.json"),
         ("data/processed/statistics.json",),
     ),
     Stage(
         "03_train",
-        "train",
         ("02_preprocess",),
         (f"models/{MODEL_FILE}", "models/model.json", "models/history.json"),
         (f"models/{MODEL_FILE}",),
     ),
     Stage(
         "04_evaluate",
-        "evaluate",
         ("02_preprocess", "03_train"),
-        (
-            "models/calibration.json",
-            "reports/test_predictions.npz",
-        ),
+        ("models/calibration.json", "reports/test_predictions.npz"),
         ("models/calibration.json",),
     ),
     Stage(
         "05_features",
-        "features",
         ("02_preprocess", "03_train"),
         ("reports/embeddings/embeddings.npz", "reports/embeddings/tsne.npz"),
     ),
-    Stage(
-        "06_infer",
-        "infer",
-        ("03_train", "04_evaluate"),
-        ("data/inference/predictions.csv", "reports/pad.json"),
-    ),
+    Stage("06_infer", ("03_train", "04_evaluate"), ("data/inference/predictions.csv", "reports/pad.json")),
 )
 FIGURES = {
     "01_data": ("samples", "class_balance", "class_means"),

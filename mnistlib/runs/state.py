@@ -114,7 +114,6 @@ def parameters_used(run: Run, stage: str = "") -> dict[str, Any]:
     """Return the parameters with which the results in the run were made.
 
     Args:
-        run: the run.
         stage: only this stage and those it depends on; empty means all stages.
 
     Returns:
