@@ -9,6 +9,7 @@ from pathlib import Path
 
 from mnistlib import rundir
 from mnistlib.files import RunError, printable, read_regular, shown
+from mnistlib.modelfile import is_taught, trained_anew
 from mnistlib.pictures import given_pictures
 from mnistlib.predict import Prediction, find_run, predictions_csv, quick_predictor
 from mnistlib.rundir import Run, nearest
@@ -99,6 +100,8 @@ def trained_run(wanted: str) -> Run:
         return run
     if run.folder.parent != rundir.RUNS:
         raise RunError(f"{shown(run.folder)} holds no trained model: make all in the project that it is of trains one")
+    if is_taught(run):
+        raise RunError(f"{shown(run.folder)} holds no trained model: {trained_anew(run)}")
     setting = "" if run.name == "default" else f" RUN={run.name}"
     near = nearest(run.name)
     hint = f", or --run {near} takes one that is there" if near and near != run.name else ""

@@ -10,7 +10,7 @@ import numpy as np
 from mnistlib.checks import between, wrong_fields
 from mnistlib.evaluate import nll, softmax
 from mnistlib.files import RunError, as_json, read_json, shown
-from mnistlib.modelfile import calibrated_anew, read_description, replace_part
+from mnistlib.modelfile import calibrated_anew, is_taught, read_description, replace_part
 from mnistlib.rundir import Run
 
 FORMAT = 4
@@ -194,7 +194,8 @@ def save_calibration(run: Run, found: Calibration) -> None:
 def load_calibration(run: Run) -> Calibration:
     """The run's calibration. Raises RunError when it is missing, damaged, from another version or for other weights."""
     where = shown(run.calibration_json)
-    again = calibrated_anew(run) if run.calibration_json.is_file() else "run 04_evaluate first"
+    measured = run.calibration_json.is_file() or is_taught(run)  # 04 never runs in a fine-tuned run
+    again = calibrated_anew(run) if measured else "run 04_evaluate first"
     kept = read_json(run.calibration_json, hint=again)
     version, model = kept.pop("format", None), kept.pop("model", None)
     if version == FORMAT and model != read_description(run)["digest"]:

@@ -15,6 +15,7 @@ from mnistlib.calibrate import Calibration, load_calibration, why_not
 from mnistlib.evaluate import predict_logits, softmax
 from mnistlib.files import ROOT, RunError, file_digest, printable, read_json, shown, write_bytes, write_text
 from mnistlib.ink import Stroke, rasterise
+from mnistlib.modelfile import is_taught, trained_anew
 from mnistlib.numpynet import NumpyNet, UnsupportedError, load_numpy_network
 from mnistlib.pictures import read_lots, to_png
 from mnistlib.rundir import Run, check_own_files, existing_runs
@@ -67,7 +68,7 @@ class Predictor:
         logits = predict_logits(self.network, images)
         if not np.isfinite(logits).all():
             what = f"the model of runs/{self.run} gives logits that are not finite numbers"
-            raise RunError(f"{what}: make train RUN={self.run} trains it anew")
+            raise RunError(f"{what}: {trained_anew(Run(self.run))}")
         probabilities = softmax(logits, self.calibration.temperature)
         doubts = why_not(logits, self.calibration).tolist()
         return [answer(*parts) for parts in zip(probabilities, images, doubts, strict=True)]
@@ -159,7 +160,8 @@ def usable_run(wanted: str) -> str:
     if wanted in names:
         return wanted
     if wanted != BY_HAND:
-        raise RunError(f"runs/{wanted} holds no whole model: run 01 to 04 in it, or make all RUN={wanted}")
+        run, again = Run(wanted), f"run 01 to 04 in it, or make all RUN={wanted}"
+        raise RunError(f"runs/{wanted} holds no whole model: {trained_anew(run) if is_taught(run) else again}")
     if not whole:
         raise RunError(f"runs/{wanted} holds no trained model and no other run does: run 01 to 04, or make all")
     return next((run.name for run in whole if is_on_mnist(run)), names[0])
