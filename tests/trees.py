@@ -133,8 +133,9 @@ def array_files(draw: Any, sound: bytes) -> dict[str, np.ndarray]:
     """The arrays of an `.npz`, some of them dropped, of another kind, or anything."""
     with np.load(io.BytesIO(sound)) as kept:
         found = dict(kept)
-    for name in draw(some.lists(some.sampled_from(sorted(found)), min_size=1, max_size=2, unique=True)):
-        way = draw(some.sampled_from(("anything", "drop", *KINDS)))
+    most = draw(some.sampled_from((1, 1, 2)))
+    for name in draw(some.lists(some.sampled_from(sorted(found)), min_size=1, max_size=most, unique=True)):
+        way = draw(some.sampled_from(("anything", "drop", "NaN", "NaN", "negative", *KINDS)))
         if way == "drop":
             del found[name]
         else:

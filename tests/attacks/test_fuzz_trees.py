@@ -138,6 +138,7 @@ READERS = {
         load_predictions,
         lambda found: np.isfinite(found[1]).all() and set(found[0].tolist()) <= set(range(found[1].shape[1])),
         npz_files,
+        3.0,
     ),
     "explore": Reader(
         "reports/embeddings/tsne.npz", explore_data, lambda found: not found or files.as_json(found), npz_files, 0.3
