@@ -92,6 +92,7 @@ def test_broken_overrides_are_refused(text):
         ("trian.epochs=3", "unknown parameter trian; did you mean train"),
         ("epochs=3", "unknown parameter epochs; did you mean train.epochs?"),
         ("outliers=3", "unknown parameter outliers; did you mean train.outliers or evaluate.outliers?"),
+        ("train.optimiser=adamw", "train.optimiser was renamed to train.optimizer"),
         ('train.epochs="3"', "train.epochs"),
         ("train.epochs=0", "greater than or equal to 1"),
         ("train.learning_rate=.nan", "train.learning_rate"),
