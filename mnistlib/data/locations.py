@@ -18,12 +18,8 @@ def better_source_exists(dataset: str, local_dir: str = "", raw: Path = RAW) -> 
     """Return whether a run that took the fallback could have its dataset from this machine now.
 
     Args:
-        dataset: its name in `DATASETS`.
         local_dir: `data.local_dir`; empty means MNIST_DIR.
         raw: folder of downloaded datasets.
-
-    Raises:
-        RunError: the home folder that ~ stands for is unknown.
     """
     return complete(raw / dataset) or has_local(dataset, local_dir)
 

@@ -14,6 +14,7 @@ from typing import Any
 
 from PIL import Image, PngImagePlugin, UnidentifiedImageError
 
+from mnistlib.core.formatting import counted
 from mnistlib.core.system_info import pip_install
 from mnistlib.imaging.limits import LARGEST, PictureError, TimedFile, open_file
 
@@ -48,10 +49,9 @@ def describe_left_out(left_out: Mapping[str, int]) -> str:
         return ""
     ranked = sorted(left_out.items(), key=lambda item: (-item[1], item[0]))
     kinds = ", ".join(f"{kind} ({count})" for kind, count in ranked[:8]) + (", …" if len(ranked) > 8 else "")
-    count = sum(left_out.values())
     lacking = {EXTRAS[kind][1]: kind for kind in sorted(left_out, reverse=True) if kind in EXTRAS}
     hints = "".join(f"\n{kind} can be read after {pip_install(package)}" for package, kind in lacking.items())
-    return f"{count:,} file{'s' * (count != 1)} left out: {kinds}{hints}"
+    return f"{counted(sum(left_out.values()), 'file')} left out: {kinds}{hints}"
 
 
 def open_picture(file: TimedFile) -> Image.Image:

@@ -54,22 +54,17 @@ def cell_digests(notebook: Path) -> list[str]:
     return [bytes_digest(json.dumps(cell).encode())[:SHORT] for cell in cells]
 
 
-def parameters_cell(notebook: Path) -> ast.Module:
-    """Parse the cell tagged `parameters`. Raises RunError when there is not exactly one, or it is not Python."""
-    tagged = [c for c in read_cells(notebook) if "parameters" in c["tags"]]
-    if len(tagged) != 1:
-        raise RunError(f"{shown(notebook)} has {len(tagged)} cells tagged 'parameters'; it must have one")
-    return cell_tree(tagged[0]["source"], tagged[0]["place"])
-
-
 def parameter_values(notebook: Path) -> dict[str, Any]:
     """Return names and literal values in the parameters cell.
 
     Raises:
         RunError: the cell is missing or invalid, or a value is not a literal; the message names it.
     """
+    tagged = [cell for cell in read_cells(notebook) if "parameters" in cell["tags"]]
+    if len(tagged) != 1:
+        raise RunError(f"{shown(notebook)} has {len(tagged)} cells tagged 'parameters'; it must have one")
     values: dict[str, Any] = {}
-    for node in parameters_cell(notebook).body:
+    for node in cell_tree(tagged[0]["source"], tagged[0]["place"]).body:
         if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name) and node.value:
             try:
                 values[node.target.id] = ast.literal_eval(node.value)

@@ -123,7 +123,7 @@ def test_arrays_come_back_or_the_file_is_named_wherever_it_is_damaged(tmp_path):
     path, numbers = tmp_path / "a.npz", np.arange(200) % 7
     np.savez_compressed(path, numbers=numbers)
     good, noticed = path.read_bytes(), 0
-    for content in (b"", b"junk", good[:-30], *(spoilt(good, place) for place in range(len(good)))):
+    for content in (b"", b"junk", good[:-30], *(corrupted(good, place) for place in range(len(good)))):
         path.write_bytes(content)
         try:
             assert np.array_equal(*read_arrays(path, ["numbers"], "make it again"), numbers)
@@ -136,7 +136,7 @@ def test_arrays_come_back_or_the_file_is_named_wherever_it_is_damaged(tmp_path):
         read_arrays(path, ["others"], "make it again")
 
 
-def spoilt(content: bytes, place: int) -> bytes:
+def corrupted(content: bytes, place: int) -> bytes:
     return content[:place] + bytes([content[place] ^ 0xFF]) + content[place + 1 :]
 
 

@@ -268,9 +268,9 @@ def test_what_stands_in_is_still_said_to_when_it_is_read_again(tmp_path, monkeyp
 def test_other_files_than_01_saw_are_refused(tmp_path, monkeypatch):
     monkeypatch.setattr(layout, "RUNS", tmp_path)
     save_raw(Run("r"), obtain("digits"))
-    told = json.loads(Run("r").raw_json.read_text())
-    told["files"][0]["SHA-256 unpacked"] = "0" * 64
-    write_json(Run("r").raw_json, told)
+    described = json.loads(Run("r").raw_json.read_text())
+    described["files"][0]["SHA-256 unpacked"] = "0" * 64
+    write_json(Run("r").raw_json, described)
     with pytest.raises(RunError, match="has changed since 01_data read it"):
         load_raw(Run("r"))
 

@@ -1,4 +1,4 @@
-"""Paper and ink told apart: the running extremes against SciPy's."""
+"""Separating ink from paper: the running extremes against SciPy's."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Restoring spoilt pictures: what it must mend, by hand, and what it must leave alone."""
+"""Restoring corrupted pictures: what must be restored, checked by hand, and what must stay unchanged."""
 
 import numpy as np
 import pytest
@@ -27,15 +27,15 @@ def test_whole_pictures_stay_much_as_they_are(digits):
     ("name", "share"), [("brightness", 0.2), ("stripe", 0.05), ("fog", 0.15), ("impulse_noise", 0.5)]
 )
 def test_spoilt_pictures_come_nearer_to_what_they_were(digits, name, share):
-    spoilt = corrupt(digits, name, 0)
-    assert apart(restore(spoilt), digits) < share * apart(spoilt, digits)
+    corrupted = corrupt(digits, name, 0)
+    assert apart(restore(corrupted), digits) < share * apart(corrupted, digits)
 
 
 @pytest.mark.parametrize("name", ["glass_blur", "motion_blur"])
 def test_blurred_ink_is_full_ink_again(digits, name):
-    spoilt = corrupt(digits, name, 0)
-    assert np.median(restore(spoilt).max((1, 2))) == 255
-    assert np.median(spoilt.max((1, 2))) < 240
+    corrupted = corrupt(digits, name, 0)
+    assert np.median(restore(corrupted).max((1, 2))) == 255
+    assert np.median(corrupted.max((1, 2))) < 240
 
 
 def test_a_negative_and_a_half_negative_are_the_picture(digits):

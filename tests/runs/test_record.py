@@ -87,8 +87,8 @@ def kept(tmp_path, monkeypatch):
         alike = workload_digest(run, TRAIN, {**PARAMETERS, "run": name, **changed})
         write_record(run, Record(TRAIN, verdict, seconds={"start": 1, "work": seconds - 1}, alike=alike))
         made.append(name)
-        told = json.loads(run.status(TRAIN).read_text())
-        run.status(TRAIN).write_text(json.dumps(told | {"finished": f"2026-01-01 00:00:{len(made):02d}"}))
+        record = json.loads(run.status(TRAIN).read_text())
+        run.status(TRAIN).write_text(json.dumps(record | {"finished": f"2026-01-01 00:00:{len(made):02d}"}))
         return run
 
     return keep
