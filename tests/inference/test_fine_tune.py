@@ -128,7 +128,7 @@ def test_who_stops_a_lesson_is_told_in_words(monkeypatch, capsys):
     def stop(name: str) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(taught_runs, "existing", stop)
+    monkeypatch.setattr(taught_runs, "existing_run", stop)
     assert taught_runs.main() == 130
     assert capsys.readouterr().err == "\nnothing taught\n"
 
