@@ -15,7 +15,7 @@ from mnistlib.core.files import ROOT
 from mnistlib.data.synthetic import bend, examples, smooth
 from mnistlib.data.variants import VARIANTS
 from mnistlib.inference import browser_export
-from mnistlib.inference.browser_export import SIDE, hold, keep_pad
+from mnistlib.inference.browser_export import SIDE, hold, save_browser_pad
 from mnistlib.inference.predictor import load_predictor
 from mnistlib.reporting.front_page import write_index
 from mnistlib.runs.layout import Run
@@ -131,7 +131,7 @@ def test_it_answers_as_the_predictor_does_to_500_drawings(opened, predictor):
 def test_a_network_in_eight_bits_answers_all_but_the_same(opened, made, predictor, monkeypatch):
     run, in_sixteen = Run("smoke", made.folder / "runs"), len(hold(predictor, [])[0])
     monkeypatch.setattr(browser_export, "MOST_BYTES", in_sixteen - 1)
-    assert keep_pad(run, predictor, [])["bits of a weight"] == 8
+    assert save_browser_pad(run, predictor, [])["bits of a weight"] == 8
     write_index(run)
     page, drawings = opened(made.run()), some_drawings()
     assert "rounded to 8 bits" in page.locator("#try").inner_text()
@@ -160,7 +160,7 @@ def test_networks_of_other_forms_answer_the_same(opened, made, predictor, kernel
         for numbers in (norm.weight.data, norm.bias.data, norm.running_mean):
             numbers.normal_()
     other, run = replace(predictor, network=FusedNet(network)), Run("smoke", made.folder / "runs")
-    keep_pad(run, other, [])
+    save_browser_pad(run, other, [])
     write_index(run)
     drawings = some_drawings(10)
     for answer, drawing in zip(ask(opened(made.run()), drawings), drawings, strict=True):

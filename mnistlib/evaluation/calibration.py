@@ -69,7 +69,7 @@ def calibrate(logits: np.ndarray, labels: np.ndarray, accepted_error: float, *au
     return Calibration(temperature, threshold, least, float(accepted.mean()), error)
 
 
-def described(found: Calibration) -> dict[str, float]:
+def calibration_metrics(found: Calibration) -> dict[str, float]:
     """What was found, by names; the errors among the accepted not by that of the parameter that limits them."""
     told = asdict(found)
     return told | {"errors_among_the_accepted": told.pop("accepted_error")}

@@ -110,7 +110,9 @@ class Mistake:
     confidence: float
 
 
-def surest_mistakes(images: np.ndarray, labels: np.ndarray, probabilities: np.ndarray, count: int) -> list[Mistake]:
+def most_confident_mistakes(
+    images: np.ndarray, labels: np.ndarray, probabilities: np.ndarray, count: int
+) -> list[Mistake]:
     """The wrong answers with the highest confidence, surest first."""
     predictions, confidence = probabilities.argmax(1), probabilities.max(1)
     wrong = np.flatnonzero(predictions != labels)
@@ -120,7 +122,7 @@ def surest_mistakes(images: np.ndarray, labels: np.ndarray, probabilities: np.nd
     ]
 
 
-def headline(logits: np.ndarray, labels: np.ndarray) -> dict[str, Any]:
+def accuracy_metrics(logits: np.ndarray, labels: np.ndarray) -> dict[str, Any]:
     """Accuracy, its 95 % interval, errors and count of the test part, as metrics."""
     errors, count = int((logits.argmax(1) != labels).sum()), len(labels)
     low, high = accuracy_interval(errors, count)

@@ -19,7 +19,7 @@ AS_IT_IS, RESTORED, REFRAMED = "error", "error, restored", "error, restored and 
 LEARNT_BY = {"shear": "shear", "scale": "scale", "rotate": "rotate", "translate": "shift"}  # in a Distortion
 
 
-def choose(available: int, count: int, seed: int) -> np.ndarray:
+def choose_subset(available: int, count: int, seed: int) -> np.ndarray:
     """Sorted indices of `count` pictures, or of all when there are fewer.
 
     By chance, for the halves of MNIST's test part are not equally hard.

@@ -28,7 +28,7 @@ LEVELS = 127  # of a weight in eight bits, either way from 0
 SIDE, FILLED = 280, 0.7  # of the page's paper, in its own units, and the share of it that a drawing fills
 
 
-def keep_pad(run: Run, predictor: Predictor, drawings: Sequence[Strokes]) -> dict[str, Any]:
+def save_browser_pad(run: Run, predictor: Predictor, drawings: Sequence[Strokes]) -> dict[str, Any]:
     """Write `reports/pad.json`, from which the front page recognises what is drawn on it, and the last `drawings`.
 
     For networks of digits that it can hold; of others the file says why not. Returns what it holds, to be shown.

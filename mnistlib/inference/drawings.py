@@ -65,7 +65,7 @@ def describe_drawing(strokes: Sequence[Sequence[Sequence[float]]], answer: Predi
     return Drawing(exact, answer.digit, probabilities, answer.accepted, model, None, moment)
 
 
-def keep_drawing(run: Run, drawing: Drawing) -> tuple[Path, bool]:
+def save_drawing(run: Run, drawing: Drawing) -> tuple[Path, bool]:
     """Keep strokes, answer and picture as a folder in `data/inference/drawings/`, whole or not at all.
 
     Returns the folder and whether it is new: the same strokes are kept once. Raises RunError.
@@ -91,7 +91,7 @@ def keep_drawing(run: Run, drawing: Drawing) -> tuple[Path, bool]:
     return folder, True
 
 
-def keep_label(folder: Path, label: int) -> Drawing:
+def save_label(folder: Path, label: int) -> Drawing:
     """Write what the person says a kept drawing is: there, and into the regression set. Raises RunError."""
     drawing = replace(read_drawing(folder / "drawing.json"), label=label)
     write_json(HANDWRITING / f"{drawing.name}.json", asdict(drawing))
@@ -118,14 +118,14 @@ def read_drawing(path: Path) -> Drawing:
     return drawing
 
 
-def kept_drawings(run: Run) -> list[Drawing]:
+def load_drawings(run: Run) -> list[Drawing]:
     """What was drawn in a run, oldest first. Raises RunError."""
     return in_order(read_drawing(path) for path in run.drawings.glob("[!.]*/drawing.json") if path.is_file())
 
 
 def drawings_to_show(run: Run, predictor: Predictor) -> list[tuple[Strokes, Prediction]]:
     """What was drawn in a run, else the copybook's examples, with what the predictor makes of each now."""
-    strokes = [drawing.strokes for drawing in kept_drawings(run)]
+    strokes = [drawing.strokes for drawing in load_drawings(run)]
     shown = strokes or [[stroke.tolist() for stroke in drawing] for drawing in examples()]
     return [(drawing, predictor.strokes(drawing)) for drawing in shown]
 

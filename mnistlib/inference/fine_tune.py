@@ -20,7 +20,7 @@ from mnistlib.training.trainer import floats_of, soft_targets
 
 
 @dataclass(frozen=True)
-class Lesson:
+class FineTuneRecipe:
     """How to teach: `versions` of each drawing are made; a step sees `own` of them and `rehearsed` of the dataset.
 
     `share`: how far the weights that are kept lie towards the taught ones;
@@ -37,8 +37,8 @@ class Lesson:
     distortion: Distortion = field(default_factory=lambda: Distortion(8.0, 0.1, 0.1, 0.08))
 
 
-def teach(
-    network: DigitNet, own: tuple[np.ndarray, np.ndarray], rehearsal: TensorDataset, lesson: Lesson, seed: int
+def fine_tune(
+    network: DigitNet, own: tuple[np.ndarray, np.ndarray], rehearsal: TensorDataset, lesson: FineTuneRecipe, seed: int
 ) -> DigitNet:
     """A copy of the network that has learnt `own` (uint8 N×28×28 and labels) without forgetting the rehearsal.
 
@@ -69,14 +69,14 @@ def teach(
     return taught
 
 
-def versions_of(drawings: Sequence[Drawing], count: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+def augment_drawings(drawings: Sequence[Drawing], count: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
     """`count` versions of each drawing as the same hand might draw it again: uint8 N×28×28, labels uint8 N."""
     chance = np.random.default_rng(seed)
     images = [another_version(d.strokes, chance) for d in drawings for _ in range(count)]
     return np.stack(images), np.repeat(np.array([d.label for d in drawings], np.uint8), count)
 
 
-def hold_back(drawings: Sequence[Drawing]) -> tuple[list[Drawing], list[Drawing]]:
+def split_drawings(drawings: Sequence[Drawing]) -> tuple[list[Drawing], list[Drawing]]:
     """What is taught, and what is kept back to see whether it was learnt: of each digit every fourth drawing."""
     taught: list[Drawing] = []
     held: list[Drawing] = []

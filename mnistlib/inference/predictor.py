@@ -194,13 +194,13 @@ def prediction_rows(paths: Sequence[Path], predictions: Sequence[Prediction]) ->
     ]
 
 
-def doubtful_first(paths: Sequence[Path], predictions: Sequence[Prediction]) -> tuple[list[Path], list[Prediction]]:
+def rejected_first(paths: Sequence[Path], predictions: Sequence[Prediction]) -> tuple[list[Path], list[Prediction]]:
     """The same, what is not accepted before what is: of many pictures those that somebody should look at."""
     order = sorted(range(len(paths)), key=lambda i: predictions[i].accepted)
     return [paths[i] for i in order], [predictions[i] for i in order]
 
 
-def summarise(predictions: Sequence[Prediction]) -> dict[str, int]:
+def count_predictions(predictions: Sequence[Prediction]) -> dict[str, int]:
     """How many pictures were given, accepted, and could not be read."""
     unread = sum(not p.image.any() for p in predictions)
     accepted = sum(p.accepted for p in predictions)

@@ -56,10 +56,10 @@ class Muon(Optimizer):
                 ahead = weight.grad.add(velocity, alpha=group["momentum"]).reshape(len(weight), -1)
                 length = group["lr"] * max(1.0, ahead.shape[0] / ahead.shape[1]) ** 0.5
                 weight.mul_(1 - group["lr"] * group["weight_decay"])
-                weight.sub_(orthogonalise(ahead).mul_(length).view_as(weight))
+                weight.sub_(orthogonalize(ahead).mul_(length).view_as(weight))
 
 
-def orthogonalise(matrix: Tensor) -> Tensor:
+def orthogonalize(matrix: Tensor) -> Tensor:
     """The matrix with all singular values brought near 1, by a polynomial of its own (a Newton-Schulz iteration).
 
     float32 M×N; the values end in about 0.7…1.2, which is near enough for a step. Where autocast has half precision it

@@ -58,7 +58,7 @@ def same_memory(array: np.ndarray) -> Tensor:
         return torch.from_numpy(np.asarray(array))
 
 
-def pictures_per_step(count: int, most: int) -> int:
+def effective_batch_size(count: int, most: int) -> int:
     """The batch size for a training part of `count`: `most`, fewer where an epoch would have fewer than 20 steps.
 
     On a small dataset a few large steps would end the training before it has begun. Raises RunError for less than 2.

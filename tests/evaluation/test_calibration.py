@@ -140,7 +140,7 @@ def test_what_is_accepted_stands_where_it_is_and_not_upon_the_curve():
 
 
 def test_what_was_found_is_not_called_what_was_asked_for():
-    told = cal.described(cal.Calibration(0.5, 0.9, 2.0, 0.98, 0.001))
+    told = cal.calibration_metrics(cal.Calibration(0.5, 0.9, 2.0, 0.98, 0.001))
     assert told["errors_among_the_accepted"] == 0.001
     assert "accepted_error" not in told
     assert len(told) == 5

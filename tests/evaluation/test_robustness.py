@@ -79,7 +79,7 @@ def test_metrics_are_means_over_the_corruptions_and_each_ones_own():
 
 def test_no_pictures_give_no_rows_no_metrics_and_still_a_figure(network, digits):
     images, labels = digits
-    none = rob.choose(len(labels), 0, 0)
+    none = rob.choose_subset(len(labels), 0, 0)
     rows = rob.robustness_rows(network, images[none], labels[none], Distortion(), 0)
     assert rows == []
     assert rob.robustness_metrics(rows) == {}
@@ -87,10 +87,10 @@ def test_no_pictures_give_no_rows_no_metrics_and_still_a_figure(network, digits)
 
 
 def test_choice_is_by_chance_without_repetition_and_at_most_all():
-    chosen = rob.choose(1000, 300, 0)
+    chosen = rob.choose_subset(1000, 300, 0)
     assert len(np.unique(chosen)) == 300
     assert 350 < np.median(chosen) < 650
-    assert np.array_equal(rob.choose(50, 300, 0), np.arange(50))
+    assert np.array_equal(rob.choose_subset(50, 300, 0), np.arange(50))
 
 
 def test_figure_shows_every_picture_with_its_error(digits, rows):

@@ -58,7 +58,7 @@ def test_a_network_that_the_page_cannot_hold_has_no_pad_there(made, monkeypatch,
     run = Run("smoke", made.folder / "runs")
     monkeypatch.setattr(browser_export, "MOST_BYTES", most)
     predictor = replace(load_predictor(made.run()), dataset=dataset)
-    assert why in browser_export.keep_pad(run, predictor, [])["in the page"]
+    assert why in browser_export.save_browser_pad(run, predictor, [])["in the page"]
     write_index(run)
     assert 'id="try"' not in run.index.read_text()
 

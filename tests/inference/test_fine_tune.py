@@ -13,7 +13,7 @@ from mnistlib.data.loading import obtain
 from mnistlib.data.synthetic import examples
 from mnistlib.evaluation.metrics import accuracy, predict_logits
 from mnistlib.inference.drawings import Drawing
-from mnistlib.inference.fine_tune import Lesson, hold_back, teach, versions_of
+from mnistlib.inference.fine_tune import FineTuneRecipe, augment_drawings, fine_tune, split_drawings
 from mnistlib.pipeline import fine_tune_run as taught_runs
 from mnistlib.training.loop import Recipe, fit
 from mnistlib.training.model import Architecture, build
@@ -43,7 +43,9 @@ def test_drawings_are_learnt_and_the_rest_is_not_forgotten(digits):
     raw, train, network = digits
     wanted = [drawing(which, (label + 3) % 10) for which, label in enumerate(LABELS)]
     before = [p.clone() for p in network.parameters()]
-    taught = teach(network, versions_of(wanted, 8, 0), train, Lesson(steps=150, learning_rate=0.01, share=1.0), seed=0)
+    taught = fine_tune(
+        network, augment_drawings(wanted, 8, 0), train, FineTuneRecipe(steps=150, learning_rate=0.01, share=1.0), seed=0
+    )
     said = predict_logits(taught, np.stack([d.image for d in wanted])).argmax(1)
     assert said.tolist() == [d.label for d in wanted]
     kept, was = (accuracy(predict_logits(n, raw.test_images), raw.test_labels) for n in (taught, network))
@@ -53,14 +55,14 @@ def test_drawings_are_learnt_and_the_rest_is_not_forgotten(digits):
 
 def test_the_same_seed_teaches_the_same(digits):
     _, train, network = digits
-    own = versions_of([drawing(0, 1)], 4, 0)
-    first, again = (teach(network, own, train, Lesson(steps=5), seed=3) for _ in range(2))
+    own = augment_drawings([drawing(0, 1)], 4, 0)
+    first, again = (fine_tune(network, own, train, FineTuneRecipe(steps=5), seed=3) for _ in range(2))
     assert all(torch.equal(a, b) for a, b in zip(first.parameters(), again.parameters(), strict=True))
 
 
 def test_every_fourth_of_a_digit_is_held_back():
     drawings = [drawing(0, 1, place) for place in range(9)] + [drawing(1, 7, place) for place in range(3)]
-    taught, held = hold_back(drawings)
+    taught, held = split_drawings(drawings)
     assert [(d.label, d.drawn_at[-2:]) for d in held] == [(1, "04"), (1, "08")]
     assert len(taught) == 10
 
@@ -135,9 +137,9 @@ def test_who_stops_a_lesson_is_told_in_words(monkeypatch, capsys):
 
 def test_a_lesson_bends_what_it_shows(digits):
     _, train, network = digits
-    own = versions_of([drawing(0, 1)], 4, 0)
+    own = augment_drawings([drawing(0, 1)], 4, 0)
     bent, straight = (
-        teach(network, own, train, lesson, seed=3)
-        for lesson in (Lesson(steps=3), Lesson(steps=3, distortion=Distortion()))
+        fine_tune(network, own, train, lesson, seed=3)
+        for lesson in (FineTuneRecipe(steps=3), FineTuneRecipe(steps=3, distortion=Distortion()))
     )
     assert not torch.equal(floats_of(bent)[0], floats_of(straight)[0])

@@ -10,7 +10,7 @@ from mnistlib.data.augmentation import Distortion, distort
 from mnistlib.data.loading import obtain
 from mnistlib.training.loop import Recipe, fit, run_epoch, score
 from mnistlib.training.model import Architecture, build
-from mnistlib.training.tensor_dataset import TensorDataset, pictures_per_step
+from mnistlib.training.tensor_dataset import TensorDataset, effective_batch_size
 from mnistlib.training.trainer import Trainer
 
 CPU = torch.device("cpu")
@@ -98,10 +98,10 @@ def test_steps_are_reported_one_by_one(digits):
 
 
 def test_a_small_part_is_taken_in_twenty_steps_or_more():
-    assert pictures_per_step(57_000, 512) == 512
-    assert pictures_per_step(1_530, 512) == 76
-    assert pictures_per_step(1_530, 64) == 64
-    assert pictures_per_step(10, 512) == 2
+    assert effective_batch_size(57_000, 512) == 512
+    assert effective_batch_size(1_530, 512) == 76
+    assert effective_batch_size(1_530, 64) == 64
+    assert effective_batch_size(10, 512) == 2
 
 
 def test_bf16_trains_too(digits):
@@ -118,9 +118,9 @@ def test_a_recipe_that_is_none_is_refused(digits, change, words):
 
 def test_a_step_has_two_pictures_at_least():
     with pytest.raises(RunError, match=r"train\.batch_size is 0"):
-        pictures_per_step(1000, 0)
+        effective_batch_size(1000, 0)
     with pytest.raises(RunError, match="the training part is of 1 picture: at least 2"):
-        pictures_per_step(1, 512)
+        effective_batch_size(1, 512)
 
 
 def test_what_is_learnt_from_is_bent_and_smoothed_as_the_recipe_says(digits):

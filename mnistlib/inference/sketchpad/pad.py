@@ -16,10 +16,10 @@ from mnistlib.core.errors import RunError
 from mnistlib.core.files import shown
 from mnistlib.core.formatting import counted
 from mnistlib.core.log import is_headless
-from mnistlib.inference.drawings import describe_drawing, keep_drawing, keep_label
+from mnistlib.inference.drawings import describe_drawing, save_drawing, save_label
 from mnistlib.inference.predictor import Prediction, Predictor
-from mnistlib.inference.sketchpad.look import PAPER, PEN, SIDE, STYLE, WIDTH, show_answer, status
-from mnistlib.inference.sketchpad.parts import arrange, make_parts, tell_browser_again
+from mnistlib.inference.sketchpad.pad_widgets import arrange_widgets, make_widgets, tell_browser_again
+from mnistlib.inference.sketchpad.rendering import PAPER, PEN, SIDE, STYLE, WIDTH, show_answer, status
 from mnistlib.runs.layout import Run
 
 EVERY = 0.08
@@ -59,11 +59,11 @@ class SketchPad(widgets.VBox):  # type: ignore[misc]
         self.kept: Path | None = None
         self.closed = self.drawing = False
         self.lock, self.answered_at = threading.RLock(), 0.0
-        self.parts = make_parts()
+        self.parts = make_widgets()
         self.canvas = self.parts.canvas
         acts = (self.save, self.clear, self.undo, self.finish)
         commands = [partial(self.click, act) for act in acts]
-        super().__init__(arrange(self.parts, commands, lambda label: self.click(partial(self.correct, label))))
+        super().__init__(arrange_widgets(self.parts, commands, lambda label: self.click(partial(self.correct, label))))
         self.add_class("sketchpad")
         self.listen()
         self.recognise()
@@ -168,7 +168,7 @@ class SketchPad(widgets.VBox):  # type: ignore[misc]
     def correct(self, label: int) -> None:
         """The person says what it is: kept with the drawing, and for teaching."""
         folder, _ = self.keep()
-        keep_label(folder, label)
+        save_label(folder, label)
         self.say(f"saved as a {label}: {shown(folder)}", "good")
 
     def keep(self) -> tuple[Path, bool]:
@@ -177,7 +177,7 @@ class SketchPad(widgets.VBox):  # type: ignore[misc]
         self.recognise()
         if self.answer is None:
             raise RunError("nothing to save: draw a digit first")
-        self.kept, new = keep_drawing(self.run, describe_drawing(self.strokes, self.answer, self.predictor.model))
+        self.kept, new = save_drawing(self.run, describe_drawing(self.strokes, self.answer, self.predictor.model))
         return self.kept, new
 
     @shielded

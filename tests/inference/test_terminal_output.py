@@ -16,8 +16,8 @@ from mnistlib.core.errors import RunError
 from mnistlib.data.synthetic import examples
 from mnistlib.evaluation.calibration import Calibration, save_calibration
 from mnistlib.imaging.framing import rasterize
-from mnistlib.inference.answers import answer_lines, closing_words, print_answers, trained_run
 from mnistlib.inference.predictor import find_run, load_predictor, prediction_rows, save_predictions_csv, write_examples
+from mnistlib.inference.terminal_output import prediction_lines, print_predictions, results_message, trained_run
 from mnistlib.runs import layout
 from mnistlib.runs.layout import Run
 from mnistlib.training.model import Architecture, build, save_model
@@ -124,7 +124,7 @@ def test_a_run_is_named_or_refused(run):
 def test_a_name_with_control_characters_is_one_plain_line(run, pictures):
     odd = pictures / "a\n\x1b[31m.png"
     (pictures / "a seven.png").rename(odd)
-    (line,) = answer_lines([odd], load_predictor("mine").files([odd]))
+    (line,) = prediction_lines([odd], load_predictor("mine").files([odd]))
     assert "a\\n\\x1b[31m.png" in line
     assert line.isprintable()
 
@@ -132,13 +132,13 @@ def test_a_name_with_control_characters_is_one_plain_line(run, pictures):
 def test_make_infer_prints_the_first_answers_and_what_else_there_is(run, pictures, capsys):
     for i in range(24):
         Image.fromarray(rasterize(examples()[1])).save(pictures / f"{i:02d}.png")
-    print_answers(run, f"'{pictures}'")
+    print_predictions(run, f"'{pictures}'")
     *lines, more, left_out = capsys.readouterr().out.splitlines()
     assert len(lines) == 20
     assert lines[0].startswith(f"{pictures}/00.png  ")
     assert more == f"and 7 more pictures: all answers will be in {run.inference}/predictions.csv"
     assert left_out == "1 file left out: .txt (1)"
-    print_answers(run, f"'{pictures}/01.png'")
+    print_predictions(run, f"'{pictures}/01.png'")
     assert len(capsys.readouterr().out.splitlines()) == 1
 
 
@@ -146,7 +146,7 @@ def test_the_closing_words_give_whole_paths_and_an_exit_code(run, pictures):
     paths = [pictures / "a seven.png", pictures / "text.png", pictures / "blank.png"]
     predictions = load_predictor("mine").files(paths)
     save_predictions_csv(run, prediction_rows(paths, predictions))
-    text, code = closing_words(run)
+    text, code = results_message(run)
     counts, answers, report = text.splitlines()
     assert code == 0
     assert counts == "3 pictures: 1 accepted, 0 rejected, 2 not readable"
@@ -154,10 +154,10 @@ def test_the_closing_words_give_whole_paths_and_an_exit_code(run, pictures):
     assert len(list(csv.DictReader(Path(answers.split()[1]).read_text().splitlines()))) == 3
     assert report.split() == ["report", f"file://{run.folder}/reports/06_infer.html"]
     save_predictions_csv(run, prediction_rows(paths[1:], predictions[1:]))
-    assert closing_words(run)[1] == 1
+    assert results_message(run)[1] == 1
     (run.inference / "predictions.csv").unlink()
     with pytest.raises(RunError, match="make infer RUN=mine writes it"):
-        closing_words(run)
+        results_message(run)
 
 
 def test_a_run_is_found_by_name_text_and_path(run, tmp_path, monkeypatch):

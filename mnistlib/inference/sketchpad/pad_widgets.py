@@ -11,7 +11,7 @@ import ipywidgets as widgets
 from ipycanvas import Canvas
 from ipycanvas import canvas as ipycanvas_module
 
-from mnistlib.inference.sketchpad.look import SIDE, STYLE
+from mnistlib.inference.sketchpad.rendering import SIDE, STYLE
 
 COMMANDS = ("Save · Space", "Clear · C", "Undo · Z", "Close · Esc")
 SEEN = '<div class="sketchpad-hint">what the model saw</div>'
@@ -25,7 +25,7 @@ def named(part: Any, name: str) -> Any:
 
 
 @dataclass(frozen=True)
-class Parts:
+class PadWidgets:
     """What changes as one draws."""
 
     canvas: Any
@@ -37,17 +37,17 @@ class Parts:
     buttons: Sequence[Any]
 
 
-def make_parts() -> Parts:
+def make_widgets() -> PadWidgets:
     """The canvas twice as fine as it is shown; without a layout it would fill the cell's width."""
     canvas = Canvas(width=2 * SIDE, height=2 * SIDE, layout={"width": f"{SIDE}px", "height": f"{SIDE}px"})
     saw = widgets.Image(format="png", layout={"width": "84px", "height": "84px"})
     texts = {name: named(widgets.HTML(), name) for name in ("digit", "caption", "bars", "status")}
     buttons = [widgets.Button(description=text, tooltip=text) for text in COMMANDS]
-    return Parts(named(canvas, "canvas"), named(saw, "saw"), **texts, buttons=buttons)
+    return PadWidgets(named(canvas, "canvas"), named(saw, "saw"), **texts, buttons=buttons)
 
 
-def arrange(
-    parts: Parts, commands: Sequence[Callable[[], None]], correct: Callable[[int], None]
+def arrange_widgets(
+    parts: PadWidgets, commands: Sequence[Callable[[], None]], correct: Callable[[int], None]
 ) -> list[widgets.Widget]:
     """Canvas and commands to the left; the answer, its bars and the ten digits to click on to the right or below."""
     digits = [widgets.Button(description=str(n), tooltip=f"it is a {n}") for n in range(10)]

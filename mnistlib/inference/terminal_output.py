@@ -20,7 +20,7 @@ LARGEST = 500_000_000  # bytes of predictions.csv; a picture takes about 100
 WIDEST = 60
 
 
-def print_answers(run: Run, text: str) -> None:
+def print_predictions(run: Run, text: str) -> None:
     """Print the answers for the first pictures that INPUT names, how many more there are, and what was left out.
 
     Args:
@@ -32,14 +32,14 @@ def print_answers(run: Run, text: str) -> None:
     """
     paths, left_out = given_pictures(text)
     predictions = quick_predictor(run.folder).files(paths[:FIRST])
-    print("\n".join(answer_lines(paths[:FIRST], predictions)))
+    print("\n".join(prediction_lines(paths[:FIRST], predictions)))
     if len(paths) > FIRST:
         print(f"and {counted(len(paths) - FIRST, 'more picture')}: all answers will be in {predictions_csv(run)}")
     if left_out:
         print(left_out)
 
 
-def closing_words(run: Run) -> tuple[str, int]:
+def results_message(run: Run) -> tuple[str, int]:
     """What to print once 06_infer has run, and the exit code: 1 when none of the pictures could be read.
 
     The words give the counts, the whole path of predictions.csv and the report's address. Raises RunError.
@@ -78,7 +78,7 @@ def outcome(predictions: Sequence[Prediction]) -> list[tuple[bool, bool]]:
     return [(bool(p.image.any()), p.accepted) for p in predictions]
 
 
-def answer_lines(paths: Sequence[Path], predictions: Sequence[Prediction]) -> list[str]:
+def prediction_lines(paths: Sequence[Path], predictions: Sequence[Prediction]) -> list[str]:
     """One line a picture: its file, the digit, the confidence, and why not where it is not accepted."""
     names = [printable(shown(path)) for path in paths]
     width = min(WIDEST, max(map(len, names), default=0))
