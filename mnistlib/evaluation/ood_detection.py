@@ -14,20 +14,24 @@ from mnistlib.training.model import DigitNet
 RECALL = 0.95
 
 
-def auroc(known: np.ndarray, outliers: np.ndarray) -> float:
-    """Chance that something known scores above a stranger, a tie counting half (Hanley & McNeil 1982); 0…1."""
-    from scipy.stats import rankdata
+def auroc(inliers: np.ndarray, outliers: np.ndarray) -> float:
+    """Return the area under the ROC curve of the OOD scores, 0…1: P(inlier > outlier) + P(equal) / 2."""
+    from sklearn.metrics import roc_auc_score
 
-    ranks = rankdata(np.concatenate([known, outliers]))[: len(known)]
-    above = ranks.sum() - len(known) * (len(known) + 1) / 2
-    return float(above / (len(known) * len(outliers)))
+    return float(roc_auc_score(is_inlier(inliers, outliers), np.concatenate([inliers, outliers])))
 
 
-def false_positive_rate(known: np.ndarray, outliers: np.ndarray, recall: float = RECALL) -> float:
-    """Share of outliers that score no lower than the highest cut which at least `recall` of the known reach; 0…1."""
-    shares = np.arange(1, len(known) + 1) / len(known)
-    cut = np.sort(known)[::-1][np.searchsorted(shares, recall)]
-    return float((outliers >= cut).mean())
+def false_positive_rate(inliers: np.ndarray, outliers: np.ndarray, recall: float = RECALL) -> float:
+    """Return the share of outliers, 0…1, above the highest threshold that keeps at least `recall` of the inliers."""
+    from sklearn.metrics import roc_curve
+
+    scores = np.concatenate([inliers, outliers])
+    fpr, tpr, _ = roc_curve(is_inlier(inliers, outliers), scores, drop_intermediate=False)
+    return float(fpr[np.searchsorted(tpr, recall)])
+
+
+def is_inlier(inliers: np.ndarray, outliers: np.ndarray) -> np.ndarray:
+    return np.repeat([True, False], [len(inliers), len(outliers)])
 
 
 def ood_rows(
