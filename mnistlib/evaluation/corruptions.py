@@ -12,6 +12,7 @@ from typing import Literal
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
+from scipy import ndimage
 
 from mnistlib.evaluation.canny import canny
 from mnistlib.evaluation.overlays import blurred, dotted_line, fog, spatter, zigzag
@@ -124,15 +125,9 @@ def resample(images: np.ndarray, matrix: np.ndarray) -> np.ndarray:
 
     `matrix`: 2×2, from (row, column) in the result to (row, column) in the source, both from the centre.
     """
-    places = np.tensordot(matrix, np.mgrid[:SIZE, :SIZE] - CENTRE, axes=1) + CENTRE
-    first = np.floor(places).astype(int)
-    result = np.zeros_like(images)
-    for corner in ((0, 0), (0, 1), (1, 0), (1, 1)):
-        place = first + np.reshape(corner, (2, 1, 1))
-        weight = (1 - np.abs(places - place)).prod(0) * ((place >= 0) & (place < SIZE)).all(0)
-        rows, columns = place.clip(0, SIZE - 1)
-        result += weight.astype(np.float32) * images[:, rows, columns]
-    return result
+    batch, centre = np.eye(3), np.full(3, CENTRE)
+    batch[1:, 1:] = matrix
+    return ndimage.affine_transform(images, batch, centre - batch @ centre, order=1, mode="grid-constant")
 
 
 def brightness(images: np.ndarray, noise: np.random.Generator) -> np.ndarray:
