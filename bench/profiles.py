@@ -22,8 +22,9 @@ from mnistlib.data.outlier_exposure import make_outliers
 from mnistlib.data.preprocess import Split, split, statistics
 from mnistlib.data.synthetic import synthesise
 from mnistlib.evaluation.augmented_logits import predict_augmented
-from mnistlib.evaluation.calibration import calibrate, confidence_metrics
+from mnistlib.evaluation.calibration import calibrate
 from mnistlib.evaluation.metrics import accuracy, predict_logits, softmax
+from mnistlib.evaluation.reliability import confidence_metrics
 from mnistlib.training.device import describe_device, pick_device, pick_precision
 from mnistlib.training.loop import fit
 from mnistlib.training.model import Architecture, DigitNet, build, count_parameters
