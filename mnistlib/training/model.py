@@ -43,11 +43,7 @@ class Architecture:
     pooling: tuple[str, ...] = ("stride", "max", "none")
 
     def sides(self) -> list[int]:
-        """Return the side of each convolution's reduced map.
-
-        Raises:
-            RunError: when a map would vanish, or for an unknown pooling.
-        """
+        """Return the sides of the reduced maps. Raises RunError for a map that vanishes or an unknown pooling."""
         if not set(self.pooling) <= {"stride", "max", "none"}:
             raise RunError(f"train.pooling is {list(self.pooling)}: each can be stride, max or none")
         sides, side = [], SIDE
@@ -71,9 +67,6 @@ class DigitNet(nn.Module):
 
     By default the maps shrink 28×28 → 12×12 → 5×5 → 3×3. The first convolution uses a stride, because the backward pass
     of pooling the largest maps costs more than the convolution itself.
-
-    Args:
-        architecture: see `Architecture`.
     """
 
     def __init__(self, architecture: Architecture) -> None:
@@ -122,14 +115,7 @@ def convolution(inputs: int, width: int, kernel: int, pooling: str) -> list[nn.M
 
 
 def build(architecture: Architecture, seed: int) -> DigitNet:
-    """Build a network whose random weights depend on the seed alone.
-
-    Args:
-        architecture: see `Architecture`.
-        seed: of the weights.
-
-    Returns:
-        The network on the CPU, in training mode.
+    """Build a network on the CPU whose random weights depend on the seed alone.
 
     Raises:
         RunError: as `Architecture.sides`.
@@ -184,9 +170,6 @@ def save_model(run: Run, network: DigitNet, training: dict[str, Any]) -> str:
 
     Returns:
         The SHA-256 of the weights file, in hex.
-
-    Raises:
-        RunError: when a file cannot be written.
     """
     buffer = io.BytesIO()
     state = {k: v.detach().cpu().contiguous() for k, v in network.state_dict().items()}
@@ -207,10 +190,7 @@ def save_model(run: Run, network: DigitNet, training: dict[str, Any]) -> str:
 
 
 def load_model(run: Run) -> DigitNet:
-    """Load a run's network.
-
-    Returns:
-        The network in eval mode, on the CPU.
+    """Return a run's network in eval mode, on the CPU.
 
     Raises:
         RunError: when weights or description are missing, damaged or do not belong together.

@@ -42,7 +42,8 @@ from mnistlib.imaging.decoding import decode
 from mnistlib.imaging.image_files import find_pictures
 from mnistlib.imaging.limits import PictureError, Room
 from mnistlib.inference.drawings import Drawing, save_drawing
-from mnistlib.inference.predictor import Prediction, prediction_rows, save_predictions_csv
+from mnistlib.inference.prediction_table import prediction_rows, save_predictions_csv
+from mnistlib.inference.predictor import Prediction
 from mnistlib.inference.terminal_output import prediction_lines
 from mnistlib.reporting.plots.comparison import plot_flips
 from mnistlib.reporting.plots.data import plot_class_balance, plot_class_means, plot_pixel_histogram, plot_samples

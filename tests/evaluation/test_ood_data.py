@@ -119,7 +119,7 @@ def test_other_classes_than_digits_or_a_count_of_none_make_none(raw):
     assert ood_metrics([]) == {}
 
 
-def test_another_dataset_on_the_machine_is_a_stranger(raw, monkeypatch):
+def test_another_dataset_on_the_machine_is_a_kind_of_outlier(raw, monkeypatch):
     monkeypatch.setattr(ood_data, "complete", lambda folder: folder.name in ("kmnist", "mnist"))
     monkeypatch.setattr(ood_data, "obtain", lambda name, source: {"kmnist": raw}[name])
     made = make_ood_data(7, raw.test_images, raw.test_labels, DIGITS, 0)
@@ -151,17 +151,17 @@ def predictor(raw, *more):
     return Predictor(network, found, "r", "", "digits"), history
 
 
-def test_exposed_it_tells_strangers_and_keeps_its_digits(raw, odd):
-    told = {}
+def test_outlier_exposure_improves_ood_detection_and_keeps_the_digits(raw, odd):
+    rows_by_kind = {}
     for name, more in (("plain", []), ("exposed", [make_outliers(150, DIGITS, 0)])):
         model, history = predictor(raw, *more)
         rows = ood_rows(model.network, model.calibration, predict_logits(model.network, raw.test_images), odd)
-        told[name] = {row["kind"]: row for row in rows}
+        rows_by_kind[name] = {row["kind"]: row for row in rows}
         assert history[-1].val_accuracy > 0.95
         assert history[-1].train_accuracy > 0.93  # of what has a class alone
-        assert told[name]["blank"]["accepted"] == 0
-    assert told["exposed"]["letters"]["AUROC"] > max(0.93, told["plain"]["letters"]["AUROC"] + 0.01)
-    assert told["exposed"]["noise"]["AUROC"] > 0.99
+        assert rows_by_kind[name]["blank"]["accepted"] == 0
+    assert rows_by_kind["exposed"]["letters"]["AUROC"] > max(0.93, rows_by_kind["plain"]["letters"]["AUROC"] + 0.01)
+    assert rows_by_kind["exposed"]["noise"]["AUROC"] > 0.99
 
 
 def test_rows_and_metrics_by_hand(raw, odd):

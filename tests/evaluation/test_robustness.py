@@ -1,4 +1,4 @@
-"""Errors on spoilt pictures, counted anew."""
+"""Errors on corrupted images, against counts by hand."""
 
 import numpy as np
 import pytest
@@ -46,10 +46,10 @@ def test_rows_are_the_networks_own_errors(network, digits, rows):
         wrong = (predict_logits(network, corrupted).argmax(1) != labels).sum()
         restored = restore(corrupted)
         right = (predict_logits(network, restored).argmax(1) == labels).sum()
-        anew = (predict_logits(network, np.stack([*map(frame, restored)])).argmax(1) != labels).sum()
+        reframed_errors = (predict_logits(network, np.stack([*map(frame, restored)])).argmax(1) != labels).sum()
         assert row[rob.AS_IT_IS] == pytest.approx(wrong / 60)
         assert row[rob.RESTORED] == pytest.approx(1 - right / 60)
-        assert row[rob.REFRAMED] == pytest.approx(anew / 60)
+        assert row[rob.REFRAMED] == pytest.approx(reframed_errors / 60)
     assert len({row["error"] for row in rows}) > 5
     assert {row["corruption"] for row in rows if row["in training"]} == {"shear", "scale", "rotate", "translate"}
 

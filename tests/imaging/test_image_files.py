@@ -17,14 +17,16 @@ from mnistlib.evaluation.calibration import Calibration, save_calibration
 from mnistlib.evaluation.corruptions import corrupt
 from mnistlib.imaging.framing import frame, rasterize
 from mnistlib.imaging.image_files import find_pictures, read_batches
-from mnistlib.inference.predictor import (
-    Prediction,
-    Predictor,
+from mnistlib.inference.prediction_table import (
     count_predictions,
-    load_predictor,
     prediction_rows,
     rejected_first,
     save_predictions_csv,
+)
+from mnistlib.inference.predictor import (
+    Prediction,
+    Predictor,
+    load_predictor,
     usable_run,
 )
 from mnistlib.runs import layout
@@ -348,7 +350,7 @@ def test_without_a_model_of_its_own_a_run_takes_the_newest_on_mnist(predictor, t
     assert usable_run("lab") == "later"
     later.write_text('{"training": []}')
     assert usable_run("lab") == "later"
-    with pytest.raises(RunError, match=r"runs/r holds no whole model: .* make all RUN=r"):
+    with pytest.raises(RunError, match=r"runs/r holds no complete model: .* make all RUN=r"):
         usable_run("r")
     shutil.rmtree(Run("later").folder)
     with pytest.raises(RunError, match="make all"):

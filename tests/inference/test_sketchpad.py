@@ -192,7 +192,7 @@ def test_a_folder_that_cannot_be_written_is_said_and_nothing_is_left(pad):
     pad.run.folder.joinpath("data").write_text("in the way")
     draw(pad)
     press(pad, " ")
-    assert "cannot keep the drawing" in pad.parts.status.value
+    assert "cannot save the drawing" in pad.parts.status.value
     assert pad.strokes == SEVEN
 
 

@@ -16,7 +16,8 @@ from mnistlib.core.errors import RunError
 from mnistlib.data.synthetic import examples
 from mnistlib.evaluation.calibration import Calibration, save_calibration
 from mnistlib.imaging.framing import rasterize
-from mnistlib.inference.predictor import find_run, load_predictor, prediction_rows, save_predictions_csv, write_examples
+from mnistlib.inference.prediction_table import prediction_rows, save_predictions_csv, write_examples
+from mnistlib.inference.predictor import find_run, load_predictor
 from mnistlib.inference.terminal_output import prediction_lines, print_predictions, results_message, trained_run
 from mnistlib.runs import layout
 from mnistlib.runs.layout import Run
@@ -100,9 +101,7 @@ def test_exit_codes_tell_what_could_be_read(run, pictures):
     assert call(pictures, "-m", "mnistlib", "predicct", "a.png").returncode == 2
     missing = call(pictures, "-m", "mnistlib", "predict", "a seven.png", "--run", str(run.folder / "nowhere"))
     assert missing.returncode == 2
-    assert re.search(
-        r"nowhere holds no trained model: make all in the project that it is of trains one", missing.stderr
-    )
+    assert re.search(r"nowhere holds no trained model: run make all in its own project", missing.stderr)
     assert "Traceback" not in missing.stderr
 
 
@@ -115,7 +114,7 @@ def test_a_rejected_answer_says_why(run, pictures):
 
 def test_a_run_is_named_or_refused(run):
     assert trained_run("mine") == Run("mine")
-    with pytest.raises(RunError, match=r"holds no trained model: make all trains one, or --run mine takes one that is"):
+    with pytest.raises(RunError, match=r"holds no trained model: make all trains one, or use --run mine"):
         trained_run("default")
     with pytest.raises(RunError, match="RUN is"):
         trained_run("no such name")
@@ -136,13 +135,13 @@ def test_make_infer_prints_the_first_answers_and_what_else_there_is(run, picture
     *lines, more, left_out = capsys.readouterr().out.splitlines()
     assert len(lines) == 20
     assert lines[0].startswith(f"{pictures}/00.png  ")
-    assert more == f"and 7 more pictures: all answers will be in {run.inference}/predictions.csv"
+    assert more == f"and 7 more pictures: all predictions will be in {run.inference}/predictions.csv"
     assert left_out == "1 file left out: .txt (1)"
     print_predictions(run, f"'{pictures}/01.png'")
     assert len(capsys.readouterr().out.splitlines()) == 1
 
 
-def test_the_closing_words_give_whole_paths_and_an_exit_code(run, pictures):
+def test_the_results_message_gives_whole_paths_and_an_exit_code(run, pictures):
     paths = [pictures / "a seven.png", pictures / "text.png", pictures / "blank.png"]
     predictions = load_predictor("mine").files(paths)
     save_predictions_csv(run, prediction_rows(paths, predictions))
