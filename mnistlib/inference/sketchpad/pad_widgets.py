@@ -1,4 +1,4 @@
-"""The pad's widgets, each with the class by which it is styled and found."""
+"""The pad's widgets, each with a CSS class of its own."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ from ipycanvas import canvas as ipycanvas_module
 from mnistlib.inference.sketchpad.rendering import SIDE, STYLE
 
 COMMANDS = ("Save · Space", "Clear · C", "Undo · Z", "Close · Esc")
-SEEN = '<div class="sketchpad-hint">what the model saw</div>'
-HINT = '<div class="sketchpad-hint">Not what you meant? Click the right digit; it is kept for teaching.</div>'
+INPUT_HINT = '<div class="sketchpad-hint">what the model saw</div>'
+LABEL_HINT = '<div class="sketchpad-hint">Wrong? Click the correct digit; make teach fine-tunes on it.</div>'
 
 
-def named(part: Any, name: str) -> Any:
-    """The widget, to be found as `.sketchpad-<name>`."""
-    part.add_class(f"sketchpad-{name}")
-    return part
+def named(widget: Any, name: str) -> Any:
+    """Add the class `sketchpad-<name>` to a widget."""
+    widget.add_class(f"sketchpad-{name}")
+    return widget
 
 
 @dataclass(frozen=True)
 class PadWidgets:
-    """What changes as one draws."""
+    """The widgets that change while you draw."""
 
     canvas: Any
     saw: Any
@@ -38,7 +38,7 @@ class PadWidgets:
 
 
 def make_widgets() -> PadWidgets:
-    """The canvas twice as fine as it is shown; without a layout it would fill the cell's width."""
+    """Make the widgets; the canvas has twice the resolution of its size on the screen."""
     canvas = Canvas(width=2 * SIDE, height=2 * SIDE, layout={"width": f"{SIDE}px", "height": f"{SIDE}px"})
     saw = widgets.Image(format="png", layout={"width": "84px", "height": "84px"})
     texts = {name: named(widgets.HTML(), name) for name in ("digit", "caption", "bars", "status")}
@@ -47,29 +47,29 @@ def make_widgets() -> PadWidgets:
 
 
 def arrange_widgets(
-    parts: PadWidgets, commands: Sequence[Callable[[], None]], correct: Callable[[int], None]
+    view: PadWidgets, commands: Sequence[Callable[[], None]], correct: Callable[[int], None]
 ) -> list[widgets.Widget]:
-    """Canvas and commands to the left; the answer, its bars and the ten digits to click on to the right or below."""
-    digits = [widgets.Button(description=str(n), tooltip=f"it is a {n}") for n in range(10)]
+    """Lay out canvas and commands on the left; prediction, bars and digit buttons on the right or below."""
+    digits = [widgets.Button(description=str(n), tooltip=f"This is a {n}") for n in range(10)]
     acts = [*commands, *(partial(correct, n) for n in range(10))]
-    for pressed, act in zip([*parts.buttons, *digits], acts, strict=True):
+    for pressed, act in zip([*view.buttons, *digits], acts, strict=True):
         pressed.on_click(lambda _, act=act: act())
-    seen = column("seen", parts.saw, widgets.HTML(SEEN))
-    head = box("head", widgets.VBox([parts.digit, parts.caption]), seen)
-    bars = box("answer", column("labels", *digits), parts.bars)
-    left = column("left", parts.canvas, parts.status, box("buttons", *parts.buttons))
-    right = column("right", head, bars, widgets.HTML(HINT))
+    seen = column("seen", view.saw, widgets.HTML(INPUT_HINT))
+    head = box("head", widgets.VBox([view.digit, view.caption]), seen)
+    bars = box("answer", column("labels", *digits), view.bars)
+    left = column("left", view.canvas, view.status, box("buttons", *view.buttons))
+    right = column("right", head, bars, widgets.HTML(LABEL_HINT))
     return [widgets.HTML(STYLE), box("body", left, right)]
 
 
 def tell_browser_again() -> None:
-    """Let the next drawing command say which canvas it is for: a reloaded page has forgotten, ipycanvas has not."""
+    """Make the next drawing command name its canvas: a reloaded page has forgotten it, ipycanvas has not."""
     ipycanvas_module._CANVAS_MANAGER._current_canvas = None
 
 
-def box(name: str, *parts: widgets.Widget) -> Any:
-    return named(widgets.Box(parts), name)
+def box(name: str, *children: widgets.Widget) -> Any:
+    return named(widgets.Box(children), name)
 
 
-def column(name: str, *parts: widgets.Widget) -> Any:
-    return named(widgets.VBox(parts), name)
+def column(name: str, *children: widgets.Widget) -> Any:
+    return named(widgets.VBox(children), name)
