@@ -1,4 +1,4 @@
-"""What the front page's pad is given: the network in few bits, drawings to replay, or why there is no pad."""
+"""What the export for the front page's pad holds: the network in few bits, drawings, or why there is no pad."""
 
 import base64
 import json
@@ -34,9 +34,9 @@ def test_in_eight_bits_no_weight_is_further_off_than_half_a_level_of_its_output(
     packed = browser_export.octets(weight)
     whole = np.frombuffer(base64.b64decode(packed["weight"]), np.int8).reshape(3, 8)
     factor = np.frombuffer(base64.b64decode(packed["factor"]), "<f2").astype(float)[:, None]
-    given = weight.numpy().reshape(3, 8)
+    weights = weight.numpy().reshape(3, 8)
     assert np.abs(whole[1:]).max(1).tolist() == [127, 127]
-    assert (np.abs(whole * factor - given) <= factor * 0.57).all()
+    assert (np.abs(whole * factor - weights) <= factor * 0.57).all()
 
 
 def test_best_fits_into_the_page_in_eight_bits_and_the_smoke_runs_in_sixteen(smoke):
@@ -84,7 +84,7 @@ def test_the_last_twenty_drawings_are_kept_in_the_middle_of_the_paper():
         assert np.ptp(points, axis=0).max() == pytest.approx(browser_export.FILLED * browser_export.SIDE, abs=0.2)
 
 
-def test_a_drawing_at_the_end_of_all_numbers_is_placed_on_the_paper_too():
+def test_a_drawing_with_huge_coordinates_is_placed_on_the_canvas_too():
     (((first, last),),) = browser_export.to_replay([[[[1.5e308, 1.5e308], [1.6e308, 1.7e308]]]])
     assert first[1] == pytest.approx(browser_export.SIDE * (1 - browser_export.FILLED) / 2)
     assert last[1] == pytest.approx(browser_export.SIDE * (1 + browser_export.FILLED) / 2)

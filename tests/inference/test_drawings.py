@@ -37,14 +37,14 @@ def drawing(which: int = 0, digit: int = 1, label: int | None = None, drawn_at: 
     return Drawing(strokes, digit, [0.1] * 10, True, "abc", label, drawn_at)
 
 
-def test_what_was_kept_comes_back(run):
+def test_a_saved_drawing_is_loaded_again(run):
     folder, new = save_drawing(run, drawing())
     assert new
     assert drawings.load_drawings(run) == [drawing()]
     assert np.array_equal(np.asarray(Image.open(folder / "picture.png")), rasterize(drawing().strokes))
 
 
-def test_the_same_strokes_are_kept_once(run):
+def test_the_same_strokes_are_saved_once(run):
     first, _ = save_drawing(run, drawing())
     again, new = save_drawing(run, drawing(digit=5))
     assert (again, new) == (first, False)
@@ -87,7 +87,7 @@ def test_a_full_disk_is_said_and_nothing_half_written_is_left(run, tmp_path):
 
 
 class Said:
-    """A predictor that gives the answers it is told: rescoring is about what becomes of them."""
+    """A predictor with fixed predictions: rescoring compares them with the earlier ones."""
 
     def __init__(self, *digits: int, dataset: str = "mnist") -> None:
         self.digits, self.dataset = digits, dataset
@@ -141,7 +141,7 @@ def test_a_damaged_drawing_is_named(run, text):
         load_handwriting(drawings.HANDWRITING)
 
 
-def test_a_drawing_that_nobody_has_named_is_not_in_the_regression_set(run):
+def test_a_drawing_without_a_label_is_not_in_the_regression_set(run):
     mine = save_label(save_drawing(run, drawing())[0], 7)
     unnamed, _ = save_drawing(run, drawing(1))
     shutil.copy(unnamed / "drawing.json", drawings.HANDWRITING / "unnamed.json")

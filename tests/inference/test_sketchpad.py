@@ -62,7 +62,7 @@ def drawings(pad):
     return sorted(pad.run.drawings.glob("*/drawing.json")) if pad.run.drawings.is_dir() else []
 
 
-def test_strokes_are_kept_in_python_and_recognised(pad):
+def test_strokes_are_kept_in_python_and_predicted(pad):
     draw(pad)
     assert pad.strokes == SEVEN
     expected = pad.predictor.strokes(SEVEN)
@@ -125,7 +125,7 @@ def test_nothing_is_saved_without_ink(pad):
     assert not drawings(pad)
 
 
-def test_a_correction_is_kept_with_the_drawing_and_for_teaching(pad):
+def test_a_label_is_saved_with_the_drawing_and_for_fine_tuning(pad):
     draw(pad)
     click(pad, "7")
     click(pad, "4")
@@ -168,7 +168,7 @@ def test_an_unsure_answer_is_a_question_mark(pad):
     assert "perhaps" in pad.view.caption.value
 
 
-def test_what_is_no_digit_is_called_so(pad):
+def test_an_outlier_is_called_not_a_digit(pad):
     pad.predictor = Predictor(pad.predictor.network, Calibration(1.0, 0.0, 1e9, 0.0, 0.0), "r", "abc", "mnist")
     draw(pad)
     assert pad.view.digit.value == "?"
@@ -205,7 +205,7 @@ def test_events_from_several_threads_keep_their_strokes(pad):
     assert len(pad.strokes) == 8
 
 
-def test_where_nobody_watches_there_is_no_widget(pad, capsys):
+def test_a_headless_session_has_no_widget(pad, capsys):
     assert open_pad(pad.predictor, Run("r")) is None
     assert "make lab" in capsys.readouterr().out
 

@@ -82,7 +82,7 @@ def test_a_recorded_training_ends_in_the_bits_of_a_plain_one(monkeypatch):
 
 
 @needs_cuda
-def test_a_recorded_training_that_was_cut_off_goes_on_to_the_same_bits(tmp_path):
+def test_an_interrupted_recorded_training_resumes_to_the_same_bits(tmp_path):
     def stop(row):
         if row.epoch == 2:
             raise KeyboardInterrupt

@@ -116,6 +116,6 @@ def test_a_training_does_not_wait_for_a_compiler_that_it_does_not_use():
     assert done.stdout.split() == ["1", "False"]
 
 
-def test_an_optimiser_that_is_none_is_refused():
+def test_an_unknown_optimizer_is_refused():
     with pytest.raises(RunError, match=r"train\.optimizer is 'foo': it can be muon or adamw"):
         make_optimizers(build(SMALL, 0), "foo", 0.01, 0.05, 0.1)
