@@ -69,10 +69,10 @@ def project_tsne(embeddings: np.ndarray, perplexity: float, seed: int) -> np.nda
 
 def neighbour_accuracy(points: np.ndarray, labels: np.ndarray, neighbours: int) -> float:
     """Return the leave-one-out accuracy, 0…1, of a majority vote of nearest `neighbours` among points N×D."""
+    from scipy.stats import mode
     from sklearn.neighbors import KNeighborsClassifier
 
     points = np.ascontiguousarray(points, np.float32)  # scikit-learn then compares in chunks
     model = KNeighborsClassifier(min(neighbours, len(labels) - 1)).fit(points, labels)
     nearest = model.kneighbors(return_distance=False)
-    votes = np.apply_along_axis(lambda row: np.bincount(row, minlength=10), 1, np.asarray(labels)[nearest])
-    return float((votes.argmax(1) == labels).mean())
+    return float((mode(np.asarray(labels)[nearest], axis=1).mode == labels).mean())

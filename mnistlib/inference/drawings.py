@@ -115,11 +115,8 @@ def read_drawing(path: Path) -> Drawing:
         drawing = Drawing(**content)
         if not drawing.image.any():
             raise ValueError("it has no ink")
-        digits = [drawing.digit] if drawing.label is None else [drawing.digit, drawing.label]
-        if not all(type(digit) is int and digit in range(10) for digit in digits):
+        if not {drawing.digit, drawing.label} <= {None, *range(10)}:
             raise ValueError("digit and label are whole numbers from 0 to 9")
-        if not isinstance(drawing.drawn_at, str):
-            raise ValueError("drawn_at is text")
     except (TypeError, ValueError, OverflowError) as error:
         reason = " ".join(str(error).split())[:300]
         raise RunError(f"{shown(path)} is no drawing ({reason}): move the file away to go on without it") from error

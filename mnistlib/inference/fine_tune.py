@@ -16,7 +16,7 @@ from mnistlib.inference.drawings import Drawing
 from mnistlib.training.model import DigitNet
 from mnistlib.training.optim import AdamW, parameter_groups
 from mnistlib.training.tensor_dataset import TensorDataset
-from mnistlib.training.trainer import floats_of, soft_targets
+from mnistlib.training.trainer import floats_of, one_cycle, soft_targets
 
 
 @dataclass(frozen=True)
@@ -63,9 +63,7 @@ def fine_tune(
     """
     tuned = copy.deepcopy(network).eval().requires_grad_(True)
     optimizer = AdamW(parameter_groups(tuned, 0.01), lr=recipe.learning_rate)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(
-        optimizer, recipe.learning_rate, total_steps=recipe.steps + 1, pct_start=0.2, cycle_momentum=False
-    )
+    schedule = one_cycle(optimizer, recipe.steps, warmup=0.2)
     chance = torch.Generator().manual_seed(seed)
     drawings = TensorDataset.of(torch.device("cpu"), own)
     for _ in range(recipe.steps):

@@ -61,7 +61,7 @@ class Trainer:
         self.average = copy.deepcopy(network).requires_grad_(False)
         r = recipe
         self.optimizers = make_optimizers(network, r.optimizer, r.learning_rate, r.muon_rate, r.weight_decay)
-        self.schedules = [one_cycle(optimizer, r, steps) for optimizer in self.optimizers]
+        self.schedules = [one_cycle(optimizer, steps, r.warmup) for optimizer in self.optimizers]
         self.averaged, self.moving = floats_of(self.average), floats_of(network)
         self.order = torch.Generator().manual_seed(seed)
         self.noise = torch.Generator(device).manual_seed(seed)
@@ -131,10 +131,16 @@ class Trainer:
         torch._foreach_lerp_(self.averaged, self.moving, 1 - decay)
 
 
-def one_cycle(optimizer: torch.optim.Optimizer, recipe: Recipe, steps: int) -> torch.optim.lr_scheduler.OneCycleLR:
-    """Return the one-cycle schedule: from a low rate to each group's peak and down to almost 0."""
+def one_cycle(optimizer: torch.optim.Optimizer, steps: int, warmup: float) -> torch.optim.lr_scheduler.OneCycleLR:
+    """Return the one-cycle schedule: up to each group's own peak rate, then down to almost 0.
+
+    Args:
+        optimizer: its groups hold their peak rates.
+        steps: number of steps in all.
+        warmup: share of the steps, 0…1, in which the rate rises.
+    """
     peaks, cycle = [float(group["lr"]) for group in optimizer.param_groups], torch.optim.lr_scheduler.OneCycleLR
-    return cycle(optimizer, peaks, total_steps=steps + 1, pct_start=recipe.warmup, cycle_momentum=False)
+    return cycle(optimizer, peaks, total_steps=steps + 1, pct_start=warmup, cycle_momentum=False)
 
 
 def floats_of(network: nn.Module) -> list[Tensor]:
