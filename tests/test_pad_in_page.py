@@ -15,7 +15,7 @@ from mnistlib.core.files import ROOT
 from mnistlib.data.synthetic import bend, examples, smooth
 from mnistlib.data.variants import VARIANTS
 from mnistlib.inference import browser_export
-from mnistlib.inference.browser_export import SIDE, hold, save_browser_pad
+from mnistlib.inference.browser_export import SIDE, page_data, save_browser_pad
 from mnistlib.inference.predictor import load_predictor
 from mnistlib.reporting.front_page import write_index
 from mnistlib.runs.layout import Run
@@ -129,7 +129,7 @@ def test_it_predicts_as_the_predictor_does_for_500_drawings(opened, predictor):
 
 
 def test_a_network_in_eight_bits_predicts_nearly_the_same(opened, made, predictor, monkeypatch):
-    run, in_sixteen = Run("smoke", made.folder / "runs"), len(hold(predictor, [])[0])
+    run, in_sixteen = Run("smoke", made.folder / "runs"), len(page_data(predictor, [])[0])
     monkeypatch.setattr(browser_export, "MOST_BYTES", in_sixteen - 1)
     assert save_browser_pad(run, predictor, [])["bits of a weight"] == 8
     write_index(run)

@@ -31,7 +31,7 @@ def test_in_eight_bits_no_weight_is_further_off_than_half_a_level_of_its_output(
         torch.randn(3, 2, 2, 2, generator=torch.Generator().manual_seed(0))
         * torch.tensor([1e-6, 1, 300])[:, None, None, None]
     )
-    packed = browser_export.octets(weight)
+    packed = browser_export.to_int8(weight)
     whole = np.frombuffer(base64.b64decode(packed["weight"]), np.int8).reshape(3, 8)
     factor = np.frombuffer(base64.b64decode(packed["factor"]), "<f2").astype(float)[:, None]
     weights = weight.numpy().reshape(3, 8)
@@ -43,8 +43,9 @@ def test_best_fits_into_the_page_in_eight_bits_and_the_smoke_runs_in_sixteen(smo
     t, predictor = load("best").train, load_predictor(smoke.run())
     best = build(Architecture(tuple(t.widths), t.hidden, kernels=tuple(t.kernels), pooling=tuple(t.pooling)), seed=0)
     scribble = np.random.default_rng(0).normal(size=(1, browser_export.MOST_POINTS, 2)).tolist()
-    assert browser_export.hold(replace(predictor, network=best.eval()), browser_export.to_replay([scribble]))[1] == 8
-    assert browser_export.hold(predictor, [])[1] == 16
+    replays = browser_export.to_replay([scribble])
+    assert browser_export.page_data(replace(predictor, network=best.eval()), replays)[1] == 8
+    assert browser_export.page_data(predictor, [])[1] == 16
 
 
 @pytest.mark.parametrize(

@@ -77,7 +77,7 @@ def test_a_rate_kept_as_a_tensor_moves_the_weights_as_a_number_does():
 def test_a_recorded_training_ends_in_the_bits_of_a_plain_one(monkeypatch):
     device = torch.device("cuda")
     found = trained(device)
-    monkeypatch.setattr(loop, "recorded", lambda step, noise: step)
+    monkeypatch.setattr(loop, "as_cuda_graph", lambda step, noise: step)
     assert same(found, trained(device))
 
 
