@@ -13,7 +13,7 @@ from mnistlib.data.preprocess import load_split
 from mnistlib.evaluation.metrics import predict_logits
 from mnistlib.imaging.framing import rasterize
 from mnistlib.inference import drawings as handwriting
-from mnistlib.inference.fine_tune import Lesson, teach, versions_of
+from mnistlib.inference.fine_tune import FineTuneRecipe, augment_drawings, fine_tune
 from mnistlib.pipeline.fine_tune_run import rehearse
 from mnistlib.runs.layout import Run
 from mnistlib.training.model import DigitNet, load_model
@@ -23,7 +23,7 @@ TAUGHT = 5
 
 def measure_fine_tuning(run: Run, path: Path, one_in: int) -> dict[str, Any]:
     """Errors on the other drawings of one in so many writers, and on validation and test part, before and after."""
-    network, lesson = load_model(run), Lesson()
+    network, lesson = load_model(run), FineTuneRecipe()
     rehearsal = rehearse(run, seed=0)
     parts = {part: load_split(run, part) for part in ("val", "test")}
     before_fine_tuning = {name: wrong(network, *part) for name, part in parts.items()}
@@ -34,8 +34,8 @@ def measure_fine_tuning(run: Run, path: Path, one_in: int) -> dict[str, Any]:
         shown = [d for digit in range(10) for d in [m for m in mine if m.digit == digit][:TAUGHT]]
         exam = [d for d in mine if not any(d is s for s in shown)]
         began = time.perf_counter()
-        own = versions_of([as_labelled(d) for d in shown], lesson.versions, seed=0)
-        taught = teach(network, own, rehearsal, lesson, seed=0)
+        own = augment_drawings([as_labelled(d) for d in shown], lesson.versions, seed=0)
+        taught = fine_tune(network, own, rehearsal, lesson, seed=0)
         seconds = time.perf_counter() - began
         drawn = np.stack([rasterize(d.strokes) for d in exam]), np.array([d.digit for d in exam])
         before, after = (wrong(n, *drawn) for n in (network, taught))

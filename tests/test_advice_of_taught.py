@@ -13,7 +13,7 @@ from mnistlib.core.errors import RunError
 from mnistlib.data.preprocess import load_split, load_statistics
 from mnistlib.data.synthetic import examples
 from mnistlib.evaluation.calibration import load_calibration
-from mnistlib.inference import answers
+from mnistlib.inference import terminal_output
 from mnistlib.inference.drawings import Drawing
 from mnistlib.inference.predictor import quick_predictor, usable_run
 from mnistlib.pipeline.fine_tune_run import check_can_fine_tune
@@ -62,7 +62,7 @@ DAMAGES: list[tuple[str, bytes | None, Callable[[Run], Any]]] = [
     ("models/pytorch_mnist_model.pth", b"?", load_model),
     ("models/pytorch_mnist_model.pth", None, load_model),
     ("models/model.json", b"{}", load_model),
-    ("models/model.json", None, lambda run: answers.trained_run(run.name)),
+    ("models/model.json", None, lambda run: terminal_output.trained_run(run.name)),
     ("models/calibration.json", b"{}", load_calibration),
     ("models/calibration.json", None, load_calibration),
     ("models/calibration.json", None, lambda run: usable_run(run.name)),

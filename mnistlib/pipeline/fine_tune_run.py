@@ -25,7 +25,7 @@ from mnistlib.evaluation.augmented_logits import load_distortion, predict_augmen
 from mnistlib.evaluation.calibration import calibrate, save_calibration
 from mnistlib.evaluation.metrics import accuracy, predict_logits
 from mnistlib.inference.drawings import Drawing, load_handwriting
-from mnistlib.inference.fine_tune import Lesson, hold_back, teach, versions_of
+from mnistlib.inference.fine_tune import FineTuneRecipe, augment_drawings, fine_tune, split_drawings
 from mnistlib.inference.predictor import trained_on
 from mnistlib.reporting.figures import keep_figure
 from mnistlib.reporting.pages import render
@@ -50,14 +50,14 @@ def main() -> int:
 
 def make_fine_tuned_run(base: Run, seed: int = 0) -> str:
     """Teach, calibrate, score and keep: returns what is said in the terminal. Raises RunError; nothing is kept then."""
-    began, lesson = time.perf_counter(), Lesson()
+    began, lesson = time.perf_counter(), FineTuneRecipe()
     check_own_files(base)
     check_made_by_make(base)
     network, drawings = load_model(base), load_handwriting()
     check_can_fine_tune(base, drawings)
     parts = {name: load_split(base, name) for name in ("val", "test")}
-    lessons, held = hold_back(drawings)
-    taught = teach(network, versions_of(lessons, lesson.versions, seed), rehearse(base, seed), lesson, seed)
+    lessons, held = split_drawings(drawings)
+    taught = fine_tune(network, augment_drawings(lessons, lesson.versions, seed), rehearse(base, seed), lesson, seed)
     scores = {"drawings_learned": len(lessons), "drawings_held_back": len(held), "fine_tuned_from": base.name}
     before, after = answers(network, held), answers(taught, held)
     scores |= measure(network, held, before, parts["test"], "before")

@@ -51,11 +51,14 @@ def main() -> int:
     write_pages(run)
     write_index(run)
     if given.answers:
-        from mnistlib.inference.answers import closing_words, print_answers  # only who gives pictures waits for them
+        from mnistlib.inference.terminal_output import (  # only who gives pictures waits for them
+            print_predictions,
+            results_message,
+        )
 
         if given.answers == "tell":
-            print_answers(run, load_file(run.params())["infer"]["input"])
-        words, code = closing_words(run)
+            print_predictions(run, load_file(run.params())["infer"]["input"])
+        words, code = results_message(run)
         say(words)
         return code
     if run.headline.is_file():

@@ -22,10 +22,10 @@ from mnistlib.core.errors import RunError
 from mnistlib.core.json_checks import wrong_fields
 from mnistlib.data import locations
 from mnistlib.data.preprocess import load_statistics
-from mnistlib.evaluation.calibration import FOUND, load_calibration
+from mnistlib.evaluation.calibration import FIELDS, load_calibration
 from mnistlib.evaluation.metrics import load_predictions
 from mnistlib.inference import predictor as predict
-from mnistlib.inference.drawings import describe_drawing, keep_drawing, read_drawing
+from mnistlib.inference.drawings import describe_drawing, read_drawing, save_drawing
 from mnistlib.reporting import front_page, runs_table
 from mnistlib.reporting.explorer import explore_data
 from mnistlib.reporting.run_summary import describe_run, describe_stage, headline_facts
@@ -100,7 +100,7 @@ READERS = {
     "model.json": Reader("models/model.json", read_description, lambda found: found == with_digest(found)),
     "sealed": Reader("models/model.json", read_description, lambda found: found == with_digest(found), sealed_files),
     "calibration": Reader(
-        "models/calibration.json", load_calibration, lambda found: not wrong_fields(vars(found), FOUND)
+        "models/calibration.json", load_calibration, lambda found: not wrong_fields(vars(found), FIELDS)
     ),
     "history": Reader("models/history.json", load_history, all_finite),
     "statistics": Reader(
@@ -164,7 +164,7 @@ def run(smoke: Project, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ru
         run = Run("smoke")
         strokes = [[(10.0, 10.0), (10.0, 60.0)]]
         predictor = predict.quick_predictor("smoke")
-        folder, _ = keep_drawing(run, describe_drawing(strokes, predictor.strokes(strokes), predictor.model))
+        folder, _ = save_drawing(run, describe_drawing(strokes, predictor.strokes(strokes), predictor.model))
         (folder / "drawing.json").rename(run.folder / "drawing.json")
         scores = dict.fromkeys(runs_table.TAUGHT, 1.0) | {"fine_tuned_from": "smoke"}
         files.write_json(Run("smoke-taught").teach_json, scores)

@@ -284,7 +284,7 @@ def test_a_model_of_another_version_is_refused_with_what_to_do(run, version):
 
 
 def test_a_named_run_without_a_model_does_not_answer_with_another_runs(run):
-    with pytest.raises(RunError, match="runs/mine holds no whole model"):
+    with pytest.raises(RunError, match="runs/mine holds no complete model"):
         usable_run("mine")
     assert usable_run("lab") == run.name
 

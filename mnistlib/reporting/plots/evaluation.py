@@ -9,8 +9,8 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from mnistlib.core.formatting import confidence_text
-from mnistlib.evaluation.calibration import Bin, ece, ece_by_chance
 from mnistlib.evaluation.metrics import Mistake
+from mnistlib.evaluation.reliability import Bin, ece, ece_by_chance
 from mnistlib.inference.predictor import Prediction
 from mnistlib.reporting.plots.style import BLUE, GREY, PALE, RED, new_figure, picture_grid, scale_counts, show, tidy
 
