@@ -33,13 +33,20 @@ CODE = re.compile(r"<(script|style)\b.*?</\1\s*>", re.DOTALL | re.IGNORECASE)  #
 
 
 def write_pages(run: Run) -> None:
-    """Render the stale stage pages of a run. Raises RunError."""
+    """Render the stale stage pages of a run.
+
+    Args:
+        run: a run whose notebooks were executed.
+
+    Raises:
+        RunError: when an executed notebook is damaged or cannot be shown.
+    """
     for stage in stale_stage_pages(run):
         write_page(run, stage)
 
 
 def write_page(run: Run, stage: str) -> None:
-    """Render the stage's executed notebook, or the failed one, to `reports/<stage>.html`. Raises RunError."""
+    """Render a stage's executed notebook, or the failed one, to `reports/<stage>.html`. Raises RunError."""
     executed, failed = run.notebook(stage), run.failed_notebook(stage)
     notebook = read_notebook(executed if executed.is_file() else failed)
     notebook.cells = [cell for cell in notebook.cells if BANNER not in str(cell.metadata.get("tags", []))]

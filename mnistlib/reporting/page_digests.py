@@ -32,20 +32,19 @@ def page_digest(run: Run, stage: str) -> str:
     notebooks = (run.notebook(stage), run.failed_notebook(stage))
     contents = [file_digest(path) for path in notebooks if path.is_file()]
     texts = [standing(run)[stage].verdict, describe_run(run, stage)]
-    return bytes_digest(
-        json.dumps(
-            [contents, record_digest(run, stage), texts, code_digest("mnistlib.reporting.notebook_html")]
-        ).encode()
-    )
+    return json_digest(contents, record_digest(run, stage), texts, code_digest("mnistlib.reporting.notebook_html"))
 
 
 def index_digest(run: Run) -> str:
     """Return the digest of the front page: all records and verdicts, the run's description, templates and code."""
     verdicts = [record.verdict for record in standing(run).values()]
     records = [record_digest(run, stage) for stage in STAGE]
-    return bytes_digest(
-        json.dumps([records, verdicts, describe_run(run), code_digest("mnistlib.reporting.front_page")]).encode()
-    )
+    return json_digest(records, verdicts, describe_run(run), code_digest("mnistlib.reporting.front_page"))
+
+
+def json_digest(*parts: object) -> str:
+    """Return the SHA-256 of the parts as JSON."""
+    return bytes_digest(json.dumps(parts).encode())
 
 
 def record_digest(run: Run, stage: str) -> str:
@@ -61,7 +60,7 @@ def code_digest(module: str) -> str:
 
 
 def read_page_digest(path: Path) -> str:
-    """Return the digest in a page's head; empty when the page is missing or has none."""
+    """Return the digest in the head of the page at `path`, hexadecimal; empty when the page is missing or has none."""
     try:
         with path.open("rb") as file:
             found = META.search(file.read(HEAD))
@@ -77,7 +76,14 @@ def stale_stage_pages(run: Run) -> list[str]:
 
 
 def stale_pages(run: Run) -> list[str]:
-    """Return the stages whose pages must be rendered again, and `index` for the front page and the files beside it."""
+    """Return which pages of a run must be rendered again.
+
+    Args:
+        run: the run.
+
+    Returns:
+        Names of stages, and `index` for the front page and the files beside it.
+    """
     stages = stale_stage_pages(run)
     if is_fine_tuned(run):
         return stages
