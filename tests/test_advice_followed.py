@@ -50,7 +50,7 @@ def test_one_make_mends_what_it_is_said_to_mend(here):
     run.calibration_json.unlink()
     assert "move the file away to go on without it" in refusal(lambda: load_drawings(run))
     assert "delete it and run make again" in refusal(lambda: plan.data_reasons(run, config.load("default", "seed=1")))
-    unread = runs_table.read_line(run)["unread"]
+    unread = runs_table.read_row(run)["unread"]
     assert "delete it, and make all" in unread
     (first,), (second,) = commands(unread), commands(refusal(lambda: usable_run("smoke")))
     assert first == second == ["all", "RUN=smoke"]
@@ -59,7 +59,7 @@ def test_one_make_mends_what_it_is_said_to_mend(here):
     run.summary.unlink()
     assert well(here.make(*first)).stages == ["01_data", "04_evaluate"]
     assert usable_run("smoke") == "smoke"
-    assert runs_table.read_line(run)["unread"] == ""
+    assert runs_table.read_row(run)["unread"] == ""
     assert load_drawings(run) == []
     assert here.make("status", "RUN=smoke").text.count("up to date") == 6
 

@@ -125,7 +125,7 @@ def test_it_predicts_as_the_predictor_does_for_500_drawings(opened, predictor):
         assert np.abs(answer["image"] - right.image).max() <= 8  # an angle's last bit may move one page pixel
         assert np.abs(answer["probabilities"] - right.probabilities).max() < 0.01
         assert (answer["digit"], answer["accepted"]) == (right.digit, right.accepted)
-        assert answer["whyNot"] == right.rejection_reason
+        assert answer["rejectionReason"] == right.rejection_reason
 
 
 def test_a_network_in_eight_bits_predicts_nearly_the_same(opened, made, predictor, monkeypatch):
@@ -134,7 +134,7 @@ def test_a_network_in_eight_bits_predicts_nearly_the_same(opened, made, predicto
     assert save_browser_pad(run, predictor, [])["bits of a weight"] == 8
     write_index(run)
     page, drawings = opened(made.run()), some_drawings()
-    assert "rounded to 8 bits" in page.locator("#try").inner_text()
+    assert "rounded to 8 bits" in page.locator("#drawing-pad").inner_text()
     pairs = list(zip(ask(page, drawings), [predictor.strokes(drawing) for drawing in drawings], strict=True))
     seen_alike = [(a, e) for a, e in pairs if np.array_equal(a["image"], e.image)]
     assert max(np.abs(a["probabilities"] - e.probabilities).max() for a, e in seen_alike) < 0.03
@@ -146,7 +146,7 @@ def test_dots_lines_and_far_away_ink_are_framed_as_in_python(opened, predictor):
     for name, answer in zip(NEAR_AND_FAR, ask(page, list(NEAR_AND_FAR.values())), strict=True):
         right = predictor.strokes(NEAR_AND_FAR[name])
         assert np.array_equal(answer["image"], right.image), name
-        assert (answer["digit"], answer["whyNot"]) == (right.digit, right.rejection_reason), name
+        assert (answer["digit"], answer["rejectionReason"]) == (right.digit, right.rejection_reason), name
     assert "finite" in page.evaluate("() => { try { recognise([[[NaN, 1]]]); } catch (e) { return e.message; } }")
 
 
@@ -166,13 +166,13 @@ def test_networks_of_other_architectures_predict_the_same(opened, made, predicto
     for answer, drawing in zip(ask(opened(made.run()), drawings), drawings, strict=True):
         right = other.strokes(drawing)
         assert np.abs(answer["probabilities"] - right.probabilities).max() < 0.01
-        assert answer["whyNot"] == right.rejection_reason
+        assert answer["rejectionReason"] == right.rejection_reason
 
 
 def test_drawn_with_the_mouse_undone_and_cleared(opened, predictor):
     strokes = [stroke.tolist() for stroke in examples()[1]]
     right, page = predictor.strokes(strokes), opened()
-    below = page.locator(".pad-told").evaluate("e => e.offsetTop")
+    below = page.locator(".pad-hint").evaluate("e => e.offsetTop")
     assert [shown(page, name) for name in ("digit", "caption", "status")] == ["?", "no ink yet", "Draw a digit."]
     lab.draw(page, strokes, PAPER)
     wait_for(page, "2 strokes: ")
@@ -190,7 +190,7 @@ def test_drawn_with_the_mouse_undone_and_cleared(opened, predictor):
     assert (shown(page, "digit"), shown(page, "caption")) == ("?", "no ink yet")
     page.locator(".pad-undo").click()
     wait_for(page, "nothing to undo")
-    assert page.locator(".pad-told").evaluate("e => e.offsetTop") == below  # nothing has jumped
+    assert page.locator(".pad-hint").evaluate("e => e.offsetTop") == below  # nothing has jumped
 
 
 def test_a_stroke_that_leaves_the_paper_is_one_until_the_button_is_up(opened):

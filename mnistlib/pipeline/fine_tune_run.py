@@ -167,7 +167,7 @@ def setting(base: Run, section: str, name: str) -> float:
 def before_and_after(scores: dict[str, Any]) -> Table:
     """The scores as a table."""
     held, accuracies = scores["drawings_held_back"], ("test_accuracy_before", "test_accuracy_after")
-    row = {"what": f"right of {held} drawings kept back", "before": scores["held_back_right_before"]}
+    row = {"what": f"correct of {held} held-out drawings", "before": scores["held_back_right_before"]}
     figures = dict(zip(("before", "after"), (percent(scores[name], 2) for name in accuracies), strict=True))
     return Table([row | {"after": scores["held_back_right_after"]}, {"what": "test accuracy", **figures}])
 
@@ -187,8 +187,10 @@ def write_page(
 ) -> None:
     """Write `reports/teach.html`: the scores, and the drawings kept back with both answers."""
     figure = plot_before_after([d.image for d in held], [d.label or 0 for d in held], before, after)
-    picture = keep_figure(run, "before_and_after", figure, "drawings kept back, with the answers before and after")
-    page = {"title": f"{run.name} · taught", "run": run.name, "scores": scores, "picture": picture}
+    picture = keep_figure(
+        run, "before_and_after", figure, "held-out drawings with the predictions before and after fine-tuning"
+    )
+    page = {"title": f"{run.name} · fine-tuned", "run": run.name, "scores": scores, "picture": picture}
     page["table"] = before_and_after(scores)._repr_html_()
     write_text(run.page("teach"), render("teach.html.j2", page))
 
