@@ -336,7 +336,7 @@ FLAWED = {"name": "b", "version": "2", "vulns": [{"id": "CVE-1", "fix_versions":
 SKIPPED = {"name": "c", "skip_reason": "not found on PyPI"}
 LOOKED_UP = {
     "clean": (json.dumps({"dependencies": [CLEAN, SKIPPED]}), 0, "0 for 1 packages; 1 could not be looked up"),
-    "flawed": (json.dumps({"dependencies": [CLEAN, FLAWED]}), 1, "advisory CVE-1: b 2, mended in 3"),
+    "flawed": (json.dumps({"dependencies": [CLEAN, FLAWED]}), 1, "advisory CVE-1: b 2, fixed in 3"),
     "all skipped": (json.dumps({"dependencies": [SKIPPED]}), 0, "not looked up, because PyPI did not answer"),
     "no network": ("", 0, "not looked up, because PyPI did not answer"),
 }

@@ -22,7 +22,7 @@ from mnistlib.runs import layout
 from mnistlib.runs.layout import Run
 from mnistlib.training.model import Architecture, build, save_model
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 SLOW = {"torch", "sklearn", "matplotlib", "pydantic", "papermill", "IPython"}
 
 
