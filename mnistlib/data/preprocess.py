@@ -12,9 +12,12 @@ from mnistlib.core.files import file_digest, read_json, shown, whole, write_json
 from mnistlib.core.json_checks import between, is_digest, is_flag, is_text, list_of, wrong_fields
 from mnistlib.data.datasets import FALLBACK, Raw
 from mnistlib.runs.layout import Run
+from mnistlib.runs.model_store import is_fine_tuned
 
 PARTS = ("train", "val", "test")
 AT_ONCE = 5000
+ANEW = "delete it, and make runs 02_preprocess again"
+TAUGHT_AGAIN = "make teach RUN=… teaches it anew, with the run that it learnt from"
 DESCRIBED = {  # what statistics.json must say for others to rely on it
     **{"dataset": is_text, "title": is_text, "fallback": is_flag, "classes": list_of(is_text, most=100)},
     **{"mean": between(0, 1), "std": between(0, 1)},
@@ -96,7 +99,8 @@ def load_statistics(run: Run) -> dict[str, Any]:
     wrong = wrong_fields(known, DESCRIBED)
     if wrong:
         text = f"{shown(statistics_path(run))} is damaged at {', '.join(wrong)}"
-        raise RunError(f"{text}: make preprocess RUN={run.name} writes it again")
+        own = f"make preprocess RUN={run.name} writes it again"
+        raise RunError(f"{text}: {TAUGHT_AGAIN if is_fine_tuned(run) else own}")
     return known
 
 
@@ -112,22 +116,23 @@ def load_split(run: Run, name: str) -> Split:
     Raises RunError when a file is missing, damaged or not the one that was written.
     """
     hashes = load_statistics(run)["sha256"]
-    return Split(*(load_array(array_path(run, name, kind), hashes) for kind in ("images", "labels")))
+    again = TAUGHT_AGAIN if is_fine_tuned(run) else ANEW
+    return Split(*(load_array(array_path(run, name, kind), hashes, again) for kind in ("images", "labels")))
 
 
-def load_array(path: Path, hashes: dict[str, str]) -> np.ndarray:
-    """A checked, read-only memory map. Raises RunError."""
+def load_array(path: Path, hashes: dict[str, str], again: str = ANEW) -> np.ndarray:
+    """A checked, read-only memory map. Raises RunError, ending in what to do `again`."""
     if not path.is_file():
-        raise RunError(f"{shown(path)} is missing: run 02_preprocess again")
+        raise RunError(f"{shown(path)} is missing: {again.removeprefix('delete it, and ')}")
     if file_digest(path) != hashes.get(path.name):
-        raise RunError(f"{shown(path)} is not what 02_preprocess wrote: delete it, and make runs 02_preprocess again")
+        raise RunError(f"{shown(path)} is not what 02_preprocess wrote: {again}")
     try:
         array: np.ndarray = np.load(path, mmap_mode="r", allow_pickle=False)
     except Exception as error:  # NumPy raises many kinds for damage that the description's SHA-256 was made to match
-        raise RunError(f"{shown(path)} is damaged: delete it, and make runs 02_preprocess again") from error
+        raise RunError(f"{shown(path)} is damaged: {again}") from error
     shape = array.shape[:1] + ((28, 28) if path.stem.endswith("_images") else ())
     if array.dtype != np.uint8 or not array.shape or array.shape != shape:
-        raise RunError(f"{shown(path)} holds {array.dtype} {array.shape}: delete it, and make runs 02_preprocess again")
+        raise RunError(f"{shown(path)} holds {array.dtype} {array.shape}: {again}")
     return array
 
 

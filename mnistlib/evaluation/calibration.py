@@ -12,7 +12,7 @@ from mnistlib.core.files import as_json, read_json, shown
 from mnistlib.core.json_checks import between, with_new_names, wrong_fields
 from mnistlib.evaluation.metrics import nll, softmax
 from mnistlib.runs.layout import Run
-from mnistlib.runs.model_store import read_description, recalibrate_advice, replace_part
+from mnistlib.runs.model_store import is_fine_tuned, read_description, recalibrate_advice, replace_part
 
 FORMAT = 4
 KEPT = 0.975
@@ -195,7 +195,8 @@ def save_calibration(run: Run, found: Calibration) -> None:
 def load_calibration(run: Run) -> Calibration:
     """The run's calibration. Raises RunError when it is missing, damaged, from another version or for other weights."""
     where = shown(run.calibration_json)
-    again = recalibrate_advice(run) if run.calibration_json.is_file() else "run 04_evaluate first"
+    measured = run.calibration_json.is_file() or is_fine_tuned(run)  # 04 never runs in a fine-tuned run
+    again = recalibrate_advice(run) if measured else "run 04_evaluate first"
     kept = with_new_names(read_json(run.calibration_json, hint=again))
     version, model = kept.pop("format", None), kept.pop("model", None)
     if version == FORMAT and model != read_description(run)["digest"]:

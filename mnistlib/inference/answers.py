@@ -14,6 +14,7 @@ from mnistlib.imaging.image_files import given_pictures
 from mnistlib.inference.predictor import Prediction, find_run, predictions_csv, quick_predictor
 from mnistlib.runs import layout
 from mnistlib.runs.layout import Run, nearest
+from mnistlib.runs.model_store import is_fine_tuned, retrain_advice
 
 FIRST = 20
 LARGEST = 500_000_000  # bytes of predictions.csv; a picture takes about 100
@@ -100,6 +101,8 @@ def trained_run(wanted: str) -> Run:
         return run
     if run.folder.parent != layout.RUNS:
         raise RunError(f"{shown(run.folder)} holds no trained model: make all in the project that it is of trains one")
+    if is_fine_tuned(run):
+        raise RunError(f"{shown(run.folder)} holds no trained model: {retrain_advice(run)}")
     setting = "" if run.name == "default" else f" RUN={run.name}"
     near = nearest(run.name)
     hint = f", or --run {near} takes one that is there" if near and near != run.name else ""

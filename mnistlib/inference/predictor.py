@@ -18,6 +18,7 @@ from mnistlib.evaluation.metrics import predict_logits, softmax
 from mnistlib.imaging.framing import Stroke, rasterize
 from mnistlib.imaging.image_files import read_batches, to_png
 from mnistlib.runs.layout import Run, check_own_files, existing_runs
+from mnistlib.runs.model_store import is_fine_tuned, retrain_advice
 from mnistlib.training.numpy_network import NumpyNet, UnsupportedError, load_numpy_network
 
 if TYPE_CHECKING:  # the answer for one picture should not wait for torch
@@ -68,7 +69,7 @@ class Predictor:
         logits = predict_logits(self.network, images)
         if not np.isfinite(logits).all():
             what = f"the model of runs/{self.run} gives logits that are not finite numbers"
-            raise RunError(f"{what}: make train RUN={self.run} trains it anew")
+            raise RunError(f"{what}: {retrain_advice(Run(self.run))}")
         probabilities = softmax(logits, self.calibration.temperature)
         doubts = rejection_reason(logits, self.calibration).tolist()
         return [answer(*parts) for parts in zip(probabilities, images, doubts, strict=True)]
@@ -160,7 +161,8 @@ def usable_run(wanted: str) -> str:
     if wanted in names:
         return wanted
     if wanted != BY_HAND:
-        raise RunError(f"runs/{wanted} holds no whole model: run 01 to 04 in it, or make all RUN={wanted}")
+        run, again = Run(wanted), f"run 01 to 04 in it, or make all RUN={wanted}"
+        raise RunError(f"runs/{wanted} holds no whole model: {retrain_advice(run) if is_fine_tuned(run) else again}")
     if not whole:
         raise RunError(f"runs/{wanted} holds no trained model and no other run does: run 01 to 04, or make all")
     return next((run.name for run in whole if is_on_mnist(run)), names[0])

@@ -98,8 +98,9 @@ def look_at_lock() -> Iterator[Said]:
     missing = [name for name in locked if name not in there]
     others = [f"{n} {there[n]} for {v}" for n, v in locked.items() if n in there and there[n] != v]
     if missing:
-        verdict = NOTE if environment.active() else WRONG
-        yield verdict, f"not there, of requirements.lock: {few(missing)}: make env, or pip install -r requirements.lock"
+        active = environment.active()  # which make uses as it is, and never installs into
+        remedy = "pip install -r requirements.lock" if active else "make env puts it back"
+        yield NOTE if active else WRONG, f"not there, of requirements.lock: {few(missing)}: {remedy}"
     if others:
         yield NOTE, f"other versions than requirements.lock: {few(others)}: results may differ in their last digits"
 

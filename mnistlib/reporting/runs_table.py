@@ -17,6 +17,7 @@ from mnistlib.reporting.pages import render
 from mnistlib.reporting.run_summary import describe_run
 from mnistlib.runs import layout
 from mnistlib.runs.layout import Run, runs_table_page
+from mnistlib.runs.model_store import retrain_advice
 from mnistlib.runs.record import NOT_RUN, OK
 from mnistlib.runs.stages import STAGE
 from mnistlib.runs.state import merged_metrics, standing
@@ -68,7 +69,7 @@ def holding(name: str) -> list[Run]:
 def read_line(run: Run) -> dict[str, Any]:
     """Return a run's line; where its summary cannot be read, the reason stands in its place."""
     try:
-        kept = read_checked(run.summary, SUMMARY)
+        kept = read_checked(run.summary, SUMMARY, f"delete it, and make all RUN={run.name} writes it anew")
     except RunError as error:
         nothing = {"dataset": "", "finished": "", "fallback": False, "differing": [], "metrics": {}, "curve": ""}
         return nothing | {"name": run.name, "verdict": "cannot be read", "ok": False, "unread": reason(error)}
@@ -78,7 +79,7 @@ def read_line(run: Run) -> dict[str, Any]:
 def read_fine_tuned(run: Run) -> dict[str, Any]:
     """Return what a fine-tuned run won and what it cost, or why that cannot be read."""
     try:
-        return read_checked(run.teach_json, LESSON) | {"name": run.name, "unread": ""}
+        return read_checked(run.teach_json, LESSON, retrain_advice(run)) | {"name": run.name, "unread": ""}
     except RunError as error:
         return {"name": run.name, "unread": reason(error)}
 
@@ -88,12 +89,12 @@ def reason(error: RunError) -> str:
     return " ".join(Path(word).name for word in str(error).split(" "))[:300]
 
 
-def read_checked(path: Path, fields: Mapping[str, Check]) -> dict[str, Any]:
-    """Return a file's content that is as it should be. Raises RunError, saying at which fields it is not."""
-    kept = with_new_names(read_json(path, hint="the run's next make writes it anew", most=1_000_000))
+def read_checked(path: Path, fields: Mapping[str, Check], hint: str) -> dict[str, Any]:
+    """Return a file's content that is as it should be. Raises RunError, with the fields at fault, ending in `hint`."""
+    kept = with_new_names(read_json(path, hint, most=1_000_000))
     wrong = wrong_fields(kept, fields)
     if wrong:
-        raise RunError(f"{shown(path)} is damaged or of another version at {', '.join(wrong[:5])}")
+        raise RunError(f"{shown(path)} is damaged or of another version at {', '.join(wrong[:5])}: {hint}")
     return kept
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from mnistlib.core import config as parameters
+from mnistlib.core.config_schema import RENAMED
 from mnistlib.core.errors import RunError
 from mnistlib.core.files import file_digest, read_json
 from mnistlib.runs.layout import Run
@@ -126,7 +127,7 @@ def parameters_used(run: Run, stage: str = "") -> dict[str, Any]:
         inputs = read_record(run, name).inputs
         for key, value in (inputs.parameters if inputs else {}).items():
             made[key if key == "seed" else f"{STAGE[name].section}.{key}"] = value
-    return made
+    return {RENAMED.get(name, name): value for name, value in made.items()}
 
 
 def all_needs(stage: str) -> set[str]:

@@ -162,14 +162,14 @@ def test_a_picture_that_would_cost_too_much_is_refused(tmp_path, monkeypatch, ma
 PEAK = """
 import resource, sys
 from pathlib import Path
-from mnistlib import pictures
-pictures.cores = lambda: 4
+from mnistlib.imaging import image_files
+image_files.cores = lambda: 4
 small, *large = map(Path, sys.argv[1:])
 peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-list(pictures.read_batches([small] * 50, 50))
+list(image_files.read_batches([small] * 50, 50))
 before = peak()
 for path in large:
-    for _, reasons in pictures.read_batches([path] * 4, 4):
+    for _, reasons in image_files.read_batches([path] * 4, 4):
         print(path.name, reasons[0])
 print((peak() - before) * (1 if sys.platform == "darwin" else 1024))
 """

@@ -81,7 +81,7 @@ def test_the_pipeline_fits_its_temperature_to_them(smoke):
     t = p["train"]
     asked = Distortion(t["rotate"], t["shear"], t["scale"], t["shift"], t["undistorted"])
     assert load_distortion(run) == asked
-    bent = predict_augmented(network, val.images, asked, p["evaluate"]["bent"], p["seed"])
+    bent = predict_augmented(network, val.images, asked, p["evaluate"]["augmented_copies"], p["seed"])
     logits, allowed = predict_logits(network, val.images), p["evaluate"]["accepted_error"]
     found = load_calibration(run).temperature
     assert found == pytest.approx(calibrate(logits, val.labels, allowed, *bent).temperature, rel=1e-3)

@@ -69,6 +69,6 @@ def test_what_is_no_digit_is_rehearsed_as_often_as_it_was_learnt(base):
     raw = obtain("digits")
     save_parts(base, split(raw, 0.1, seed=0), raw)
     for share in (0.0, 0.25):
-        write_text(base.params(), f"train: {{strangers: {share}}}")
+        write_text(base.params(), f"train: {{outliers: {share}}}")
         labels = fine_tune_run.rehearse(base, 0).labels
         assert (int((labels >= 0).sum()), int((labels < 0).sum())) == (1293, round(share * 1293))
