@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bench import lab
-from bench.doodles import DOODLES, LETTERS
-from bench.pendigits import read_drawings
-from bench.screen import screenshot
+from bench.accuracy.doodles import DOODLES, LETTERS
+from bench.accuracy.pendigits import read_drawings
+from bench.browser import lab
+from bench.browser.screen import screenshot
 from mnistlib.core.files import ROOT
 from mnistlib.data.synthetic import examples
 from mnistlib.inference.drawings import read_drawing

@@ -9,8 +9,8 @@ import pytest
 import torch
 from torch import nn
 
-from bench import lab, screen
-from bench.pendigits import read_drawings
+from bench.accuracy.pendigits import read_drawings
+from bench.browser import lab, screen
 from mnistlib.core.files import ROOT
 from mnistlib.data.pen_strokes import digit_templates
 from mnistlib.data.synthetic import examples, smooth, warp

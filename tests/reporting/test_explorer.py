@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from bench import lab
+from bench.browser import lab
 from mnistlib.reporting.explorer import LARGEST_SHEET, explore_data, make_sheet
 from mnistlib.reporting.front_page import write_index
 from mnistlib.reporting.pages import TEMPLATES

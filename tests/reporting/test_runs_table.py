@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from bench import lab
+from bench.browser import lab
 from mnistlib.reporting.runs_table import FINE_TUNED_METRICS, HEIGHT, WIDTH, summarize, thumbnail, write_runs_table
 from mnistlib.runs import layout
 from mnistlib.runs.layout import Run, runs_table_page
