@@ -30,7 +30,7 @@ def markdown_filter() -> Callable[..., str]:
     @pass_context
     def to_html(context: Any, source: str) -> str:
         attachments = context.get("cell", {}).get("attachments", {})
-        renderer = IPythonRenderer(escape=False, attachments=attachments, exclude_anchor_links=True)
+        renderer: Any = IPythonRenderer(escape=False, attachments=attachments, exclude_anchor_links=True)
         renderer.inline_math = lambda latex: f'<code class="formula">{html.escape(latex)}</code>'
         renderer.block_math = lambda latex: f'<code class="formula block">{html.escape(latex)}</code>'
         markdown = MarkdownWithMath(renderer=renderer)
