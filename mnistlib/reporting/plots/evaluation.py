@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from mnistlib.core.formatting import sure
 from mnistlib.evaluation.calibration import Bin, ece, ece_by_chance
@@ -28,7 +29,8 @@ def plot_confusion(matrix: np.ndarray, classes: Sequence[str]) -> Figure:
     errors = matrix - np.diag(np.diag(matrix))
     shown = np.where(matrix > 0, matrix.astype(str), "")
     seaborn.heatmap(
-        errors, annot=shown, fmt="", cmap="Reds", cbar_kws={"label": "errors"}, square=True, linewidths=0.5,
+        errors, annot=shown, fmt="", cmap="Reds", square=True, linewidths=0.5,
+        cbar_kws={"label": "errors", "ticks": MaxNLocator(integer=True)},
         xticklabels=list(classes), yticklabels=list(classes), vmax=max(1, int(errors.max()) * 1.5), ax=axes,
     )  # fmt: skip
     axes.set_xlabel("predicted class")
