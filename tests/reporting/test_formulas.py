@@ -20,7 +20,7 @@ ATTACKS = (
     r"$$\text{</mtext></math><script>globalThis.owned = 1</script>}$$",
     r"$\text{&lt;script&gt;globalThis.owned = 1&lt;/script&gt;}$",
     r"$\style{background: url(http://127.0.0.1:9/x)}{x}$",
-    r"$\class{fallback}{x} \color{red}{x}$",
+    r"$\boxed{x} \phantom{x} \class{fallback}{x} \color{red}{x}$",
     '<code class="formula">\\text{<svg onload="globalThis.owned=1">}</code>',
     "$<script>globalThis.owned = 1</script>$",
 )
