@@ -64,6 +64,6 @@ def picture_of(figure: Figure, alt: str) -> Picture:
     drawn, slim = io.BytesIO(), io.BytesIO()
     figure.savefig(drawn, format="png", dpi=DPI, metadata={"Software": None}, pil_kwargs={"compress_level": 1})
     few = Image.open(drawn).convert("RGB").quantize(COLORS, Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE)
-    few.putpalette([255 if part >= NEARLY_WHITE else part for part in few.getpalette() or []])
+    few.putpalette([255 if level >= NEARLY_WHITE else level for level in few.getpalette() or []])
     few.save(slim, "PNG", optimize=True)
     return Picture(slim.getvalue(), alt, int(figure.get_figwidth() * 96))
