@@ -10,6 +10,7 @@ from typing import Any
 
 from mnistlib.core.errors import RunError
 from mnistlib.core.files import read_regular, shown, write_text
+from mnistlib.reporting.formulas import draw_formulas, markdown_filter
 from mnistlib.reporting.page_digests import page_digest, stale_stage_pages
 from mnistlib.reporting.pages import TEMPLATES, assets
 from mnistlib.reporting.run_summary import describe_run, describe_stage
@@ -26,7 +27,7 @@ TAGS = {
     "i", "img", "li", "ol", "p", "pre", "s", "section", "small", "span", "strong", "sub", "summary", "sup", "table",
     "tbody", "td", "tfoot", "th", "thead", "tr", "ul",
 }  # fmt: skip
-ATTRIBUTES = {"a": {"href"}, "div": {"id"}, "img": {"src", "alt", "width", "height"}}
+ATTRIBUTES = {"a": {"href"}, "details": {"open"}, "div": {"id"}, "img": {"src", "alt", "width", "height"}}
 ADDRESSES = {"href": re.compile(r"https?://\S*|[^:&\s]*"), "src": re.compile(r"data:image/[\w+]+;base64,[\w+/=\s]*")}
 MOST_TAGS = 5000  # in a cell: nested, more take the parser minutes
 CODE = re.compile(r"<(script|style)\b.*?</\1\s*>", re.DOTALL | re.IGNORECASE)  # its text is not for readers
@@ -99,6 +100,7 @@ def exporter() -> Any:
     made.embed_images = False
     made.environment.autoescape = lambda name: name == "index.html.j2"  # nbconvert's own templates count on none
     made.register_filter("allowed", allowed_html())
+    made.register_filter("markdown2html", markdown_filter())
     return made
 
 
@@ -118,7 +120,7 @@ def allowed_html() -> Callable[[str], str]:
     cleaner = Cleaner(tags=TAGS, attributes=is_allowed, protocols={"http", "https", "data"}, strip=True)
 
     def clean(html: str) -> str:
-        return Markup(cleaner.clean(CODE.sub("", html)))  # noqa: S704 - what is left is allowed
+        return Markup(draw_formulas(cleaner.clean(CODE.sub("", html))))  # noqa: S704 - what is left is allowed
 
     return lambda html: clean(html) if html.count("<") <= MOST_TAGS else escape(str(html))
 
