@@ -1,7 +1,7 @@
-"""Cost against the size of the data: an epoch of the default recipe on parts of the dataset, and on ten times as much.
+"""Cost against dataset size: an epoch of the default recipe on an eighth of MNIST up to ten times MNIST.
 
-`python -m bench.scaling EXAMPLES FOLDER` trains on that many pictures, the dataset's own and distortions of them, from
-a file in FOLDER that is mapped into memory and never read whole, and prints seconds and memory as JSON.
+`python -m bench.speed.scaling EXAMPLES FOLDER` trains on that many pictures and prints seconds and memory as JSON. The
+pictures are MNIST's and augmented copies of them, in a memory-mapped file in FOLDER.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import numpy as np
 import psutil
 import torch
 
-from bench.profiles import design
+from bench.accuracy.profiles import design
 from mnistlib.core import config
 from mnistlib.core.files import ROOT
 from mnistlib.data.augmentation import Distortion, distort
@@ -26,19 +26,19 @@ from mnistlib.data.loading import obtain
 from mnistlib.data.preprocess import Split
 from mnistlib.training.device import pick_device, pick_precision
 from mnistlib.training.loop import fit
-from mnistlib.training.tensor_dataset import TensorDataset, pictures_per_step
+from mnistlib.training.tensor_dataset import TensorDataset, effective_batch_size
 
 SHARES = (1 / 8, 1 / 4, 1 / 2, 1, 10)
 AT_ONCE = 5000
 
 
 def measure_scaling(raw: Raw) -> list[dict[str, Any]]:
-    """Seconds for one epoch and the process's peak of memory of its own, each size in a process of its own."""
+    """Return seconds per epoch and peak private memory for each size, each measured in a new process."""
     rows = []
     for share in SHARES:
         with tempfile.TemporaryDirectory() as folder:
             count = round(len(raw.train_labels) * share)
-            command = [sys.executable, "-m", "bench.scaling", str(count), folder]
+            command = [sys.executable, "-m", "bench.speed.scaling", str(count), folder]
             rows.append(json.loads(subprocess.check_output(command, cwd=ROOT, text=True)))
     return rows
 
@@ -47,31 +47,31 @@ def main() -> int:
     count, folder = int(sys.argv[1]), Path(sys.argv[2])
     raw, p = obtain("mnist"), config.load("default", "train.epochs=1")
     device, sizes = pick_device(), []
-    part = enlarged(raw, count, folder)
-    train = TensorDataset.of(device, part)
+    data = enlarged(raw, count, folder)
+    train = TensorDataset.of(device, data)
     val = TensorDataset.of(device, (raw.train_images[:AT_ONCE], raw.train_labels[:AT_ONCE]))
-    network, recipe = design(p, part, raw, 0, pictures_per_step(len(train), p.train.batch_size))
+    network, recipe = design(p, data, raw, 0, effective_batch_size(len(train), p.train.batch_size))
     precision = pick_precision("auto", device)
 
-    def watch(step: int, steps: int) -> None:
+    def record_memory(step: int, steps: int) -> None:
         sizes.append(own_memory())
 
-    _, history = fit(network.to(device), train, val, recipe, seed=0, precision=precision, on_step=watch)
+    _, history = fit(network.to(device), train, val, recipe, seed=0, precision=precision, on_step=record_memory)
     print(json.dumps({"examples": count, "epoch_seconds": history[0].seconds, "peak_own_bytes": max(sizes)}))
     return 0
 
 
 def enlarged(raw: Raw, count: int, folder: Path) -> Split:
-    """`count` training pictures as a memory map: the dataset's own, then the same distorted, again and again."""
+    """Return `count` training pictures as a memory map: the dataset's, then augmented copies of them."""
     path, have = folder / "images.npy", len(raw.train_labels)
-    chance, bend = torch.Generator().manual_seed(0), Distortion(10, 0.1, 0.1, 0.05)
+    noise, distortion = torch.Generator().manual_seed(0), Distortion(10, 0.1, 0.1, 0.05)
     images = np.lib.format.open_memmap(path, "w+", np.uint8, (count, 28, 28))
     for start in range(0, count, AT_ONCE):
         places = np.arange(start, min(start + AT_ONCE, count))
         pictures = raw.train_images[places % have]
         if start >= have:
             floats = torch.from_numpy(pictures)[:, None].float()
-            pictures = distort(floats, bend, chance)[:, 0].round().clamp(0, 255).byte().numpy()
+            pictures = distort(floats, distortion, noise)[:, 0].round().clamp(0, 255).byte().numpy()
         images[places] = pictures
     images.flush()
     del images
@@ -79,7 +79,7 @@ def enlarged(raw: Raw, count: int, folder: Path) -> Split:
 
 
 def own_memory() -> int:
-    """Bytes of memory that are this process's own: what is mapped from files the system can take back."""
+    """Return the process's private memory in bytes, without pages mapped from files."""
     memory = psutil.Process().memory_info()
     return int(memory.rss - getattr(memory, "shared", 0))
 

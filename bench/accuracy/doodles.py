@@ -1,6 +1,6 @@
-"""Letters and doodles as a hurried hand draws them on the pad: none of them is a digit, and none was learnt from.
+"""Letters and doodles as a hurried hand draws them on the pad: out-of-distribution inputs, never trained on.
 
-Straight lines through a few points, y down, in other proportions and stroke orders than the project's own letters.
+Straight lines through a few points, y down. Proportions and stroke orders differ from the letters that training uses.
 """
 
 from __future__ import annotations
@@ -48,8 +48,8 @@ DOODLES: dict[str, tuple[Points, ...]] = {
 
 
 def measure_doodles(predictor: Predictor) -> dict[str, Any]:
-    """How many there are, and which of them pass for a digit, with the digit."""
+    """Return how many there are, and which ones the predictor accepts as a digit."""
     drawn = LETTERS | DOODLES
-    answers = {name: predictor.strokes(strokes) for name, strokes in drawn.items()}
-    passed = [f"{name} as {answer.digit}" for name, answer in answers.items() if answer.accepted]
-    return {"drawn": len(drawn), "taken_for_a_digit": len(passed), "which": ", ".join(passed)}
+    predictions = {name: predictor.strokes(strokes) for name, strokes in drawn.items()}
+    accepted = [f"{name} as {prediction.digit}" for name, prediction in predictions.items() if prediction.accepted]
+    return {"drawn": len(drawn), "taken_for_a_digit": len(accepted), "which": ", ".join(accepted)}

@@ -1,4 +1,4 @@
-"""Picture files: how many a second are recognised, test digits as people send them, a quarter of each kind."""
+"""Throughput and accuracy on image files: test digits as people send them, a quarter of each kind."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ ENLARGED = 10
 KINDS = ("plain", "negative", "enlarged", "negative and enlarged")
 
 
-def measure_scans(predictor: Predictor, images: np.ndarray, labels: np.ndarray) -> dict[str, Any]:
-    """uint8 N×28×28 and their labels, as PNG: how many a second, the share right of all and of each kind."""
+def measure_image_files(predictor: Predictor, images: np.ndarray, labels: np.ndarray) -> dict[str, Any]:
+    """Write images, uint8 N×28×28, as PNG files; return files per second and accuracy, overall and per kind."""
     with tempfile.TemporaryDirectory() as folder:
         paths = [write(Path(folder, f"{i:05}.png"), image, i % len(KINDS)) for i, image in enumerate(images)]
         began = time.perf_counter()
@@ -29,7 +29,7 @@ def measure_scans(predictor: Predictor, images: np.ndarray, labels: np.ndarray) 
 
 
 def write(path: Path, image: np.ndarray, kind: int) -> Path:
-    """The picture as it is, dark on light, ten times as large, or both."""
+    """Write the picture unchanged, dark on light, enlarged ten times, or both; return its path."""
     shown = 255 - image if kind % 2 else image
     picture = Image.fromarray(shown)
     if kind >= 2:

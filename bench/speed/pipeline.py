@@ -1,4 +1,4 @@
-"""Whole pipelines, timed stage by stage: each runs into a run of its own that is deleted first, then once more."""
+"""Time `make all` stage by stage in a fresh run, and then a second `make all`."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ PHASES = ("start", "imports", "work")
 
 
 def measure_pipeline(profile: str) -> dict[str, object]:
-    """Seconds of a whole make all, of a second one, and of each stage's phases."""
+    """Return the seconds of `make all`, of a second one, and of the phases of each stage."""
     run = Run(f"bench-{profile}")
     if run.drawings.is_dir():
-        sys.exit(f"{shown(run.drawings)} holds what somebody drew: move it away to run the benchmark")
+        sys.exit(f"{shown(run.drawings)} holds drawings; move them elsewhere to run the benchmark")
     shutil.rmtree(run.folder, ignore_errors=True)
     whole, again = make(profile, run), make(profile, run)
     return {
@@ -34,7 +34,7 @@ def measure_pipeline(profile: str) -> dict[str, object]:
 
 
 def make(profile: str, run: Run) -> float:
-    """Seconds of `make all`; ends the benchmark when it fails."""
+    """Return the seconds of `make all`; exit with its output if it fails."""
     began = time.perf_counter()
     command = ["make", "-C", str(ROOT), "all", f"PARAMS={profile}", f"RUN={run.name}"]
     environment = {k: v for k, v in os.environ.items() if k not in ("MAKEFLAGS", "MAKELEVEL", "RUN", "PARAMS", "SET")}
@@ -51,7 +51,7 @@ def stage_row(run: Run, stage: str) -> dict[str, object]:
     return {"stage": stage, **phases, "total": round(status.total_seconds, 2), "peak MB": memory}
 
 
-def tell_pipeline(profile: str, result: dict[str, object]) -> None:
-    """Print a pipeline's table."""
+def print_pipeline(profile: str, result: dict[str, object]) -> None:
+    """Print the table of a pipeline's stages."""
     print(f"\n{profile}: make all {result['all_seconds']:.1f} s, again {result['again_seconds']:.2f} s")
     print(Table(result["stages"], decimals=2))  # type: ignore[arg-type]

@@ -1,4 +1,4 @@
-"""How fast trained networks answer: pictures per second in batches, milliseconds for one."""
+"""Inference speed: pictures per second in batches, milliseconds for a single picture."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ SINGLES = 500
 
 
 def measure_inference(predictor: Predictor, images: np.ndarray) -> dict[str, Any]:
-    """`Predictor.images` on uint8 N×28×28: the best and the median of seven rounds over all, and one at a time."""
+    """Time `Predictor.images` on images, uint8 N×28×28: seven rounds over all of them, then one at a time."""
     rounds = [seconds(predictor, images) for _ in range(ROUNDS)]
     singles = [seconds(predictor, images[i : i + 1]) * 1000 for i in np.arange(SINGLES) % len(images)]
     return {

@@ -1,4 +1,4 @@
-"""From pen-up to the shown answer, in a real browser on a real JupyterLab."""
+"""Latency of the drawing pad in a real JupyterLab and a real browser."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from bench import lab
+from bench.browser import lab
 from mnistlib.core.files import ROOT
 from mnistlib.data.synthetic import examples
 from mnistlib.inference.predictor import Predictor
@@ -25,7 +25,7 @@ WATCH = """() => {
 
 
 def measure_latency(predictor: Predictor) -> dict[str, Any]:
-    """Milliseconds from each pen-up to the pad's last word on it, after digit and bars, and the model's share."""
+    """Return milliseconds from each pen-up to the status line, which changes last, and the model's share of it."""
     drawings = [[stroke.tolist() for stroke in drawing] for drawing in examples()] * (ROUNDS // 3)
     with lab.jupyter(ROOT) as address, lab.browser() as page:
         lab.open_pad(page, address)
@@ -33,13 +33,13 @@ def measure_latency(predictor: Predictor) -> dict[str, Any]:
         for drawing in drawings:
             for stroke in drawing:
                 seen = page.evaluate("() => window.waits.length")
-                lab.draw_part(page, drawing, stroke)
+                lab.draw_stroke(page, drawing, stroke)
                 page.wait_for_function("seen => window.waits.length > seen", arg=seen)
             page.keyboard.press("c")
             lab.wait_status(page, "cleared")
         waits: list[float] = page.evaluate("() => window.waits")
     shares = [seconds(predictor, drawing) * 1000 for drawing in drawings for _ in range(5)]
-    return {"pen_ups": len(waits), **spread("answer_ms", waits), **spread("model_ms", shares)}
+    return {"pen_ups": len(waits), **spread("pad_ms", waits), **spread("model_ms", shares)}
 
 
 def seconds(predictor: Predictor, drawing: Sequence[Any]) -> float:

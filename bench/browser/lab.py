@@ -1,4 +1,4 @@
-"""A real JupyterLab on loopback, driven by a real Chromium: for the pad's tests and its latency."""
+"""Drive a real JupyterLab on loopback with a real Chromium, for tests and benchmarks of the drawing pad."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from bench import screen
+from bench.browser import screen
 from mnistlib.core import system_info
 
 CHROMIUM = system_info.browser()
@@ -33,7 +33,7 @@ Stroke = Sequence[Sequence[float]]
 
 @contextmanager
 def jupyter(project: Path) -> Iterator[str]:
-    """Jupyter on the project's notebooks, on a free port of loopback; gives 06's address, with `{}` for an app."""
+    """Start Jupyter on the project's notebooks, on a free port; yield the URL of 06_infer, with `{}` for the app."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -63,12 +63,12 @@ def jupyter(project: Path) -> Iterator[str]:
 
 
 def can_browse() -> bool:
-    """Whether a browser and what drives it are there."""
+    """Return whether Chromium, Playwright and Notebook are installed."""
     return bool(CHROMIUM and importlib.util.find_spec("playwright") and importlib.util.find_spec("notebook"))
 
 
 def wait_for(address: str, server: subprocess.Popen[bytes]) -> None:
-    """Until the server answers, a minute at most. Raises RuntimeError."""
+    """Wait up to a minute for the server. Raise RuntimeError if it does not answer."""
     for _ in range(240):
         try:
             with urllib.request.urlopen(address, timeout=5) as answer:  # noqa: S310 - our own server on loopback
@@ -83,9 +83,13 @@ def wait_for(address: str, server: subprocess.Popen[bytes]) -> None:
 
 @contextmanager
 def browser(**context: Any) -> Iterator[Any]:
-    """A page of a headless Chromium; `context` are Playwright's options, as viewport, color_scheme or has_touch.
+    """Yield a page of a headless Chromium.
 
-    Raises RuntimeError at the end where the page has shown a broken part.
+    Args:
+        context: options of Playwright's `new_context`, for example viewport, color_scheme or has_touch.
+
+    Raises:
+        RuntimeError: at the end, if the page showed an error or an empty picture.
     """
     from playwright.sync_api import sync_playwright
 
@@ -99,11 +103,12 @@ def browser(**context: Any) -> Iterator[Any]:
 
 
 def open_pad(page: Any, address: str, app: str = LAB) -> None:
-    """Open 06 in JupyterLab or Notebook 7, run all its cells, and wait for the pad and the last cell.
+    """Open 06_infer in JupyterLab or Notebook 7, run all cells, and wait for the pad and the last cell.
 
-    Raises RuntimeError, saying how far the cells had come, where the pad is not there within a minute.
+    Raises:
+        RuntimeError: the pad did not appear within a minute; the message holds the cells' prompts.
     """
-    # Before its kernel is there, the notebook calls itself idle, too.
+    # The notebook also shows "idle" before its kernel has started.
     with page.expect_websocket(lambda socket: "/api/kernels/" in socket.url, timeout=60_000):
         page.goto(address.format(app))
     page.wait_for_selector(".jp-Notebook .jp-Cell", timeout=60_000)
@@ -116,7 +121,7 @@ def open_pad(page: Any, address: str, app: str = LAB) -> None:
 
 
 def appears(page: Any, selector: str, seconds: int) -> bool:
-    """Whether such an element is there within so many seconds."""
+    """Return whether an element matches the selector within so many seconds."""
     for _ in range(4 * seconds):
         if page.locator(selector).count():
             return True
@@ -125,10 +130,9 @@ def appears(page: Any, selector: str, seconds: int) -> bool:
 
 
 def run_all(page: Any) -> None:
-    """Run All, again until no cell waits to be run: before its kernel is there, Lab asks for one, does nothing, or runs
-    the first cell alone.
+    """Choose Run All Cells until every cell has run. Raise RuntimeError after 20 tries.
 
-    Raises RuntimeError.
+    Before the kernel has started, JupyterLab asks for one, does nothing, or runs only the first cell.
     """
     page.wait_for_selector(IDLE, timeout=60_000, state="attached")
     for _ in range(20):
@@ -144,13 +148,13 @@ def run_all(page: Any) -> None:
 
 
 def draw(page: Any, strokes: Sequence[Stroke], canvas: str = CANVAS) -> None:
-    """Draw the strokes with the mouse, large and in the middle of the pad."""
+    """Draw the strokes with the mouse, large and centered on the pad."""
     for stroke in strokes:
-        draw_part(page, strokes, stroke, canvas)
+        draw_stroke(page, strokes, stroke, canvas)
 
 
-def draw_part(page: Any, strokes: Sequence[Stroke], stroke: Stroke, canvas: str = CANVAS) -> None:
-    """Draw one stroke of a drawing where it belongs."""
+def draw_stroke(page: Any, strokes: Sequence[Stroke], stroke: Stroke, canvas: str = CANVAS) -> None:
+    """Draw one stroke at its place in the drawing."""
     box = page.locator(canvas).bounding_box()
     points = [point for each in strokes for point in each]
     low, high = ([most(p[i] for p in points) for i in (0, 1)] for most in (min, max))
@@ -165,12 +169,12 @@ def draw_part(page: Any, strokes: Sequence[Stroke], stroke: Stroke, canvas: str 
 
 
 def shown(page: Any, part: str) -> str:
-    """The text of a part of the pad."""
+    """Return the text of a part of the pad."""
     return str(page.locator(f".sketchpad-{part}").inner_text()).strip()
 
 
 def wait_status(page: Any, words: str) -> str:
-    """Wait until the pad's status holds the words; returns all of it."""
+    """Wait until the pad's status contains the words; return the whole status."""
     page.wait_for_function(
         "words => document.querySelector('.sketchpad-status').innerText.includes(words)", arg=words, timeout=15_000
     )

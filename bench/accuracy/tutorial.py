@@ -1,8 +1,7 @@
-"""The plain recipe that everybody starts from, for the line to beat.
+"""The common PyTorch tutorial recipe, as the baseline.
 
-Two convolutions, Adadelta, batches of 64, each picture decoded, converted and normalized on its own in a DataLoader;
-14 epochs in the original. Measured epoch by epoch within a budget; what it has not reached is never extrapolated,
-but for the seconds of epochs like those that were measured.
+Two convolutions, Adadelta, batches of 64; a DataLoader decodes, converts and normalizes each picture on its own. The
+original trains 14 epochs. It is measured epoch by epoch within a time budget; accuracy is never extrapolated.
 """
 
 from __future__ import annotations
@@ -25,7 +24,7 @@ GOAL = 0.99
 
 
 class Pictures(Dataset):
-    """Pictures and labels one by one, as torchvision's MNIST gives them."""
+    """Pictures and labels one by one, as torchvision's MNIST returns them."""
 
     def __init__(self, images: np.ndarray, labels: np.ndarray) -> None:
         declare_missing_operators()
@@ -42,7 +41,7 @@ class Pictures(Dataset):
 
 
 class TwoConvolutions(nn.Module):
-    """32 and 64 channels, 3×3, one pooling, 1.2 million parameters."""
+    """3×3 convolutions with 32 and 64 channels, one pooling, 1.2 million parameters."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -52,12 +51,12 @@ class TwoConvolutions(nn.Module):
         )  # fmt: skip
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
-        """Log-probabilities N×10."""
+        """Return log-probabilities, N×10."""
         return F.log_softmax(self.layers(images), dim=1)
 
 
 def measure_tutorial(raw: Raw, budget_seconds: float) -> dict[str, Any]:
-    """Seconds and test accuracy after each epoch, one at least, until the next would pass the budget."""
+    """Return seconds and test accuracy after each epoch: at least one, until the next would exceed the budget."""
     torch.manual_seed(0)
     network = TwoConvolutions()
     optimizer = torch.optim.Adadelta(network.parameters(), lr=1.0)
@@ -74,7 +73,7 @@ def measure_tutorial(raw: Raw, budget_seconds: float) -> dict[str, Any]:
         spent += seconds
         accuracy = score(network, test)
         epochs.append({"epoch_seconds": seconds, "seconds": spent, "test_accuracy": accuracy})
-        print(f"the plain recipe, epoch {len(epochs)}: {accuracy:.2%} after {spent:.3g} s", flush=True)
+        print(f"the tutorial recipe, epoch {len(epochs)}: {accuracy:.2%} after {spent:.3g} s", flush=True)
     reached = next((e["seconds"] for e in epochs if e["test_accuracy"] >= GOAL), None)
     median = float(np.median([e["epoch_seconds"] for e in epochs]))
     return {

@@ -1,4 +1,4 @@
-"""What a page in the browser shows broken or empty, so that no test of it passes beside a broken part."""
+"""Find broken parts and empty pictures in a page, so that no browser test passes beside one."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ new MutationObserver(() => document.querySelectorAll("{BROKEN}").forEach(part =>
   reported.add(part);
 }})).observe(document, {{subtree: true, childList: true, attributeFilter: ["class", "data-mime-type"]}});
 """
-# What Jupyter itself reports in a sound page, by the beginning of the message.
-KNOWN = (
-    # Notebook 7 may read its keyboard shortcuts before they are there (jupyter/notebook#7862), and reads them again.
+# Messages that Jupyter reports in a page without faults, by their beginning.
+IGNORED = (
+    # Notebook 7 may read its shortcuts before they are loaded, and then reads them again (jupyter/notebook#7862).
     "Cannot read properties of undefined (reading 'schema')",
-    # Notebook 7 keeps JupyterLab's list of files out of a notebook's page, where its commands may then be missing.
+    # Notebook 7 has no file browser in a notebook's page, so its command may be missing.
     "Command 'filebrowser:open-path' not registered.",
 )
 PICTURES = """
@@ -38,15 +38,15 @@ SMALL = 24  # icons
 
 
 def watch(page: Any) -> list[str]:
-    """Collect from now on what goes wrong in a page; the list grows.
+    """Return a list to which the page's faults are appended from now on.
 
-    Broken parts, console errors, page errors and failed requests; in a page from a file, which stands alone, also any
-    word in the console and any request to a host.
+    Faults are broken parts, console errors, page errors and failed requests. In a page opened from a file, any console
+    message and any request to a host is a fault too.
     """
     found: list[str] = []
 
     def add(text: str) -> None:
-        if not text.startswith(KNOWN):
+        if not text.startswith(IGNORED):
             found.append(text)
 
     page.add_init_script(WATCH)
@@ -54,7 +54,7 @@ def watch(page: Any) -> list[str]:
     page.on("pageerror", lambda error: add(str(error)))
     page.on("requestfailed", lambda asked: add(f"{asked.url}: {asked.failure}"))
     page.on("response", lambda answer: add(f"{answer.url}: {answer.status}") if answer.status >= 400 else None)
-    page.on("request", lambda asked: add(f"asked: {asked.url}") if from_file(page) and is_remote(asked.url) else None)
+    page.on("request", lambda asked: add(f"request: {asked.url}") if from_file(page) and is_remote(asked.url) else None)
     return found
 
 
@@ -67,7 +67,7 @@ def is_remote(address: str) -> bool:
 
 
 def empty_pictures(page: Any) -> list[str]:
-    """Pictures that did not load, or, wholly on the screen, whose pixels are all alike."""
+    """Return pictures that did not load, or whose pixels on the screen are all equal."""
     shot = screenshot(page, full_page=from_file(page))
     found = []
     for name, *place, unloaded in page.evaluate(PICTURES):
@@ -82,12 +82,12 @@ def empty_pictures(page: Any) -> list[str]:
 
 
 def screenshot(part: Any, **options: Any) -> np.ndarray:
-    """What the screen shows of a page or a part of it: red, green and blue of each CSS pixel."""
+    """Return a screenshot of a page or a part of it: uint8, height×width×3 in CSS pixels."""
     return np.asarray(Image.open(io.BytesIO(part.screenshot(scale="css", **options))).convert("RGB"))
 
 
 def check(page: Any, found: list[str]) -> None:
-    """Raise RuntimeError where something went wrong in a watched page, or a picture in it is empty."""
+    """Raise RuntimeError if a watched page had faults or shows an empty picture."""
     wrong = found + empty_pictures(page)
     if wrong:
-        raise RuntimeError("the screen shows a broken part:\n" + "\n".join(wrong))
+        raise RuntimeError("the page shows a broken part:\n" + "\n".join(wrong))

@@ -1,6 +1,6 @@
-"""Profiles trained in this process, seed by seed: the recipe alone, without notebooks and reports.
+"""Train profiles seed by seed in one process, without notebooks and reports.
 
-`python -m bench.profiles fast best` measures five seeds of each on whatever this machine has, a GPU too.
+`python -m bench.accuracy.profiles fast best` measures five seeds of each, on the CPU or a GPU.
 """
 
 from __future__ import annotations
@@ -22,12 +22,13 @@ from mnistlib.data.outlier_exposure import make_outliers
 from mnistlib.data.preprocess import Split, split, statistics
 from mnistlib.data.synthetic import synthesize
 from mnistlib.evaluation.augmented_logits import predict_augmented
-from mnistlib.evaluation.calibration import calibrate, confidence_metrics
+from mnistlib.evaluation.calibration import calibrate
 from mnistlib.evaluation.metrics import accuracy, predict_logits, softmax
+from mnistlib.evaluation.reliability import confidence_metrics
 from mnistlib.training.device import describe_device, pick_device, pick_precision
 from mnistlib.training.loop import fit
 from mnistlib.training.model import Architecture, DigitNet, build, count_parameters
-from mnistlib.training.tensor_dataset import TensorDataset, pictures_per_step
+from mnistlib.training.tensor_dataset import TensorDataset, effective_batch_size
 from mnistlib.training.trainer import Recipe
 
 SEEDS = range(5)
@@ -42,40 +43,44 @@ View = Callable[[np.ndarray], np.ndarray]
 
 @dataclass(frozen=True)
 class Trained:
-    """One seed's network, its test logits and what it cost."""
+    """One seed's network, its test logits and its row of measurements."""
 
     network: DigitNet
     logits: np.ndarray
     row: dict[str, Any]
 
 
-def as_it_is(images: np.ndarray) -> np.ndarray:
-    """The usual view of pictures."""
+def unchanged(images: np.ndarray) -> np.ndarray:
+    """Return the pictures unchanged."""
     return images
 
 
-def train_profile(profile: str, raw: Raw, seed: int, view: View = as_it_is) -> Trained:
-    """Train a profile on its split by the seed; the test part is scored once.
+def train_profile(profile: str, raw: Raw, seed: int, view: View = unchanged) -> Trained:
+    """Train a profile and score the test set once.
 
-    `view`: what is made of every picture, uint8 N×28×28, before the network sees it, of the test part too.
+    Args:
+        profile: name of a profile in params/.
+        raw: the dataset.
+        seed: sets the split, the initial weights and the order of the pictures.
+        view: maps pictures, uint8 N×28×28, to those that the network sees, in training and in the test.
     """
     p = config.load(profile)
     whole = split(raw, p.preprocess.val_fraction, seed, p.preprocess.train_limit)
-    parts = {name: Split(view(images), labels) for name, (images, labels) in whole.items()}
-    count = len(parts["train"].labels)
+    splits = {name: Split(view(images), labels) for name, (images, labels) in whole.items()}
+    count = len(splits["train"].labels)
     ink = synthesize(round(p.train.synthetic_ink * count), raw.classes, seed)
     outlier_images = make_outliers(round(p.train.outliers * count), raw.classes, seed)
     added = ((view(images), labels) for images, labels in (ink, outlier_images))
     device = pick_device(p.train.device)
-    train, val = TensorDataset.of(device, parts["train"], *added), TensorDataset.of(device, parts["val"])
-    network, recipe = design(p, parts["train"], raw, seed, pictures_per_step(len(train), p.train.batch_size))
+    train, val = TensorDataset.of(device, splits["train"], *added), TensorDataset.of(device, splits["val"])
+    network, recipe = design(p, splits["train"], raw, seed, effective_batch_size(len(train), p.train.batch_size))
     precision = pick_precision(p.train.precision, device)
     began = time.perf_counter()
     network, history = fit(network.to(device), train, val, recipe, seed=seed, precision=precision)
     seconds = time.perf_counter() - began
-    logits, watched = (predict_logits(network, images) for images in (parts["test"].images, parts["val"].images))
-    augmented = predict_augmented(network, parts["val"].images, recipe.distortion, p.evaluate.augmented_copies, seed)
-    found = calibrate(watched, parts["val"].labels, p.evaluate.accepted_error, *augmented)
+    logits, val_logits = (predict_logits(network, splits[name].images) for name in ("test", "val"))
+    augmented = predict_augmented(network, splits["val"].images, recipe.distortion, p.evaluate.augmented_copies, seed)
+    calibration = calibrate(val_logits, splits["val"].labels, p.evaluate.accepted_error, *augmented)
     row = {
         "profile": profile,
         "seed": seed,
@@ -85,16 +90,16 @@ def train_profile(profile: str, raw: Raw, seed: int, view: View = as_it_is) -> T
         "epoch_seconds": float(np.median([e.seconds for e in history])),
         "parameters": count_parameters(network),
         "precision": precision,
-        **confidence_metrics(logits, raw.test_labels, found, p.evaluate.bins),
+        **confidence_metrics(logits, raw.test_labels, calibration, p.evaluate.bins),
     }
     return Trained(network, logits, row)
 
 
 def design(p: config.Params, train: TensorDataset, raw: Raw, seed: int, per_step: int) -> tuple[DigitNet, Recipe]:
-    """Network and recipe of a profile, as 03_train makes them."""
-    t, known = p.train, statistics(train)
+    """Return the network and the training recipe of a profile, as 03_train builds them."""
+    t, moments = p.train, statistics(train)
     shape = (tuple(t.widths), t.hidden, t.dropout, len(raw.classes))
-    architecture = Architecture(*shape, known["mean"], known["std"], tuple(t.kernels), tuple(t.pooling))
+    architecture = Architecture(*shape, moments["mean"], moments["std"], tuple(t.kernels), tuple(t.pooling))
     distortion = Distortion(t.rotate, t.shear, t.scale, t.shift, t.undistorted)
     rates = (t.optimizer, t.learning_rate, t.muon_rate, t.warmup, t.weight_decay)
     recipe = Recipe(t.epochs, per_step, *rates, t.label_smoothing, t.ema_decay, distortion)
@@ -102,44 +107,44 @@ def design(p: config.Params, train: TensorDataset, raw: Raw, seed: int, per_step
 
 
 def measure_profiles(
-    profiles: Sequence[str], raw: Raw, seeds: Sequence[int], kept: list[dict[str, Any]] | None = None
+    profiles: Sequence[str], raw: Raw, seeds: Sequence[int], into: list[dict[str, Any]] | None = None
 ) -> list[dict[str, Any]]:
-    """One summary per profile, told as a table. A GPU is warmed up by a training first, which is told apart.
+    """Return one summary per profile and print them as a table.
 
-    `kept`: a list to which each is added as soon as it is there.
+    On a GPU a first training warms it up; its seconds are printed separately. Each summary is appended to `into`.
     """
     device = pick_device()
     if device.type == "cuda":
         cold = train_profile("fast", raw, seeds[0]).row["train_seconds"]
         print(f"{describe_device(device, 'cold')}: fast takes {cold:.1f} s the first time", flush=True)
-    summaries = [] if kept is None else kept
+    summaries = [] if into is None else into
     for profile in profiles:
         summaries.append(measure_profile(profile, raw, seeds))
     table = Table([{name: summary[name] for name in COLUMNS} for summary in summaries])
     print(f"\nprofiles, mean of {len(seeds)}:\n{table}", flush=True)
-    sure = Table([{name: summary[name] for name in ("profile", *CONFIDENCE)} for summary in summaries], decimals=5)
-    print(f"\ntheir confidence, each seed's temperature from its validation part:\n{sure}", flush=True)
+    calibration = [{name: summary[name] for name in ("profile", *CONFIDENCE)} for summary in summaries]
+    print(f"\ncalibration, each seed by its own validation set:\n{Table(calibration, decimals=5)}", flush=True)
     return summaries
 
 
 def measure_profile(profile: str, raw: Raw, seeds: Sequence[int]) -> dict[str, Any]:
-    """One row per seed with means and spreads, and the accuracy of all members' mean answer, none picked."""
-    trained = [told(train_profile(profile, raw, seed)) for seed in seeds]
-    together = np.mean([softmax(t.logits) for t in trained], axis=0)
+    """Return a row per seed, means and standard deviations, and the accuracy of the ensemble of all seeds."""
+    trained = [reported(train_profile(profile, raw, seed)) for seed in seeds]
+    ensemble = np.mean([softmax(t.logits) for t in trained], axis=0)
     rows = [t.row for t in trained]
     summary: dict[str, Any] = {"profile": profile, "n": len(rows), "parameters": rows[0]["parameters"]}
     for name in ("test_accuracy", "val_accuracy", "train_seconds", "epoch_seconds", *CONFIDENCE):
         values = [row[name] for row in rows]
         summary |= {name: float(np.mean(values)), f"{name}_std": float(np.std(values, ddof=len(values) > 1))}
-    summary["ensemble_test_accuracy"] = accuracy(together, raw.test_labels)
+    summary["ensemble_test_accuracy"] = accuracy(ensemble, raw.test_labels)
     return summary | {"seeds": rows}
 
 
-def told(trained: Trained, name: str = "") -> Trained:
-    """Say how one training went, by its profile's name or another, for the next may take minutes; returns it."""
+def reported(trained: Trained, name: str = "") -> Trained:
+    """Print the accuracy and seconds of one training, and return it unchanged."""
     row = trained.row
-    found = f"{row['test_accuracy']:.2%} in {row['train_seconds']:.3g} s"
-    print(f"{name or row['profile']}, seed {row['seed']}: {found}", flush=True)
+    result = f"{row['test_accuracy']:.2%} in {row['train_seconds']:.3g} s"
+    print(f"{name or row['profile']}, seed {row['seed']}: {result}", flush=True)
     return trained
 
 

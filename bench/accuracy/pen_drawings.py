@@ -1,4 +1,4 @@
-"""Drawn digits: how many real pen drawings are recognised, framed as MNIST's makers did and in the usual ways."""
+"""Accuracy on real pen drawings, framed as MNIST's makers did and in two common simpler ways."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from PIL import Image, ImageDraw
 
-from bench.pendigits import Drawing, read_drawings
+from bench.accuracy.pendigits import Drawing, read_drawings
 from mnistlib.inference.predictor import Predictor
 
 CANVAS = 280
@@ -19,10 +19,10 @@ TABLET = 500.0
 DEVELOPMENT_WRITERS = 15
 
 
-def measure_drawn(predictor: Predictor, path: Path) -> dict[str, Any]:
-    """Accuracy overall, per digit, per writer and among the accepted; the two usual framings beside it.
+def measure_pen_drawings(predictor: Predictor, path: Path) -> dict[str, Any]:
+    """Return accuracy overall, per digit, per writer and of accepted predictions, and with two simpler framings.
 
-    Distortions and the like are chosen by the first fifteen writers alone; the other fifteen are the report's figure.
+    Augmentation and other choices used the first fifteen writers only; the other fifteen give the reported figure.
     """
     drawings = read_drawings(path)
     truth = np.array([d.digit for d in drawings])
@@ -34,39 +34,39 @@ def measure_drawn(predictor: Predictor, path: Path) -> dict[str, Any]:
     accepted = np.array([p.accepted for p in predictions])
     confidence = np.array([p.confidence for p in predictions])
     names = sorted(set(writers.tolist()))
-    kept = np.isin(writers, names[DEVELOPMENT_WRITERS:])
-    trusted = kept & (confidence >= np.quantile(confidence[kept], 0.05))
+    held_out = np.isin(writers, names[DEVELOPMENT_WRITERS:])
+    confident = held_out & (confidence >= np.quantile(confidence[held_out], 0.05))
     return {
         "drawings": len(drawings),
         "accuracy": float(right.mean()),
-        "accuracy_development_writers": float(right[~kept].mean()),
-        "accuracy_other_writers": float(right[kept].mean()),
-        "accuracy_other_writers_most_trusted_95": float(right[trusted].mean()),
+        "accuracy_development_writers": float(right[~held_out].mean()),
+        "accuracy_other_writers": float(right[held_out].mean()),
+        "accuracy_other_writers_most_confident_95": float(right[confident].mean()),
         "accepted": float(accepted.mean()),
         "accuracy_accepted": float(right[accepted].mean()),
-        "per_digit_other_writers": {str(d): float(right[kept & (truth == d)].mean()) for d in range(10)},
+        "per_digit_other_writers": {str(d): float(right[held_out & (truth == d)].mean()) for d in range(10)},
         "per_writer": {str(w): float(right[writers == w].mean()) for w in names},
-        "whole_canvas": usual(predictor, drawings, truth, whole_canvas),
-        "stretched_box": usual(predictor, drawings, truth, stretched_box),
+        "whole_canvas": accuracy_framed(predictor, drawings, truth, whole_canvas),
+        "stretched_box": accuracy_framed(predictor, drawings, truth, stretched_box),
         "each_seconds": each,
     }
 
 
-def usual(
+def accuracy_framed(
     predictor: Predictor, drawings: Sequence[Drawing], truth: np.ndarray, framing: Callable[[Drawing], Any]
 ) -> float:
-    """Accuracy with another framing."""
+    """Return the accuracy on drawings that `framing` turned into 28×28 pictures."""
     images = np.stack([np.asarray(framing(d), np.uint8) for d in drawings])
     return float((np.array([p.digit for p in predictor.images(images)]) == truth).mean())
 
 
 def whole_canvas(drawing: Drawing) -> Image.Image:
-    """The tablet as it is, scaled to 28×28."""
+    """Return the whole tablet scaled to 28×28."""
     return on_canvas(drawing).resize((28, 28), Image.Resampling.BOX)
 
 
 def stretched_box(drawing: Drawing) -> Image.Image:
-    """The ink's bounding box stretched to 20×20, in the middle."""
+    """Return the ink's bounding box stretched to 20×20, in the middle of 28×28."""
     canvas = on_canvas(drawing)
     framed = Image.new("L", (28, 28))
     framed.paste(canvas.crop(canvas.getbbox()).resize((20, 20), Image.Resampling.BOX), (4, 4))
@@ -74,7 +74,7 @@ def stretched_box(drawing: Drawing) -> Image.Image:
 
 
 def on_canvas(drawing: Drawing) -> Image.Image:
-    """The drawing where it was made, on a pad of 280×280 with a brush of 32."""
+    """Return the drawing at its place on a 280×280 canvas, with a brush of 32 pixels."""
     canvas = Image.new("L", (CANVAS, CANVAS))
     pencil = ImageDraw.Draw(canvas)
     for stroke in drawing.strokes:

@@ -1,7 +1,7 @@
-"""Steps of other recipes and of ours in turn: a machine's speed changes by the hour, a ratio much less.
+"""Training steps of several recipes in turn: on a shared machine, ratios vary much less than seconds.
 
-`python -m bench.yardsticks` prints, for each, the seconds that an epoch of 60,000 pictures takes, and its ratio to the
-default's. What is learnt is not looked at here.
+`python -m bench.speed.step_ratios` prints the seconds of an epoch of 60,000 pictures for each recipe, and its ratio to
+the default's. Accuracy is not measured.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from bench.profiles import design
-from bench.tutorial import TwoConvolutions
+from bench.accuracy.profiles import design
+from bench.accuracy.tutorial import TwoConvolutions
 from mnistlib.core import config
 from mnistlib.core.formatting import Table
 from mnistlib.data.augmentation import Distortion, distort
@@ -33,7 +33,7 @@ Timed = tuple[Callable[[], None], int]
 
 
 def tutorial_three() -> nn.Module:
-    """The three convolutions that one would write first: 3×3, padded, 32, 64, 128 channels, each max-pooled."""
+    """Return a common first design: three padded 3×3 convolutions, 32, 64, 128 channels, each max-pooled."""
     blocks = [
         nn.Sequential(nn.Conv2d(i, o, 3, padding=1, bias=False), nn.MaxPool2d(2), nn.BatchNorm2d(o), nn.ReLU())
         for i, o in ((1, 32), (32, 64), (64, 128))
@@ -43,7 +43,7 @@ def tutorial_three() -> nn.Module:
 
 
 def tutorial_step(network: nn.Module, distortion: Distortion, train: TensorDataset, precision: str) -> Timed:
-    """One step of 256 pictures by AdamW, channels last, and how many that is."""
+    """Return a function that takes one AdamW step, channels last, and its batch size of 256."""
     network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     optimizer, noise = torch.optim.AdamW(network.parameters(), fused=True), torch.Generator().manual_seed(0)
     images, labels = train.batch(torch.arange(256))
@@ -58,8 +58,8 @@ def tutorial_step(network: nn.Module, distortion: Distortion, train: TensorDatas
     return step, len(images)
 
 
-def our_step(network: DigitNet, recipe: Recipe, train: TensorDataset, precision: str) -> Timed:
-    """One step of a profile's recipe, and how many pictures it takes."""
+def profile_step(network: DigitNet, recipe: Recipe, train: TensorDataset, precision: str) -> Timed:
+    """Return a function that takes one step of a profile's recipe, and its batch size."""
     trainer = Trainer(network.train(), recipe, 10_000, 0)
     images, labels = train.batch(torch.arange(recipe.batch_size))
 
@@ -71,23 +71,23 @@ def our_step(network: DigitNet, recipe: Recipe, train: TensorDataset, precision:
 
 
 def measure(raw: Raw) -> list[dict[str, float | str]]:
-    """Medians over rounds in which each takes a few steps."""
-    cpu, part = torch.device("cpu"), Split(raw.train_images, raw.train_labels)
-    precision, train = pick_precision("auto", cpu), TensorDataset.of(cpu, part)
+    """Return medians over rounds; in each round every recipe takes a few steps."""
+    cpu, data = torch.device("cpu"), Split(raw.train_images, raw.train_labels)
+    precision, train = pick_precision("auto", cpu), TensorDataset.of(cpu, data)
     profiles = {name: config.load(name) for name in ("default", "fast")}
-    ours = {name: design(p, part, raw, 0, p.train.batch_size) for name, p in profiles.items()}
-    bent = ours["default"][1].distortion
-    contenders = {name: our_step(*designed, train, precision) for name, designed in ours.items()} | {
-        "three convolutions as one writes them first": tutorial_step(tutorial_three(), bent, train, precision),
+    designs = {name: design(p, data, raw, 0, p.train.batch_size) for name, p in profiles.items()}
+    distortion = designs["default"][1].distortion
+    recipes = {name: profile_step(*designed, train, precision) for name, designed in designs.items()} | {
+        "three padded convolutions, AdamW": tutorial_step(tutorial_three(), distortion, train, precision),
         "two convolutions, AdamW": tutorial_step(TwoConvolutions(), Distortion(), train, precision),
     }
-    seconds: dict[str, list[float]] = {name: [] for name in contenders}
+    seconds: dict[str, list[float]] = {name: [] for name in recipes}
     for turn in range(ROUNDS + 1):
-        for name, (step, size) in contenders.items():
+        for name, (step, size) in recipes.items():
             began = time.perf_counter()
             for _ in range(STEPS):
                 step()
-            if turn:  # the first only warms up
+            if turn:  # the first round is a warm-up
                 seconds[name].append((time.perf_counter() - began) / STEPS / size * EPOCH)
     default = np.array(seconds["default"])
     return [

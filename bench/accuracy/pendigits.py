@@ -1,4 +1,4 @@
-"""Read UCI's "Pen-Based Recognition of Handwritten Digits", original UNIPEN text: for measuring, never training."""
+"""Read UCI's "Pen-Based Recognition of Handwritten Digits" (original UNIPEN text); for evaluation, never training."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Drawing:
-    """A digit as somebody wrote it: strokes float64 N×2 in tablet units, y down."""
+    """A digit, its writer, and its strokes: float64 N×2 in tablet units, y down."""
 
     digit: int
     writer: int
@@ -18,7 +18,11 @@ class Drawing:
 
 
 def read_drawings(path: Path) -> list[Drawing]:
-    """Every drawing of the file, in its order. Raises ValueError where a line is not as expected."""
+    """Return every drawing of the file, in its order.
+
+    Raises:
+        ValueError: a line is not in the expected format.
+    """
     drawings: list[Drawing] = []
     for block in path.read_text(encoding="ascii").split(".SEGMENT DIGIT")[1:]:
         lines = block.splitlines()
@@ -29,7 +33,7 @@ def read_drawings(path: Path) -> list[Drawing]:
 
 
 def read_strokes(lines: list[str]) -> list[np.ndarray]:
-    """What stands between each .PEN_DOWN and .PEN_UP; the tablet's y points up, ours down."""
+    """Return the points between each .PEN_DOWN and .PEN_UP, with y turned to point down."""
     strokes: list[list[tuple[float, float]]] = []
     down = False
     for line in lines:
