@@ -133,7 +133,7 @@ def verdict(c: Comparison) -> str:
     fewer = len(c.only_b) - len(c.only_a)
     correct = f"Images that only {b} classifies correctly: {len(c.only_b):,}; only {a}: {len(c.only_a):,}."
     if not fewer:
-        return f"{a} and {b} make equally many errors on the same test images. {correct}"
+        return f"{a} and {b} have equally many errors on the same test images. {correct}"
     better, worse = (b, a) if fewer > 0 else (a, b)
     judgement = "is statistically significant" if c.p_value < 0.05 else "could be due to chance"
     return (
