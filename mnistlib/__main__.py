@@ -12,7 +12,7 @@ from pathlib import Path
 from mnistlib.core.errors import RunError, in_words
 from mnistlib.core.files import shown
 from mnistlib.imaging.image_files import pictures_at
-from mnistlib.imaging.image_formats import left_out_words, with_pages
+from mnistlib.imaging.image_formats import describe_left_out, with_pages
 from mnistlib.inference.answers import answer_lines, exit_code, outcome, summary, trained_run
 from mnistlib.inference.predictor import Prediction, quick_predictor
 
@@ -36,7 +36,7 @@ def predict_command(given: argparse.Namespace) -> int:
     left_out: Counter[str] = Counter()
     paths = with_pages(path for name in given.pictures for path in files_of(Path(name).expanduser(), left_out))
     if left_out:
-        print(left_out_words(left_out), file=sys.stderr)
+        print(describe_left_out(left_out), file=sys.stderr)
     predictor = quick_predictor(trained_run(given.run).folder)
     predictions = predictor.files(paths)
     if given.json:

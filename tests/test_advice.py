@@ -15,7 +15,7 @@ from mnistlib.evaluation.metrics import load_predictions
 from mnistlib.inference.answers import closing_words
 from mnistlib.reporting.notebook_html import read_notebook
 from mnistlib.runs import layout
-from mnistlib.runs.layout import Run, make_again
+from mnistlib.runs.layout import Run, make_command
 from mnistlib.runs.receipt import load_receipt
 from mnistlib.training.history import load_history
 from tests.conftest import ROOT, Project
@@ -194,5 +194,5 @@ def test_who_follows_advice_has_the_same_model_and_a_whole_run(damaged, damage, 
 
 
 def test_advice_for_a_run_of_another_project_says_so(tmp_path):
-    assert make_again(Run("a"), "evaluate") == "make evaluate RUN=a"
-    assert make_again(Run("a", tmp_path), "evaluate") == "make evaluate RUN=a in the project that it is of"
+    assert make_command(Run("a"), "evaluate") == "make evaluate RUN=a"
+    assert make_command(Run("a", tmp_path), "evaluate") == "make evaluate RUN=a in the project that it is of"

@@ -20,8 +20,8 @@ from mnistlib.inference.predictor import load_predictor, usable_run
 from mnistlib.pipeline import plan, verify
 from mnistlib.reporting import comparison, runs_table
 from mnistlib.runs import layout
-from mnistlib.runs.layout import Run, existing
-from mnistlib.runs.model_store import read_description, sealed
+from mnistlib.runs.layout import Run, existing_run
+from mnistlib.runs.model_store import read_description, with_digest
 from mnistlib.runs.receipt import load_receipt
 from tests.conftest import Project
 from tests.typed import commands, filled, refusal, well
@@ -122,7 +122,7 @@ def test_a_model_that_gives_no_numbers_is_trained_anew(here):
     state = torch.load(run.weights, weights_only=True)
     torch.save({k: torch.full_like(v, 3e38) if v.ndim == 2 else v for k, v in state.items()}, run.weights)
     described = {k: v for k, v in read_description(run).items() if k != "digest"}
-    run.model_json.write_text(as_json(sealed(described | {"weights_sha256": file_digest(run.weights)})))
+    run.model_json.write_text(as_json(with_digest(described | {"weights_sha256": file_digest(run.weights)})))
     calibration = json.loads(run.calibration_json.read_text())
     run.calibration_json.write_text(as_json(calibration | {"model": read_description(run)["digest"]}))
     said = refusal(lambda: load_predictor("smoke").images(np.full((1, 28, 28), 200, np.uint8)))
@@ -147,7 +147,7 @@ def test_a_name_that_no_run_has_can_be_made_or_another_taken(here, monkeypatch, 
     assert "make all trains one, or --run smoke" in subprocess.run(call, **settings).stderr
     assert "1 picture: " in subprocess.run([*call, *option], **settings).stdout
     monkeypatch.setattr(layout, "RUNS", tmp_path)
-    assert commands(refusal(lambda: existing("smkoe"))) == [make_first]
+    assert commands(refusal(lambda: existing_run("smkoe"))) == [make_first]
     assert commands(refusal(lambda: usable_run("lab"))) == [["all"]]
 
 

@@ -12,8 +12,8 @@ from torch import nn
 from bench.accuracy.pendigits import read_drawings
 from bench.browser import lab, screen
 from mnistlib.core.files import ROOT
-from mnistlib.data.synthetic import bend, examples, smooth
-from mnistlib.data.variants import VARIANTS
+from mnistlib.data.pen_strokes import digit_templates
+from mnistlib.data.synthetic import examples, smooth, warp
 from mnistlib.inference import browser_export
 from mnistlib.inference.browser_export import SIDE, hold, keep_pad
 from mnistlib.inference.predictor import load_predictor
@@ -50,9 +50,9 @@ def some_drawings(count: int = 500):
     if given:
         drawings = [drawing.strokes for drawing in read_drawings(ROOT / given)]
         return [[s.tolist() for s in strokes] for strokes in drawings[:: len(drawings) // count][:count]]
-    templates = [variant for variants in VARIANTS.values() for variant in variants.values()]
+    templates = [variant for variants in digit_templates().values() for variant in variants.values()]
     chosen = [templates[i % len(templates)] for i in range(count)]
-    return [[s.tolist() for s in bend([smooth(np.array(s, float)) for s in drawn], 1.0, noise)] for drawn in chosen]
+    return [[s.tolist() for s in warp([smooth(np.array(s, float)) for s in drawn], 1.0, noise)] for drawn in chosen]
 
 
 @pytest.fixture(scope="module")

@@ -16,7 +16,7 @@ from hypothesis import strategies as some
 from hypothesis.extra import numpy as some_numpy
 
 from mnistlib.core import config
-from mnistlib.runs.model_store import sealed
+from mnistlib.runs.model_store import with_digest
 
 LONG = 10**4000  # of fewer digits than Python writes
 NUMBERS = (
@@ -80,7 +80,9 @@ def json_files(sound: bytes) -> some.SearchStrategy[bytes]:
 def sealed_files(sound: bytes) -> some.SearchStrategy[bytes]:
     """A description of a model that somebody changed and sealed again, so that its own digest holds."""
     changed = mutated(json.loads(sound)).filter(lambda tree: isinstance(tree, dict))
-    return changed.map(lambda tree: as_bytes(sealed({name: value for name, value in tree.items() if name != "digest"})))
+    return changed.map(
+        lambda tree: as_bytes(with_digest({name: value for name, value in tree.items() if name != "digest"}))
+    )
 
 
 def as_yaml(tree: Any) -> bytes:

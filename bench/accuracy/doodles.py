@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from mnistlib.data.variants import Points
 from mnistlib.inference.predictor import Predictor
+
+Points = tuple[tuple[float, float], ...]
 
 LETTERS: dict[str, tuple[Points, ...]] = {
     "A": (((10, 100), (50, 0), (90, 100)), ((25, 65), (78, 60))),

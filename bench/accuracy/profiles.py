@@ -20,7 +20,7 @@ from mnistlib.data.datasets import Raw
 from mnistlib.data.loading import obtain
 from mnistlib.data.outlier_exposure import make_outliers
 from mnistlib.data.preprocess import Split, split, statistics
-from mnistlib.data.synthetic import synthesise
+from mnistlib.data.synthetic import synthesize
 from mnistlib.evaluation.augmented_logits import predict_augmented
 from mnistlib.evaluation.calibration import calibrate, confidence_metrics
 from mnistlib.evaluation.metrics import accuracy, predict_logits, softmax
@@ -67,7 +67,7 @@ def train_profile(profile: str, raw: Raw, seed: int, view: View = unchanged) -> 
     whole = split(raw, p.preprocess.val_fraction, seed, p.preprocess.train_limit)
     splits = {name: Split(view(images), labels) for name, (images, labels) in whole.items()}
     count = len(splits["train"].labels)
-    ink = synthesise(round(p.train.synthetic_ink * count), raw.classes, seed)
+    ink = synthesize(round(p.train.synthetic_ink * count), raw.classes, seed)
     outlier_images = make_outliers(round(p.train.outliers * count), raw.classes, seed)
     added = ((view(images), labels) for images, labels in (ink, outlier_images))
     device = pick_device(p.train.device)

@@ -1,4 +1,4 @@
-"""The error that a person can put right, and how a command ends with one."""
+"""The error that a user can fix, and how a command ends with one."""
 
 from __future__ import annotations
 
@@ -9,15 +9,22 @@ from functools import wraps
 
 
 class RunError(Exception):
-    """Something a person can put right; its text says what, where and how."""
+    """An error that the user can fix; its message says what is wrong, where, and what to do."""
 
     def _render_traceback_(self) -> list[str]:
-        """What Jupyter shows: the words alone, without a trace through the library."""
+        """Return what Jupyter shows: the message alone, without a traceback."""
         return [f"{type(self).__name__}: {self}"]
 
 
 def in_words(stopped: str) -> Callable[[Callable[[], int]], Callable[[], int]]:
-    """Make a command end without a traceback: a RunError in its words with 2, a Ctrl-C in `stopped` with 130."""
+    """Decorate a command so that it ends with a message instead of a traceback.
+
+    Args:
+        stopped: the line to print after Ctrl-C.
+
+    Returns:
+        A decorator. The command returns 2 after a RunError, whose message is printed, and 130 after Ctrl-C.
+    """
 
     def decorate(main: Callable[[], int]) -> Callable[[], int]:
         @wraps(main)

@@ -12,7 +12,7 @@ from mnistlib.core.files import as_json, read_json, shown
 from mnistlib.core.json_checks import between, with_new_names, wrong_fields
 from mnistlib.evaluation.metrics import nll, softmax
 from mnistlib.runs.layout import Run
-from mnistlib.runs.model_store import is_fine_tuned, read_description, recalibrate_advice, replace_part
+from mnistlib.runs.model_store import is_fine_tuned, read_description, recalibrate_advice, replace_file
 
 FORMAT = 4
 KEPT = 0.975
@@ -189,7 +189,7 @@ def confidence_metrics(logits: np.ndarray, labels: np.ndarray, found: Calibratio
 def save_calibration(run: Run, found: Calibration) -> None:
     """Write `models/calibration.json`, take away an export of another one; needs model.json. Raises RunError."""
     kept = {"format": FORMAT, "model": read_description(run)["digest"], **asdict(found)}
-    replace_part(run, run.calibration_json, as_json(kept).encode())
+    replace_file(run, run.calibration_json, as_json(kept).encode())
 
 
 def load_calibration(run: Run) -> Calibration:

@@ -9,7 +9,7 @@ import numpy as np
 
 from mnistlib.core.errors import RunError
 from mnistlib.core.files import read_arrays, shown, write_arrays
-from mnistlib.runs.layout import Run, make_again
+from mnistlib.runs.layout import Run, make_command
 from mnistlib.training.numpy_network import NumpyNet
 
 if TYPE_CHECKING:  # pages need the figures of quality, and should not wait for torch
@@ -140,7 +140,7 @@ def save_predictions(run: Run, logits: np.ndarray, labels: np.ndarray) -> None:
 
 def load_predictions(run: Run) -> tuple[np.ndarray, np.ndarray]:
     """Return labels N and logits N×classes of the test part. Raises RunError when they are missing or damaged."""
-    again = make_again(run, "evaluate")
+    again = make_command(run, "evaluate")
     labels, logits = read_arrays(run.test_predictions, ["labels", "logits"], hint=again)
     whole = logits.ndim == 2 and logits.dtype.kind == "f" and np.isfinite(logits).all()
     if not whole or labels.shape != logits.shape[:1] or labels.dtype.kind not in "iu" or labels.size == 0:

@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from mnistlib.data.datasets import DATASETS, of_digits, shows_digits
+from mnistlib.data.datasets import DATASETS, are_digits, shows_digits
 from mnistlib.data.loading import obtain
 from mnistlib.data.locations import complete
 from mnistlib.imaging.framing import SIZE, frame, rasterize
@@ -34,7 +34,7 @@ def make_ood_data(
 
     The same for the same seed, the same fonts and the same datasets on the machine.
     """
-    if not count or not of_digits(classes):
+    if not count or not are_digits(classes):
         return {}
     kinds: dict[str, Callable[[int, np.random.Generator], np.ndarray]] = {
         "letters": partial(letters, alphabet=LETTERS),

@@ -9,11 +9,11 @@ from pathlib import Path
 
 from mnistlib.core.errors import RunError
 from mnistlib.core.files import printable, read_regular, shown
-from mnistlib.core.formatting import counted, sure
-from mnistlib.imaging.image_files import given_pictures
+from mnistlib.core.formatting import confidence_text, counted
+from mnistlib.imaging.image_files import input_pictures
 from mnistlib.inference.predictor import Prediction, find_run, predictions_csv, quick_predictor
 from mnistlib.runs import layout
-from mnistlib.runs.layout import Run, nearest
+from mnistlib.runs.layout import Run, nearest_run
 from mnistlib.runs.model_store import is_fine_tuned, retrain_advice
 
 FIRST = 20
@@ -31,7 +31,7 @@ def print_answers(run: Run, text: str) -> None:
     Raises:
         RunError: when there are no pictures, or the run's model or calibration is damaged.
     """
-    paths, left_out = given_pictures(text)
+    paths, left_out = input_pictures(text)
     predictions = quick_predictor(run.folder).files(paths[:FIRST])
     print("\n".join(answer_lines(paths[:FIRST], predictions)))
     if len(paths) > FIRST:
@@ -91,7 +91,7 @@ def answer_line(name: str, p: Prediction) -> str:
     reason = printable(p.rejection_reason)
     if not p.image.any():
         return f"{name}  -           {reason}"
-    return f"{name}  {p.digit}  {sure(p.confidence):>7}" + (f"  rejected: {reason}" if reason else "")
+    return f"{name}  {p.digit}  {confidence_text(p.confidence):>7}" + (f"  rejected: {reason}" if reason else "")
 
 
 def trained_run(wanted: str) -> Run:
@@ -104,6 +104,6 @@ def trained_run(wanted: str) -> Run:
     if is_fine_tuned(run):
         raise RunError(f"{shown(run.folder)} holds no trained model: {retrain_advice(run)}")
     setting = "" if run.name == "default" else f" RUN={run.name}"
-    near = nearest(run.name)
+    near = nearest_run(run.name)
     hint = f", or --run {near} takes one that is there" if near and near != run.name else ""
     raise RunError(f"{shown(run.folder)} holds no trained model: make all{setting} trains one{hint}")

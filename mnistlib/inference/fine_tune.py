@@ -11,7 +11,7 @@ import torch
 from torch.nn import functional as F
 
 from mnistlib.data.augmentation import Distortion, distort
-from mnistlib.data.synthetic import another_version
+from mnistlib.data.synthetic import vary_drawing
 from mnistlib.inference.drawings import Drawing
 from mnistlib.training.model import DigitNet
 from mnistlib.training.optim import AdamW, parameter_groups
@@ -72,7 +72,7 @@ def teach(
 def versions_of(drawings: Sequence[Drawing], count: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
     """`count` versions of each drawing as the same hand might draw it again: uint8 N×28×28, labels uint8 N."""
     chance = np.random.default_rng(seed)
-    images = [another_version(d.strokes, chance) for d in drawings for _ in range(count)]
+    images = [vary_drawing(d.strokes, chance) for d in drawings for _ in range(count)]
     return np.stack(images), np.repeat(np.array([d.label for d in drawings], np.uint8), count)
 
 

@@ -24,7 +24,7 @@ from mnistlib.core.log import say
 from mnistlib.core.system_info import pip_install
 from mnistlib.data.preprocess import load_split
 from mnistlib.evaluation.calibration import load_calibration
-from mnistlib.runs.layout import Run, check_own_files, existing, existing_runs
+from mnistlib.runs.layout import Run, check_own_files, existing_run, existing_runs
 from mnistlib.runs.model_store import read_description
 from mnistlib.training.fusion import FusedNet
 from mnistlib.training.model import SIDE, load_model
@@ -37,7 +37,7 @@ TOLERANCE = 1e-4
 @in_words("nothing exported")
 def main() -> int:
     """Export the run that the environment's RUN names, or the newest; returns the exit code."""
-    run = existing(os.environ["RUN"]) if os.environ.get("RUN") else next(iter(existing_runs()), None)
+    run = existing_run(os.environ["RUN"]) if os.environ.get("RUN") else next(iter(existing_runs()), None)
     if run is None:
         raise RunError("no run holds a model yet: make all, then make export")
     check_own_files(run)

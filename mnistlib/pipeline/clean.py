@@ -10,7 +10,7 @@ from pathlib import Path
 from mnistlib.core.errors import RunError, in_words
 from mnistlib.core.files import shown
 from mnistlib.runs.layout import Run, check_own_files
-from mnistlib.runs.lock import hold
+from mnistlib.runs.lock import lock_run
 
 
 @in_words("not all of it is deleted: make clean again")
@@ -35,7 +35,7 @@ def main() -> int:
         print("nothing deleted")
         return 1
     if run.folder.is_dir():
-        hold(run)
+        lock_run(run)
     return delete(run)
 
 

@@ -48,7 +48,7 @@ def use_built_environment() -> None:
     """Become the Python of `.venv` where make would use that and it starts."""
     python = environment.VENV / "bin" / "python"
     in_it = Path(sys.prefix).resolve() == environment.VENV.resolve()
-    if environment.active() or in_it or not system_info.answer(str(python), "-V"):
+    if environment.active() or in_it or not system_info.command_output(str(python), "-V"):
         return
     os.execv(python, [str(python), "-m", "mnistlib.pipeline.doctor"])  # noqa: S606
 

@@ -16,7 +16,7 @@ import torch
 
 from mnistlib.core.config import DEFAULT
 from mnistlib.core.errors import RunError, in_words
-from mnistlib.core.files import link_or_copy, shown, sweep, write_json, write_text
+from mnistlib.core.files import link_or_copy, remove_stale, shown, write_json, write_text
 from mnistlib.core.formatting import Table, percent
 from mnistlib.data.datasets import shows_digits
 from mnistlib.data.outlier_exposure import make_outliers
@@ -32,7 +32,7 @@ from mnistlib.reporting.pages import render
 from mnistlib.reporting.plots.inference import plot_before_after
 from mnistlib.reporting.runs_table import write_runs_table_page
 from mnistlib.runs import layout
-from mnistlib.runs.layout import Run, check_own_files, existing
+from mnistlib.runs.layout import Run, check_own_files, existing_run
 from mnistlib.runs.model_store import check_made_by_make, read_description
 from mnistlib.runs.state import parameters_used
 from mnistlib.training.model import DigitNet, load_model, save_model
@@ -44,7 +44,7 @@ FEWEST = 10
 @in_words("nothing taught")
 def main() -> int:
     """Teach RUN's model (default: default) the corrected drawings; returns the exit code."""
-    print(make_fine_tuned_run(existing(os.environ.get("RUN") or DEFAULT)))
+    print(make_fine_tuned_run(existing_run(os.environ.get("RUN") or DEFAULT)))
     return 0
 
 
@@ -99,7 +99,7 @@ def new_run(base: Run) -> Iterator[Run]:
 
     Raises RunError when it cannot be made.
     """
-    sweep(layout.RUNS.glob(f".{base.name}-taught*.part"))
+    remove_stale(layout.RUNS.glob(f".{base.name}-taught*.part"))
     names = (f"{base.name}-taught{f'-{n}' if n > 1 else ''}" for n in itertools.count(1))
     run = next(run for name in names if (run := claim(name)))
     try:

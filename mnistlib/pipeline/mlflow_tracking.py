@@ -22,7 +22,7 @@ from urllib.parse import quote, unquote, unquote_plus
 
 from mnistlib.core.errors import RunError
 from mnistlib.core.files import bytes_digest
-from mnistlib.core.log import Told, log_to, logger
+from mnistlib.core.log import PlainFormatter, log_to, logger
 from mnistlib.core.system_info import pip_install
 from mnistlib.runs import layout
 from mnistlib.runs.layout import Run
@@ -52,7 +52,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--run", required=True, help="the run's name")
     run = Run(parser.parse_args(arguments).run)
     terminal = logging.StreamHandler(sys.stdout)
-    terminal.setFormatter(Told())
+    terminal.setFormatter(PlainFormatter())
     log_to(run.log, "tracking", terminal)
     uri = os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{os.path.relpath(layout.tracking_database())}"
     try:

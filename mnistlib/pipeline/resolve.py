@@ -13,15 +13,15 @@ from pathlib import Path
 from mnistlib.core import config
 from mnistlib.core.config_schema import Params
 from mnistlib.core.errors import RunError, in_words
-from mnistlib.core.files import sweep, write_text
+from mnistlib.core.files import remove_stale, write_text
 from mnistlib.core.formatting import seconds_text
 from mnistlib.core.log import chosen_level, say
 from mnistlib.core.system_info import threads
 from mnistlib.pipeline.plan import check_still_there, named_pictures, plan, stages_of
 from mnistlib.reporting.page_digests import stale_pages
 from mnistlib.runs import fingerprint, previous_model
-from mnistlib.runs.layout import Run, check_own_files, leftovers, make_writable, nearest
-from mnistlib.runs.lock import hold
+from mnistlib.runs.layout import Run, check_own_files, leftovers, nearest_run
+from mnistlib.runs.lock import lock_run, make_writable
 from mnistlib.runs.model_store import check_made_by_make, is_fine_tuned
 from mnistlib.runs.record import duration_estimate
 from mnistlib.runs.stages import STAGE, asked_to_run_nothing, keeps_going, runs_side_by_side
@@ -62,9 +62,9 @@ def main() -> int:
 def begin(run: Run, resolved: Params, goal: str) -> int:
     """Take the run, keep what is asked for, and become the make that executes what is stale; 0 when nothing is."""
     make_writable(run)
-    hold(run)
-    sweep(leftovers(run))
-    previous_model.settle(run)
+    lock_run(run)
+    remove_stale(leftovers(run))
+    previous_model.reconcile(run)
     todo = plan(run, resolved, goal)
     if todo.get("06_infer"):
         check_still_there(run, resolved.infer.input)
@@ -140,7 +140,7 @@ def check_is_there(name: str) -> None:
     """
     if name == config.DEFAULT or Run(name).params().is_file():
         return
-    near = nearest(name)
+    near = nearest_run(name)
     hint = f"make infer RUN={near} INPUT=…, or " if near else ""
     raise RunError(f"there is no runs/{name} to recognise pictures with: {hint}make all RUN={name} makes it first")
 

@@ -11,14 +11,14 @@ import numpy as np
 from mnistlib.core.config import nested
 from mnistlib.core.errors import RunError
 from mnistlib.core.formatting import percent
-from mnistlib.data.datasets import DATASETS, of_digits
-from mnistlib.data.datasheets import ORIGINS, Origin
+from mnistlib.data.datasets import DATASETS, are_digits
+from mnistlib.data.datasheets import DATASHEETS, Datasheet
 from mnistlib.evaluation.calibration import load_calibration
 from mnistlib.evaluation.metrics import accuracy_interval, confusion, load_predictions
 from mnistlib.runs.layout import Run
 from mnistlib.runs.model_store import read_description
 from mnistlib.runs.raw_data import read_raw
-from mnistlib.runs.state import merged_metrics, parameters_used, stands
+from mnistlib.runs.state import is_current, merged_metrics, parameters_used
 
 CORRUPTED, PASSED = "corrupted_error_", "ood_accepted_"
 
@@ -31,7 +31,7 @@ class Facts:
     title: str
     classes: tuple[str, ...]
     fallback: bool
-    origin: Origin
+    origin: Datasheet
     model: dict[str, Any]
     metrics: dict[str, Any]
     params: dict[str, Any]
@@ -40,7 +40,7 @@ class Facts:
     @property
     def framed(self) -> str:
         """Whose frames its pictures have: all digits here are framed as MNIST's makers did it."""
-        return DATASETS["mnist"].title if of_digits(self.classes) else self.title
+        return DATASETS["mnist"].title if are_digits(self.classes) else self.title
 
 
 def gather(run: Run) -> Facts:
@@ -48,12 +48,12 @@ def gather(run: Run) -> Facts:
     raw = read_raw(run, hint="run 01_data first", needed=["dataset"])
     model = read_description(run)
     try:
-        calibration = asdict(load_calibration(run)) if stands(run, "04_evaluate") else {}
+        calibration = asdict(load_calibration(run)) if is_current(run, "04_evaluate") else {}
     except RunError:
         calibration = {}
     known = DATASETS[raw["dataset"]]
     metrics, given = merged_metrics(run), nested(parameters_used(run))
-    origin, fallback = ORIGINS[raw["dataset"]], bool(raw.get("fallback"))
+    origin, fallback = DATASHEETS[raw["dataset"]], bool(raw.get("fallback"))
     return Facts(run, known.title, known.classes, fallback, origin, model, metrics, given, calibration)
 
 
@@ -96,7 +96,7 @@ def ood_rows(m: Mapping[str, Any]) -> list[tuple[str, str]]:
 
 def class_rows(run: Run, classes: Sequence[str]) -> list[tuple[str, ...]]:
     """Pictures, errors and share recognised of each class, with its interval; none where none stand or can be read."""
-    if not stands(run, "04_evaluate"):
+    if not is_current(run, "04_evaluate"):
         return []
     try:
         labels, logits = load_predictions(run)

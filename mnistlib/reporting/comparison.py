@@ -20,10 +20,10 @@ from mnistlib.reporting.figures import Picture, picture_of
 from mnistlib.reporting.pages import render
 from mnistlib.reporting.plots.comparison import plot_confusion_change, plot_curves_of_both, plot_flips
 from mnistlib.runs import layout
-from mnistlib.runs.layout import Run, check_own_files, existing
+from mnistlib.runs.layout import Run, check_own_files, existing_run
 from mnistlib.runs.model_store import check_made_by_make, is_fine_tuned
 from mnistlib.runs.raw_data import read_raw
-from mnistlib.runs.state import merged_metrics, parameters_used, stands
+from mnistlib.runs.state import is_current, merged_metrics, parameters_used
 from mnistlib.training.history import load_history
 
 SHOWN = 40
@@ -64,7 +64,7 @@ def main() -> int:
     if first == second:
         print(f"A and B are both {first}: there is nothing to compare; name two runs", file=sys.stderr)
         return 2
-    c = compare(existing(first), existing(second))
+    c = compare(existing_run(first), existing_run(second))
     path = layout.RUNS / "compare" / f"{first}~{second}.html"  # no name holds that sign
     write_text(path, render("compare.html.j2", page_of(c)))
     print(f"{Table(metric_rows(c, KEY))}\n\n{verdict(c)}\n\nreport  {shown(path)}")
@@ -102,7 +102,7 @@ def load_side(run: Run, count: int) -> Side:
     """One run's answers to `count` test pictures. Raises RunError when it is not whole."""
     if is_fine_tuned(run):
         raise RunError(f"{run.name} was taught and is compared with what it was before in {shown(run.page('teach'))}")
-    if not stands(run, "04_evaluate"):
+    if not is_current(run, "04_evaluate"):
         raise RunError(f"what runs/{run.name} was tested with has changed since: make evaluate RUN={run.name}")
     _, logits = load_predictions(run)
     if len(logits) != count or not np.isfinite(logits).all():

@@ -18,7 +18,7 @@ from mnistlib.data.preprocess import load_split, load_statistics
 from mnistlib.evaluation.calibration import load_calibration, ood_score
 from mnistlib.evaluation.metrics import confusion, load_predictions, softmax
 from mnistlib.runs.layout import Run
-from mnistlib.runs.state import stands
+from mnistlib.runs.state import is_current
 
 MOST = {"in_a_cell": 24, "just_refused": 12, "wrong": 24}
 COLUMNS = 64
@@ -35,7 +35,7 @@ def explore_data(run: Run) -> dict[str, Any]:
     accepted at each threshold, and how many of those are wrong. `points`: [x, y, place in `pictures`], 0…1000.
     `most`: how many are shown of each kind. `sheet`: the pictures in rows of `columns`, a PNG in base64, dark on light.
     """
-    if not (stands(run, "04_evaluate") and stands(run, "05_features")):
+    if not (is_current(run, "04_evaluate") and is_current(run, "05_features")):
         return {}
     try:
         images, labels = load_split(run, "test")

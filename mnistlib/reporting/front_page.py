@@ -21,9 +21,9 @@ from mnistlib.reporting.pages import render, render_markdown
 from mnistlib.reporting.run_summary import describe_run, describe_stage, headline_facts, metric_rows
 from mnistlib.reporting.runs_table import write_runs_table
 from mnistlib.reporting.sections import section_data
+from mnistlib.runs import previous_model
 from mnistlib.runs.layout import Run
 from mnistlib.runs.model_store import is_fine_tuned, read_description
-from mnistlib.runs.previous_model import settle
 from mnistlib.runs.receipt import write_receipt
 from mnistlib.runs.stages import STAGE
 from mnistlib.runs.state import merged_metrics
@@ -47,7 +47,7 @@ def main() -> int:
     parser.add_argument("--answers", choices=["", "tell", "told"], default="", help="whether answers are to be told")
     given = parser.parse_args()
     run = Run(given.run)
-    settle(run)
+    previous_model.reconcile(run)
     write_pages(run)
     write_index(run)
     if given.answers:

@@ -109,7 +109,7 @@ def evaluation_data(f: Facts) -> Section:
     """What it was tested on."""
     count = f"{f.metrics['test_count']:,} pictures" if "test_count" in f.metrics else "The pictures"
     told = f"{count} of the test part of {f.title}, scored once; nothing was chosen by them."
-    return Section("Evaluation data", (told, f.origin.parts, f.origin.flaws))
+    return Section("Evaluation data", (told, f.origin.splits, f.origin.flaws))
 
 
 def training_data(f: Facts) -> Section:

@@ -13,7 +13,7 @@ from mnistlib.runs import fingerprint
 from mnistlib.runs.layout import Run, runs_table_page
 from mnistlib.runs.model_store import is_fine_tuned
 from mnistlib.runs.stages import STAGE
-from mnistlib.runs.state import standing
+from mnistlib.runs.state import current_records
 
 HEAD = 4000  # bytes of a page in which its digest stands
 META = re.compile(rb'<meta (?:name="made-of" )?content="([0-9a-f]{64})"')  # nbconvert sorts the attributes
@@ -23,7 +23,7 @@ def page_digest(run: Run, stage: str) -> str:
     """Hash of what the stage's page is made of: its notebook, its record, the run in words, and the look."""
     notebooks = (run.notebook(stage), run.failed_notebook(stage))
     contents = [file_digest(path) for path in notebooks if path.is_file()]
-    told = [standing(run)[stage].verdict, describe_run(run, stage)]
+    told = [current_records(run)[stage].verdict, describe_run(run, stage)]
     return bytes_digest(
         json.dumps([contents, record_digest(run, stage), told, look("mnistlib.reporting.notebook_html")]).encode()
     )
@@ -31,7 +31,7 @@ def page_digest(run: Run, stage: str) -> str:
 
 def index_digest(run: Run) -> str:
     """Hash of what the front page is made of: the records of all stages, the run in words, and the look."""
-    verdicts = [record.verdict for record in standing(run).values()]
+    verdicts = [record.verdict for record in current_records(run).values()]
     records = [record_digest(run, stage) for stage in STAGE]
     return bytes_digest(
         json.dumps([records, verdicts, describe_run(run), look("mnistlib.reporting.front_page")]).encode()

@@ -11,7 +11,7 @@ from mnistlib.core.errors import RunError
 from mnistlib.core.formatting import as_text, counted, percent
 from mnistlib.runs.layout import Run
 from mnistlib.runs.raw_data import read_raw
-from mnistlib.runs.state import merged_metrics, parameters_used, standing
+from mnistlib.runs.state import current_records, merged_metrics, parameters_used
 
 
 def describe_run(run: Run, stage: str = "") -> dict[str, Any]:
@@ -34,7 +34,7 @@ def describe_run(run: Run, stage: str = "") -> dict[str, Any]:
 
 def describe_stage(run: Run, stage: str) -> dict[str, Any]:
     """A stage's record with its seconds, by phase and in all, and its memory as text."""
-    record = standing(run)[stage]
+    record = current_records(run)[stage]
     phases = {name: f"{seconds:.1f}" for name, seconds in record.seconds.items()}
     memory = f"{record.peak_memory_bytes / 1e6:,.0f} MB" if record.peak_memory_bytes else ""
     return {**asdict(record), "total": f"{record.total_seconds:.1f}", "phases": phases, "memory": memory}

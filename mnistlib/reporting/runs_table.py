@@ -20,7 +20,7 @@ from mnistlib.runs.layout import Run, runs_table_page
 from mnistlib.runs.model_store import retrain_advice
 from mnistlib.runs.record import NOT_RUN, OK
 from mnistlib.runs.stages import STAGE
-from mnistlib.runs.state import merged_metrics, standing
+from mnistlib.runs.state import current_records, merged_metrics
 from mnistlib.training.history import load_history
 
 WIDTH, HEIGHT = 96, 28
@@ -100,7 +100,7 @@ def read_checked(path: Path, fields: Mapping[str, Check], hint: str) -> dict[str
 
 def summarise(run: Run) -> dict[str, Any]:
     """The run in one line: verdict, dataset, key metrics, what differs, and its validation errors by epoch."""
-    statuses = list(standing(run).values())
+    statuses = list(current_records(run).values())
     bad = [f"{s.stage} {s.verdict}" for s in statuses if s.verdict not in (OK, NOT_RUN)]
     done = sum(s.verdict == OK for s in statuses)
     metrics, told = merged_metrics(run), describe_run(run)

@@ -8,7 +8,7 @@ from typing import Any
 
 from mnistlib.runs.layout import Run
 from mnistlib.runs.stages import FIGURES
-from mnistlib.runs.state import stands
+from mnistlib.runs.state import is_current
 
 
 @dataclass(frozen=True)
@@ -101,7 +101,7 @@ WIDE = 1050  # pixels of a PNG, shown at two thirds of them, from which on it ta
 def section_data(run: Run) -> list[dict[str, Any]]:
     """The sections with those figures that are there and stand, as data to be put into the page; none without one."""
     told = []
-    standing = {name for stage, names in FIGURES.items() if stands(run, stage) for name in names}
+    standing = {name for stage, names in FIGURES.items() if is_current(run, stage) for name in names}
     for section in SECTIONS:
         there = [(name, text) for name, text in section.figures if name in standing and run.figure(name).is_file()]
         figures = [figure_data(run, name, text) for name, text in there]

@@ -8,7 +8,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from mnistlib.core.errors import RunError
 from mnistlib.core.files import read_json, shown, write_json
-from mnistlib.runs.layout import Run, make_again
+from mnistlib.runs.layout import Run, make_command
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ def save_history(run: Run, history: list[Epoch]) -> None:
 
 def load_history(run: Run) -> list[Epoch]:
     """One row per epoch. Raises RunError when the file is missing, damaged or of another version."""
-    again = make_again(run, "train")
+    again = make_command(run, "train")
     rows = read_json(run.history_json, hint=again).get("epochs")
     try:
         return EPOCHS.validate_python(rows)

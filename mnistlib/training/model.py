@@ -12,9 +12,9 @@ from torch import Tensor, nn
 
 from mnistlib.core.errors import RunError
 from mnistlib.core.files import bytes_digest, shown, write_json
-from mnistlib.core.formatting import by
+from mnistlib.core.formatting import dims
 from mnistlib.runs.layout import Run
-from mnistlib.runs.model_store import FORMAT, read_description, read_weights, replace_part, retrain_advice, sealed
+from mnistlib.runs.model_store import FORMAT, read_description, read_weights, replace_file, retrain_advice, with_digest
 
 SIDE = 28
 
@@ -135,7 +135,8 @@ def layer_rows(network: DigitNet) -> list[dict[str, Any]]:
     with torch.no_grad():
         for layer in parts:
             x = layer(x)
-            rows.append({"layer": layer_name(layer), "output": by(x.shape[1:]), "parameters": count_parameters(layer)})
+            count = count_parameters(layer)
+            rows.append({"layer": layer_name(layer), "output": dims(x.shape[1:]), "parameters": count})
     network.train(was_training)
     return rows
 
@@ -167,8 +168,8 @@ def save_model(run: Run, network: DigitNet, training: dict[str, Any]) -> str:
         "weights_sha256": bytes_digest(weights),
         "training": training,
     }
-    replace_part(run, run.weights, weights)
-    write_json(run.model_json, sealed(described))
+    replace_file(run, run.weights, weights)
+    write_json(run.model_json, with_digest(described))
     return bytes_digest(weights)
 
 

@@ -122,7 +122,7 @@ NAMES = {ARRAYS[0]: ["embeddings"], ARRAYS[1]: ["points", "indices"], ARRAYS[2]:
 READERS = {
     "read_record": Reader(lambda run: [read_record(run, stage) for stage in STAGE], STATUS),
     "plan": Reader(lambda run: plan.plan(run, config.load("smoke"), "all"), (*STATUS, "data/raw.json", *MODEL), 0.3),
-    "standing": Reader(state.standing, (*STATUS, "params/params.yaml")),
+    "standing": Reader(state.current_records, (*STATUS, "params/params.yaml")),
     "describe": Reader(described, (*METRICS, *STATUS, "data/raw.json", "models/history.json"), 0.5),
     "receipt": Reader(judged, ("receipt.json",) * 4),
     "model.json": Reader(load_model, ("models/model.json",)),
@@ -133,8 +133,8 @@ READERS = {
     "card": Reader(gather, (*MODEL, "data/raw.json")),
     "raw.json": Reader(
         lambda run: (
-            locations.had(run),
-            locations.is_where_it_was(files.read_json(run.raw_json, "")),
+            locations.previous_dataset(run),
+            locations.raw_files_present(files.read_json(run.raw_json, "")),
             load_raw(run),
         ),
         ("data/raw.json",),
@@ -166,7 +166,7 @@ READERS = {
 
 def fault_of(reader: Reader, run: Run) -> str:
     """What reading does that it may not; empty where it gives something or refuses in words."""
-    for cached in (state.stand, fingerprint.kept_digests):
+    for cached in (state.compute_records, fingerprint.kept_digests):
         cached.cache_clear()
     watch().seen.clear()
     try:

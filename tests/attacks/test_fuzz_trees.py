@@ -31,7 +31,7 @@ from mnistlib.reporting.explorer import explore_data
 from mnistlib.reporting.run_summary import describe_run, describe_stage, headline_facts
 from mnistlib.runs import layout, state
 from mnistlib.runs.layout import Run
-from mnistlib.runs.model_store import read_description, sealed
+from mnistlib.runs.model_store import read_description, with_digest
 from mnistlib.runs.receipt import Receipt, load_receipt
 from mnistlib.runs.record import VERDICTS, Record, read_record
 from mnistlib.runs.stages import STAGE
@@ -64,7 +64,7 @@ def all_finite(rows: list[Epoch]) -> bool:
 
 def in_words(run: Run) -> list[Any]:
     """A run as its pages and the terminal tell it."""
-    state.stand.cache_clear()
+    state.compute_records.cache_clear()
     return [describe_run(run), [describe_stage(run, stage) for stage in STAGE], headline_facts(run)]
 
 
@@ -97,8 +97,8 @@ READERS = {
     "record in words": Reader("status/03_train.json", in_words, lambda found: len(found) == 3, share=0.5),
     "metrics": Reader("metrics/03_train.json", lambda run: run.read_metrics("03_train"), lambda m: not no_numbers(m)),
     "metrics in words": Reader("metrics/04_evaluate.json", in_words, lambda found: len(found) == 3, share=0.5),
-    "model.json": Reader("models/model.json", read_description, lambda found: found == sealed(found)),
-    "sealed": Reader("models/model.json", read_description, lambda found: found == sealed(found), sealed_files),
+    "model.json": Reader("models/model.json", read_description, lambda found: found == with_digest(found)),
+    "sealed": Reader("models/model.json", read_description, lambda found: found == with_digest(found), sealed_files),
     "calibration": Reader(
         "models/calibration.json", load_calibration, lambda found: not wrong_fields(vars(found), FOUND)
     ),
@@ -110,7 +110,7 @@ READERS = {
     ),
     "raw": Reader(
         "data/raw.json",
-        lambda run: (locations.had(run), locations.is_where_it_was(locations.read_raw(run, ""))),
+        lambda run: (locations.previous_dataset(run), locations.raw_files_present(locations.read_raw(run, ""))),
         lambda found: all(isinstance(text, str) for text in found[0]) and isinstance(found[1], bool),
     ),
     "summary": Reader("status/summary.json", runs_table.read_line, lambda found: isinstance(found["curve"], str)),
@@ -176,7 +176,7 @@ def run(smoke: Project, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ru
 
 def fault_of(reader: Reader, run: Run) -> str:
     """What reading does that it may not; empty where it gives something whole or refuses in words."""
-    state.stand.cache_clear()
+    state.compute_records.cache_clear()
     watch().seen.clear()
     try:
         with watch().over(run.folder.parent):

@@ -40,7 +40,7 @@ from mnistlib.core.formatting import Table
 from mnistlib.imaging import limits
 from mnistlib.imaging.decoding import decode
 from mnistlib.imaging.image_files import find_pictures
-from mnistlib.imaging.limits import PictureError, Room
+from mnistlib.imaging.limits import MemoryBudget, PictureError
 from mnistlib.inference.answers import answer_lines
 from mnistlib.inference.drawings import Drawing, keep_drawing
 from mnistlib.inference.predictor import Prediction, prediction_rows, save_predictions_csv
@@ -189,7 +189,7 @@ def test_large_pictures_on_all_threads_take_400_mb_together(tmp_path):
 
 
 def test_who_wants_little_memory_does_not_wait_for_who_wants_much():
-    room = Room(10)
+    room = MemoryBudget(10)
     with room.taken(6), room.taken(4):
         assert room.free == 0
     with room.taken(99):

@@ -180,7 +180,9 @@ def test_it_is_kept_and_another_version_is_refused(run):
         cal.load_calibration(run)
 
 
-@pytest.mark.parametrize(("taught", "again"), [(False, "make evaluate RUN=r"), (True, "teach it anew with make teach")])
+@pytest.mark.parametrize(
+    ("taught", "again"), [(False, "make evaluate RUN=r"), (True, "fine-tune it again with make teach")]
+)
 def test_that_of_other_weights_is_refused(run, taught, again):
     cal.save_calibration(run, FOUND)
     write_json(run.model_json, describe_model(weights_sha256="1" * 64))

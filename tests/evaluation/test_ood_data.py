@@ -6,9 +6,9 @@ import torch
 from sklearn import metrics
 
 from mnistlib.data.datasets import DIGITS
-from mnistlib.data.letterforms import LETTERFORMS
 from mnistlib.data.loading import obtain
 from mnistlib.data.outlier_exposure import NO_CLASS, make_outliers
+from mnistlib.data.pen_strokes import letter_templates
 from mnistlib.evaluation import ood_data
 from mnistlib.evaluation.calibration import calibrate, ood_score
 from mnistlib.evaluation.metrics import predict_logits
@@ -92,7 +92,7 @@ def test_all_letters_but_the_lookalikes_are_drawn_and_none_is_both():
     left_out = "".join(LOOKALIKES.values())
     assert sorted(LETTERS + left_out) == sorted("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz")
     assert set(LOOKALIKES) <= set(DIGITS)
-    assert {name[0] for name in LETTERFORMS} <= set(LETTERS)
+    assert {name[0] for name in letter_templates()} <= set(LETTERS)
 
 
 def test_a_slanted_letter_leans_to_the_right_and_a_turned_one_turns():

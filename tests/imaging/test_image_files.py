@@ -171,10 +171,10 @@ def test_progress_is_told_and_the_order_kept(predictor, digit, tmp_path):
     for i in range(600):
         image = images[i % 300]
         Image.fromarray(255 - image if i % 3 else image).save(tmp_path / f"{i:03d}.png")
-    told = []
+    reported = []
     paths = find_pictures(str(tmp_path))
-    answers = predictor.files(paths, lambda done, total: told.append((done, total)))
-    assert told == [(500, 600), (600, 600)]
+    answers = predictor.files(paths, lambda done, total: reported.append((done, total)))
+    assert reported == [(500, 600), (600, 600)]
     assert all(np.array_equal(a.image, read_picture(path)) for a, path in zip(answers, paths, strict=True))
 
 
@@ -234,7 +234,7 @@ def test_a_name_that_is_no_utf_8_is_a_row_like_any_other(predictor, digit, tmp_p
     rows = prediction_rows([path], predictor.files(find_pictures(str(tmp_path))))
     assert rows[0]["file"].endswith("bad\\xff.png")
     assert "bad\\xff.png" in save_predictions_csv(Run("r"), rows).read_text()
-    with pytest.raises(RunError, match="no UTF-8"):
+    with pytest.raises(RunError, match="not UTF-8"):
         find_pictures(str(path))
 
 
@@ -383,5 +383,5 @@ def test_a_picture_of_mnists_size_of_which_half_is_negative_is_whole_again(tmp_p
 
 def test_what_was_given_accepted_and_unreadable_is_counted_by_hand():
     ink, blank = np.ones((28, 28), np.uint8), np.zeros((28, 28), np.uint8)
-    told = [Prediction(1, np.eye(10)[1], ok, image) for ok, image in ((True, ink), (False, ink), (False, blank))]
-    assert summarise(told) == {"infer_count": 3, "infer_accepted": 1, "infer_unreadable": 1}
+    predictions = [Prediction(1, np.eye(10)[1], ok, image) for ok, image in ((True, ink), (False, ink), (False, blank))]
+    assert summarise(predictions) == {"infer_count": 3, "infer_accepted": 1, "infer_unreadable": 1}

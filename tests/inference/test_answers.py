@@ -70,7 +70,7 @@ def test_a_picture_is_recognised_from_any_folder_without_torch(run, pictures):
     expected = load_predictor(run.folder).files([pictures / "a seven.png"])[0]
     seven, text, total = done.stdout.splitlines()
     assert re.fullmatch(rf"a seven\.png  {expected.digit}  +{100 * expected.confidence:.1f} %", seven)
-    assert re.fullmatch(r"text\.png     -           not a picture of a known kind", text)
+    assert re.fullmatch(r"text\.png     -           not a picture in a supported format", text)
     assert total == "2 pictures: 1 accepted, 0 rejected, 1 not readable"
     assert (done.returncode, words(done)) == (0, "")
     imported = {line.rpartition("|")[2].strip().partition(".")[0] for line in done.stderr.splitlines()}

@@ -13,7 +13,7 @@ from mnistlib.core.config_schema import Params
 from mnistlib.pipeline import plan
 from mnistlib.runs import record, state
 from mnistlib.runs.layout import Run
-from mnistlib.runs.stages import STAGE, Stage, always
+from mnistlib.runs.stages import STAGE, Stage, required_outputs
 from tests.pipeline.test_plan_machine import Pipeline
 
 Patch = pytest.MonkeyPatch
@@ -79,7 +79,7 @@ def newer_is_stale(patch: Patch) -> None:
     """A stage runs when something that it reads is newer than something that it left."""
 
     def reasons(run: Run, stage: Stage, params: Params, unsettled: Any = ()) -> list[str]:
-        left = [run.folder / name for name in always(stage.name)]
+        left = [run.folder / name for name in required_outputs(stage.name)]
         if not all(path.is_file() for path in (*left, run.status(stage.name))):
             return ["is missing"]
         read = [run.folder / name for needed in stage.needs for name in STAGE[needed].provides]

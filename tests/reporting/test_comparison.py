@@ -77,7 +77,7 @@ def test_a_slip_in_a_name_is_seen(made):
         ("models/history.json", b"{}", "models/history.json is damaged"),
         ("models/history.json", b'{"epochs": [{"val_accuracy": 1}]}', "make train RUN=other"),
         ("data/processed/statistics.json", b"{}", "make preprocess RUN=other"),
-        ("metrics/04_evaluate.json", b'{"test_accuracy": "x"}', "test_accuracy is 'x', which is no number"),
+        ("metrics/04_evaluate.json", b'{"test_accuracy": "x"}', "test_accuracy is 'x', which is not a number"),
         ("metrics/04_evaluate.json", b'{"test_accuracy": 1}', "make all RUN=other"),
         ("data/processed/test_images.npy", b"\x93NUMPY", "test_images.npy is not what 02_preprocess wrote"),
         ("reports/test_predictions.npz", b"\x80\x04junk", "missing or damaged: make evaluate RUN=other"),

@@ -7,14 +7,14 @@ import pytest
 
 from mnistlib.core.errors import RunError
 from mnistlib.data.datasets import DATASETS
-from mnistlib.data.datasheets import ORIGINS
+from mnistlib.data.datasheets import DATASHEETS
 from mnistlib.evaluation.corruptions import CORRUPTIONS
 from mnistlib.reporting.card_facts import class_rows, gather, lead
 from mnistlib.reporting.front_page import write_card, write_index
 from mnistlib.reporting.model_card import make_card
 from mnistlib.runs import layout
 from mnistlib.runs.layout import Run
-from mnistlib.runs.stages import MEASURES
+from mnistlib.runs.stages import REQUIRED_METRICS
 from tests.records import describe_model, keep_record
 
 EVIL = '<script>document.title="owned"</script> [x](javascript:owned) `a` **b** | c\n\n# d'
@@ -27,7 +27,8 @@ HEADINGS = (
 def trained(dataset="mnist", fallback=False, **more):
     """A run that holds what a card is made of."""
     run = Run("made")
-    measured = dict.fromkeys(MEASURES["03_train"], 1) | {"train_seconds": 1.25, "epochs": 2, "train_device": "cpu"}
+    measured = dict.fromkeys(REQUIRED_METRICS["03_train"], 1)
+    measured |= {"train_seconds": 1.25, "epochs": 2, "train_device": "cpu"}
     for path, content in (
         (run.raw_json, {"dataset": dataset, "fallback": fallback, "title": DATASETS[dataset].title, "source": "raw"}),
         (
@@ -76,7 +77,7 @@ def test_a_whole_run_has_its_card_under_the_usual_headings_on_the_page_and_besid
 
 
 def test_every_dataset_has_words_of_its_own():
-    assert set(ORIGINS) == set(DATASETS)
+    assert set(DATASHEETS) == set(DATASETS)
     assert "United States" in words(trained("mnist"))
     for dataset in ("fashion_mnist", "kmnist"):
         text = words(trained(dataset))

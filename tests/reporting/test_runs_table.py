@@ -9,7 +9,7 @@ from bench.browser import lab
 from mnistlib.reporting.runs_table import HEIGHT, TAUGHT, WIDTH, summarise, thumbnail, write_runs_table
 from mnistlib.runs import layout
 from mnistlib.runs.layout import Run, runs_table_page
-from mnistlib.runs.stages import MEASURES, STAGE
+from mnistlib.runs.stages import REQUIRED_METRICS, STAGE
 from mnistlib.training.history import Epoch, save_history
 from tests.records import keep_record
 
@@ -24,7 +24,8 @@ def runs(tmp_path, monkeypatch):
         run = Run(name)
         for stage in STAGE:
             keep_record(run, stage, "failed" if (name, stage) == ("middling", "05_features") else "ok")
-        measured = dict.fromkeys(MEASURES["04_evaluate"], 0) | {"test_accuracy": accuracy, "test_accuracy_low": 0.9}
+        measured = dict.fromkeys(REQUIRED_METRICS["04_evaluate"], 0)
+        measured |= {"test_accuracy": accuracy, "test_accuracy_low": 0.9}
         own = {"handwriting_count": 9, "handwriting_right": 5 + place} if place else {}
         run.write_metrics("04_evaluate", measured | own)
         save_history(run, [Epoch(i, 1, 0.9, 1, 0.9 + i * place / 50, 0.1, 1) for i in (0, 1)])
@@ -59,7 +60,7 @@ def test_runs_are_listed_and_other_folders_are_not(runs):
     assert sorted(re.findall(r'href="([^"]+)/reports/index.html"', text)) == ["good", "middling", "odd"]
     assert "05_features failed" in text
     for name, why in (
-        ("foreign", "holds no mapping"),
+        ("foreign", "does not hold a mapping"),
         ("half", "cannot be read ("),
         ("older", "of another version at dataset"),
     ):

@@ -12,7 +12,7 @@ from mnistlib.core.errors import RunError
 from mnistlib.core.files import bytes_digest
 from mnistlib.runs import layout
 from mnistlib.runs.layout import Run
-from mnistlib.runs.model_store import sealed
+from mnistlib.runs.model_store import with_digest
 from mnistlib.training.fusion import FusedNet
 from mnistlib.training.model import Architecture, build, count_parameters, layer_rows, load_model, save_model
 
@@ -124,7 +124,7 @@ def test_a_damaged_or_foreign_weights_file_is_never_loaded(run, tmp_path):
         run.weights.write_bytes(bad)
         with pytest.raises(RunError, match="damaged"):
             load_model(run)
-        run.model_json.write_text(json.dumps(sealed({**described, "weights_sha256": bytes_digest(bad)})))
+        run.model_json.write_text(json.dumps(with_digest({**described, "weights_sha256": bytes_digest(bad)})))
         with pytest.raises(RunError, match="holds more than weights and was not loaded"):
             load_model(run)
         assert not (tmp_path / "owned").exists()
@@ -152,7 +152,7 @@ def test_another_format_says_which_stage_to_run(run):
 def test_a_damaged_description_is_named(run, damage):
     save_model(run, build(SMALL, 0), {})
     described = json.loads(run.model_json.read_text()) | damage
-    run.model_json.write_text(json.dumps(sealed({name: v for name, v in described.items() if v is not None})))
+    run.model_json.write_text(json.dumps(with_digest({name: v for name, v in described.items() if v is not None})))
     with pytest.raises(RunError, match=r"model\.json is damaged .*: re-run 03_train"):
         load_model(run)
 
@@ -163,7 +163,7 @@ def test_what_holds_no_weights_is_named_though_the_description_fits(run, damage)
     bad = damage(run.weights.read_bytes())
     run.weights.write_bytes(bad)
     described = json.loads(run.model_json.read_text())
-    run.model_json.write_text(json.dumps(sealed({**described, "weights_sha256": bytes_digest(bad)})))
+    run.model_json.write_text(json.dumps(with_digest({**described, "weights_sha256": bytes_digest(bad)})))
     with pytest.raises(RunError, match=r"holds no weights .*: re-run 03_train"):
         load_model(run)
 

@@ -18,7 +18,7 @@ from mnistlib.evaluation.metrics import predict_logits
 from mnistlib.inference.predictor import load_predictor, quick_predictor
 from mnistlib.runs import layout
 from mnistlib.runs.layout import Run
-from mnistlib.runs.model_store import sealed
+from mnistlib.runs.model_store import with_digest
 from mnistlib.training.model import Architecture, DigitNet, build, save_model
 from mnistlib.training.numpy_network import NumpyNet, as_array, read_state
 
@@ -95,7 +95,7 @@ def test_code_in_a_file_of_weights_is_not_run(run, tmp_path):
         read_state(hostile)
     run.weights.write_bytes(hostile)
     described = json.loads(run.model_json.read_text()) | {"weights_sha256": bytes_digest(hostile)}
-    write_json(run.model_json, sealed(described))
+    write_json(run.model_json, with_digest(described))
     with pytest.raises(RunError, match="holds more than weights"):
         quick_predictor("r")
     assert not (tmp_path / "touched").exists()
@@ -123,7 +123,7 @@ def test_what_numpy_cannot_read_torch_does(run):
     torch.save({name: value.double() for name, value in torch.load(run.weights).items()}, buffer)
     run.weights.write_bytes(buffer.getvalue())
     digest = bytes_digest(buffer.getvalue())
-    write_json(run.model_json, sealed(json.loads(run.model_json.read_text()) | {"weights_sha256": digest}))
+    write_json(run.model_json, with_digest(json.loads(run.model_json.read_text()) | {"weights_sha256": digest}))
     save_calibration(run, Calibration(1.0, 0.0, 0.0, 1.0, 0.0))
     assert not isinstance(quick_predictor("r").network, NumpyNet)
 
@@ -135,7 +135,7 @@ def test_an_architecture_that_does_not_fit_the_weights_is_refused_in_words(run, 
     keep(run, ARCHITECTURES["other pixels"], Calibration(1.0, 0.0, 0.0, 1.0, 0.0))
     described = json.loads(run.model_json.read_text())
     described["architecture"][part] = value
-    write_json(run.model_json, sealed(described))
+    write_json(run.model_json, with_digest(described))
     with pytest.raises(RunError, match="re-run 03_train"):
         quick_predictor("r")
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from mnistlib.core.formatting import sure
+from mnistlib.core.formatting import confidence_text
 from mnistlib.evaluation.calibration import NOT_LIKE_A_DIGIT
 from mnistlib.imaging.image_files import to_png
 from mnistlib.inference.predictor import Prediction
@@ -32,7 +32,7 @@ def caption(answer: Prediction | None) -> str:
     if answer is None:
         return "no ink yet"
     if answer.accepted:
-        return f"{sure(answer.confidence)} sure"
+        return f"{confidence_text(answer.confidence)} sure"
     if answer.rejection_reason == NOT_LIKE_A_DIGIT:
         return "this is not a digit"
     return f"not a clear digit; perhaps {answer.digit}" if answer.image.any() else escape(answer.rejection_reason)
@@ -43,8 +43,8 @@ def bars(answer: Prediction | None) -> str:
     given = np.zeros(10) if answer is None else answer.probabilities
     best = -1 if answer is None else answer.digit
     rows = (
-        f'<div class="sketchpad-bar{" best" if digit == best else ""}" title="{digit}: {sure(p)}">'
-        f'<i style="width:{150 * p:.0f}px"></i><span>{sure(p)}</span></div>'
+        f'<div class="sketchpad-bar{" best" if digit == best else ""}" title="{digit}: {confidence_text(p)}">'
+        f'<i style="width:{150 * p:.0f}px"></i><span>{confidence_text(p)}</span></div>'
         for digit, p in enumerate(given)
     )
     return "".join(rows)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
-from mnistlib.core.formatting import sure
+from mnistlib.core.formatting import confidence_text
 from mnistlib.evaluation.calibration import Bin, ece, ece_by_chance
 from mnistlib.evaluation.metrics import Mistake
 from mnistlib.inference.predictor import Prediction
@@ -88,7 +88,7 @@ def plot_mistakes(mistakes: Sequence[Mistake], classes: Sequence[str]) -> Figure
         show(
             axes,
             m.image,
-            f"{classes[m.label]} taken for {classes[m.prediction]}\n{sure(m.confidence)} · no. {m.index}",
+            f"{classes[m.label]} taken for {classes[m.prediction]}\n{confidence_text(m.confidence)} · no. {m.index}",
         )
     return figure
 

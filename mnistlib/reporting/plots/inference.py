@@ -9,7 +9,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from mnistlib.core.files import printable
-from mnistlib.core.formatting import sure
+from mnistlib.core.formatting import confidence_text
 from mnistlib.inference.predictor import Prediction
 from mnistlib.reporting.plots.style import BLUE, GREY, RED, new_figure, picture_grid, show, tidy
 
@@ -20,7 +20,8 @@ def plot_what_the_model_saw(paths: Sequence[Path], predictions: Sequence[Predict
     figure, grid = picture_grid(len(shown), columns=min(8, len(shown)), cell=1.2, title=0.35)
     for axes, (path, p) in zip(grid, shown, strict=True):
         name = "".join(c if c.isprintable() else "?" for c in cut(path.stem, 20))
-        answer = f"{p.digit} · {sure(p.confidence)}" if p.accepted else f"? · {cut(printable(p.rejection_reason), 16)}"
+        rejected = f"? · {cut(printable(p.rejection_reason), 16)}"
+        answer = f"{p.digit} · {confidence_text(p.confidence)}" if p.accepted else rejected
         show(axes, p.image, f"{name}\n{answer}", "black" if p.accepted else RED)
     return figure
 
@@ -44,7 +45,8 @@ def plot_pad(drawn: Sequence[tuple[Sequence[Sequence[Sequence[float]]], Predicti
         ink.set(xticks=[], yticks=[])
         saw.axis("off")
         show(saw, answer.image, "what the model saw")
-        text = f"{answer.digit} · {sure(answer.confidence)}" if answer.accepted else f"? · {answer.rejection_reason}"
+        rejected = f"? · {answer.rejection_reason}"
+        text = f"{answer.digit} · {confidence_text(answer.confidence)}" if answer.accepted else rejected
         bars.set_title(text, loc="left", color="black" if answer.accepted else RED)
         colors = [BLUE if digit == answer.digit else GREY for digit in range(len(answer.probabilities))]
         bars.barh(range(len(colors)), answer.probabilities, color=colors)
