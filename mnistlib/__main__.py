@@ -13,8 +13,8 @@ from mnistlib.core.errors import RunError, in_words
 from mnistlib.core.files import shown
 from mnistlib.imaging.image_files import pictures_at
 from mnistlib.imaging.image_formats import describe_left_out, with_pages
-from mnistlib.inference.answers import answer_lines, exit_code, outcome, summary, trained_run
 from mnistlib.inference.predictor import Prediction, quick_predictor
+from mnistlib.inference.terminal_output import exit_code, outcome, prediction_lines, summary, trained_run
 
 
 @in_words("interrupted")
@@ -43,7 +43,7 @@ def predict_command(given: argparse.Namespace) -> int:
         found = as_objects(paths, predictions, predictor.run)
         print(json.dumps(found, indent=2, ensure_ascii=not all(str(one["file"]).isprintable() for one in found)))
     else:
-        print("\n".join([*answer_lines(paths, predictions), summary(outcome(predictions))]))
+        print("\n".join([*prediction_lines(paths, predictions), summary(outcome(predictions))]))
     return exit_code(outcome(predictions))
 
 

@@ -12,7 +12,7 @@ from mnistlib.core.files import file_digest
 from mnistlib.data.preprocess import load_split, load_statistics
 from mnistlib.evaluation.calibration import load_calibration
 from mnistlib.evaluation.metrics import load_predictions
-from mnistlib.inference.answers import closing_words
+from mnistlib.inference.terminal_output import results_message
 from mnistlib.reporting.notebook_html import read_notebook
 from mnistlib.runs import layout
 from mnistlib.runs.layout import Run, make_command
@@ -134,7 +134,7 @@ DAMAGES = [
     Damage("data/processed/statistics.json", b"{}", load_statistics, ("02_preprocess",), True),
     Damage("data/processed/test_images.npy", b"?", lambda run: load_split(run, "test"), ("02_preprocess",), True),
     Damage("notebooks/05_features.ipynb", b"{", notebook_05, ("05_features",)),
-    Damage("data/inference/predictions.csv", b"?", closing_words, ("06_infer",)),
+    Damage("data/inference/predictions.csv", b"?", results_message, ("06_infer",)),
     Damage("receipt.json", b'{"format": 3}', load_receipt, ()),
 ]
 

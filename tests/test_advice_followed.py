@@ -14,8 +14,8 @@ import torch
 
 from mnistlib.core import config
 from mnistlib.core.files import as_json, file_digest
-from mnistlib.inference import answers
-from mnistlib.inference.drawings import kept_drawings
+from mnistlib.inference import terminal_output
+from mnistlib.inference.drawings import load_drawings
 from mnistlib.inference.predictor import load_predictor, usable_run
 from mnistlib.pipeline import plan, verify
 from mnistlib.reporting import comparison, runs_table
@@ -48,9 +48,9 @@ def test_one_make_mends_what_it_is_said_to_mend(here):
     for path in (drawing, run.raw_json, run.summary):
         path.write_text('{"dataset": 5}')
     run.calibration_json.unlink()
-    assert "move the file away to go on without it" in refusal(lambda: kept_drawings(run))
+    assert "move the file away to go on without it" in refusal(lambda: load_drawings(run))
     assert "delete it and run make again" in refusal(lambda: plan.data_reasons(run, config.load("default", "seed=1")))
-    unread = runs_table.read_line(run)["unread"]
+    unread = runs_table.read_row(run)["unread"]
     assert "delete it, and make all" in unread
     (first,), (second,) = commands(unread), commands(refusal(lambda: usable_run("smoke")))
     assert first == second == ["all", "RUN=smoke"]
@@ -59,8 +59,8 @@ def test_one_make_mends_what_it_is_said_to_mend(here):
     run.summary.unlink()
     assert well(here.make(*first)).stages == ["01_data", "04_evaluate"]
     assert usable_run("smoke") == "smoke"
-    assert runs_table.read_line(run)["unread"] == ""
-    assert kept_drawings(run) == []
+    assert runs_table.read_row(run)["unread"] == ""
+    assert load_drawings(run) == []
     assert here.make("status", "RUN=smoke").text.count("up to date") == 6
 
 
@@ -139,7 +139,7 @@ def test_a_name_that_no_run_has_can_be_made_or_another_taken(here, monkeypatch, 
     recognise, make_first = commands(said)
     assert here.plan(*filled(recognise, INPUT=str(picture))).planned == ["06_infer"]
     assert len(here.plan(*make_first).planned) == 6
-    said = refusal(lambda: answers.trained_run("smkoe"))
+    said = refusal(lambda: terminal_output.trained_run("smkoe"))
     assert commands(said) == [make_first]
     option = re.search(r"--run \S+", said)[0].split()
     call = [sys.executable, "-m", "mnistlib", "predict", str(picture)]

@@ -37,7 +37,7 @@ def a_format_lacks(package, patch):
         raise ImportError(name)
 
     patch.setattr(image_formats, "import_module", nothing)
-    return (package[0],), lambda: image_formats.extra(package, "it")
+    return (package[0],), lambda: image_formats.optional_module(package, "it")
 
 
 LACKING = {

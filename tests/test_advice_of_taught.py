@@ -13,12 +13,12 @@ from mnistlib.core.errors import RunError
 from mnistlib.data.preprocess import load_split, load_statistics
 from mnistlib.data.synthetic import examples
 from mnistlib.evaluation.calibration import load_calibration
-from mnistlib.inference import answers
+from mnistlib.inference import terminal_output
 from mnistlib.inference.drawings import Drawing
 from mnistlib.inference.predictor import quick_predictor, usable_run
 from mnistlib.pipeline.fine_tune_run import check_can_fine_tune
 from mnistlib.reporting import runs_table
-from mnistlib.reporting.runs_table import TAUGHT
+from mnistlib.reporting.runs_table import FINE_TUNED_METRICS
 from mnistlib.runs import layout
 from mnistlib.runs.layout import Run
 from mnistlib.training.model import load_model
@@ -35,7 +35,7 @@ def copy(smoke: Project, tmp_path_factory: pytest.TempPathFactory) -> Project:
     described = json.loads(run.model_json.read_text())
     described["training"] |= {"fine_tuned_from": "smoke", "drawings_learned": 9}
     run.model_json.write_text(json.dumps(described))
-    run.teach_json.write_text(json.dumps(dict.fromkeys(TAUGHT, 1.0) | {"fine_tuned_from": "smoke"}))
+    run.teach_json.write_text(json.dumps(dict.fromkeys(FINE_TUNED_METRICS, 1.0) | {"fine_tuned_from": "smoke"}))
     return project
 
 
@@ -62,7 +62,7 @@ DAMAGES: list[tuple[str, bytes | None, Callable[[Run], Any]]] = [
     ("models/pytorch_mnist_model.pth", b"?", load_model),
     ("models/pytorch_mnist_model.pth", None, load_model),
     ("models/model.json", b"{}", load_model),
-    ("models/model.json", None, lambda run: answers.trained_run(run.name)),
+    ("models/model.json", None, lambda run: terminal_output.trained_run(run.name)),
     ("models/calibration.json", b"{}", load_calibration),
     ("models/calibration.json", None, load_calibration),
     ("models/calibration.json", None, lambda run: usable_run(run.name)),

@@ -13,7 +13,7 @@ from mnistlib.data.preprocess import load_split
 from mnistlib.evaluation.metrics import predict_logits
 from mnistlib.imaging.framing import rasterize
 from mnistlib.inference import drawings as handwriting
-from mnistlib.inference.fine_tune import Lesson, teach, versions_of
+from mnistlib.inference.fine_tune import FineTuneRecipe, augment_drawings, fine_tune
 from mnistlib.pipeline.fine_tune_run import rehearse
 from mnistlib.runs.layout import Run
 from mnistlib.training.model import DigitNet, load_model
@@ -26,7 +26,7 @@ def measure_fine_tuning(run: Run, path: Path, writer_step: int) -> dict[str, Any
 
     Every `writer_step`-th writer is measured.
     """
-    network, lesson = load_model(run), Lesson()
+    network, lesson = load_model(run), FineTuneRecipe()
     rehearsal = rehearse(run, seed=0)
     splits = {name: load_split(run, name) for name in ("val", "test")}
     before_fine_tuning = {name: count_errors(network, *split) for name, split in splits.items()}
@@ -37,8 +37,8 @@ def measure_fine_tuning(run: Run, path: Path, writer_step: int) -> dict[str, Any
         examples = [d for digit in range(10) for d in [m for m in own if m.digit == digit][:EXAMPLES_PER_DIGIT]]
         others = [d for d in own if not any(d is s for s in examples)]
         began = time.perf_counter()
-        training = versions_of([as_labelled(d) for d in examples], lesson.versions, seed=0)
-        tuned = teach(network, training, rehearsal, lesson, seed=0)
+        training = augment_drawings([as_labelled(d) for d in examples], lesson.versions, seed=0)
+        tuned = fine_tune(network, training, rehearsal, lesson, seed=0)
         seconds = time.perf_counter() - began
         held_out = np.stack([rasterize(d.strokes) for d in others]), np.array([d.digit for d in others])
         before, after = (count_errors(n, *held_out) for n in (network, tuned))

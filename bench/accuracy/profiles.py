@@ -22,12 +22,13 @@ from mnistlib.data.outlier_exposure import make_outliers
 from mnistlib.data.preprocess import Split, split, statistics
 from mnistlib.data.synthetic import synthesize
 from mnistlib.evaluation.augmented_logits import predict_augmented
-from mnistlib.evaluation.calibration import calibrate, confidence_metrics
+from mnistlib.evaluation.calibration import calibrate
 from mnistlib.evaluation.metrics import accuracy, predict_logits, softmax
+from mnistlib.evaluation.reliability import confidence_metrics
 from mnistlib.training.device import describe_device, pick_device, pick_precision
 from mnistlib.training.loop import fit
 from mnistlib.training.model import Architecture, DigitNet, build, count_parameters
-from mnistlib.training.tensor_dataset import TensorDataset, pictures_per_step
+from mnistlib.training.tensor_dataset import TensorDataset, effective_batch_size
 from mnistlib.training.trainer import Recipe
 
 SEEDS = range(5)
@@ -72,7 +73,7 @@ def train_profile(profile: str, raw: Raw, seed: int, view: View = unchanged) -> 
     added = ((view(images), labels) for images, labels in (ink, outlier_images))
     device = pick_device(p.train.device)
     train, val = TensorDataset.of(device, splits["train"], *added), TensorDataset.of(device, splits["val"])
-    network, recipe = design(p, splits["train"], raw, seed, pictures_per_step(len(train), p.train.batch_size))
+    network, recipe = design(p, splits["train"], raw, seed, effective_batch_size(len(train), p.train.batch_size))
     precision = pick_precision(p.train.precision, device)
     began = time.perf_counter()
     network, history = fit(network.to(device), train, val, recipe, seed=seed, precision=precision)

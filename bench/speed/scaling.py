@@ -26,7 +26,7 @@ from mnistlib.data.loading import obtain
 from mnistlib.data.preprocess import Split
 from mnistlib.training.device import pick_device, pick_precision
 from mnistlib.training.loop import fit
-from mnistlib.training.tensor_dataset import TensorDataset, pictures_per_step
+from mnistlib.training.tensor_dataset import TensorDataset, effective_batch_size
 
 SHARES = (1 / 8, 1 / 4, 1 / 2, 1, 10)
 AT_ONCE = 5000
@@ -50,7 +50,7 @@ def main() -> int:
     data = enlarged(raw, count, folder)
     train = TensorDataset.of(device, data)
     val = TensorDataset.of(device, (raw.train_images[:AT_ONCE], raw.train_labels[:AT_ONCE]))
-    network, recipe = design(p, data, raw, 0, pictures_per_step(len(train), p.train.batch_size))
+    network, recipe = design(p, data, raw, 0, effective_batch_size(len(train), p.train.batch_size))
     precision = pick_precision("auto", device)
 
     def record_memory(step: int, steps: int) -> None:

@@ -25,7 +25,7 @@ from mnistlib.evaluation.augmented_logits import load_distortion, predict_augmen
 from mnistlib.evaluation.calibration import calibrate, save_calibration
 from mnistlib.evaluation.metrics import accuracy, predict_logits
 from mnistlib.inference.drawings import Drawing, load_handwriting
-from mnistlib.inference.fine_tune import Lesson, hold_back, teach, versions_of
+from mnistlib.inference.fine_tune import FineTuneRecipe, augment_drawings, fine_tune, split_drawings
 from mnistlib.inference.predictor import trained_on
 from mnistlib.reporting.figures import keep_figure
 from mnistlib.reporting.pages import render
@@ -50,14 +50,14 @@ def main() -> int:
 
 def make_fine_tuned_run(base: Run, seed: int = 0) -> str:
     """Teach, calibrate, score and keep: returns what is said in the terminal. Raises RunError; nothing is kept then."""
-    began, lesson = time.perf_counter(), Lesson()
+    began, lesson = time.perf_counter(), FineTuneRecipe()
     check_own_files(base)
     check_made_by_make(base)
     network, drawings = load_model(base), load_handwriting()
     check_can_fine_tune(base, drawings)
     parts = {name: load_split(base, name) for name in ("val", "test")}
-    lessons, held = hold_back(drawings)
-    taught = teach(network, versions_of(lessons, lesson.versions, seed), rehearse(base, seed), lesson, seed)
+    lessons, held = split_drawings(drawings)
+    taught = fine_tune(network, augment_drawings(lessons, lesson.versions, seed), rehearse(base, seed), lesson, seed)
     scores = {"drawings_learned": len(lessons), "drawings_held_back": len(held), "fine_tuned_from": base.name}
     before, after = answers(network, held), answers(taught, held)
     scores |= measure(network, held, before, parts["test"], "before")
@@ -167,7 +167,7 @@ def setting(base: Run, section: str, name: str) -> float:
 def before_and_after(scores: dict[str, Any]) -> Table:
     """The scores as a table."""
     held, accuracies = scores["drawings_held_back"], ("test_accuracy_before", "test_accuracy_after")
-    row = {"what": f"right of {held} drawings kept back", "before": scores["held_back_right_before"]}
+    row = {"what": f"correct of {held} held-out drawings", "before": scores["held_back_right_before"]}
     figures = dict(zip(("before", "after"), (percent(scores[name], 2) for name in accuracies), strict=True))
     return Table([row | {"after": scores["held_back_right_after"]}, {"what": "test accuracy", **figures}])
 
@@ -187,8 +187,10 @@ def write_page(
 ) -> None:
     """Write `reports/teach.html`: the scores, and the drawings kept back with both answers."""
     figure = plot_before_after([d.image for d in held], [d.label or 0 for d in held], before, after)
-    picture = keep_figure(run, "before_and_after", figure, "drawings kept back, with the answers before and after")
-    page = {"title": f"{run.name} · taught", "run": run.name, "scores": scores, "picture": picture}
+    picture = keep_figure(
+        run, "before_and_after", figure, "held-out drawings with the predictions before and after fine-tuning"
+    )
+    page = {"title": f"{run.name} · fine-tuned", "run": run.name, "scores": scores, "picture": picture}
     page["table"] = before_and_after(scores)._repr_html_()
     write_text(run.page("teach"), render("teach.html.j2", page))
 

@@ -98,9 +98,9 @@ def print_first_answers(run: Run, todo: dict[str, list[str]]) -> str:
     """
     if {"03_train", "04_evaluate"} & todo.keys():
         return "tell"
-    from mnistlib.inference.answers import print_answers  # only who gives pictures waits for it
+    from mnistlib.inference.terminal_output import print_predictions  # only who gives pictures waits for it
 
-    print_answers(run, os.environ["INPUT"])
+    print_predictions(run, os.environ["INPUT"])
     return "told"
 
 
@@ -109,9 +109,9 @@ def end(run: Run, answers: str) -> int:
     if not answers:
         say(run.headline.read_text(encoding="utf-8").rstrip("\n"))
         return 0
-    from mnistlib.inference.answers import closing_words
+    from mnistlib.inference.terminal_output import results_message
 
-    words, code = closing_words(run)
+    words, code = results_message(run)
     say(words)
     return code
 

@@ -22,10 +22,10 @@ from mnistlib.core.errors import RunError
 from mnistlib.core.json_checks import wrong_fields
 from mnistlib.data import locations
 from mnistlib.data.preprocess import load_statistics
-from mnistlib.evaluation.calibration import FOUND, load_calibration
+from mnistlib.evaluation.calibration import FIELDS, load_calibration
 from mnistlib.evaluation.metrics import load_predictions
 from mnistlib.inference import predictor as predict
-from mnistlib.inference.drawings import describe_drawing, keep_drawing, read_drawing
+from mnistlib.inference.drawings import describe_drawing, read_drawing, save_drawing
 from mnistlib.reporting import front_page, runs_table
 from mnistlib.reporting.explorer import explore_data
 from mnistlib.reporting.run_summary import describe_run, describe_stage, headline_facts
@@ -100,7 +100,7 @@ READERS = {
     "model.json": Reader("models/model.json", read_description, lambda found: found == with_digest(found)),
     "sealed": Reader("models/model.json", read_description, lambda found: found == with_digest(found), sealed_files),
     "calibration": Reader(
-        "models/calibration.json", load_calibration, lambda found: not wrong_fields(vars(found), FOUND)
+        "models/calibration.json", load_calibration, lambda found: not wrong_fields(vars(found), FIELDS)
     ),
     "history": Reader("models/history.json", load_history, all_finite),
     "statistics": Reader(
@@ -113,7 +113,7 @@ READERS = {
         lambda run: (locations.previous_dataset(run), locations.raw_files_present(locations.read_raw(run, ""))),
         lambda found: all(isinstance(text, str) for text in found[0]) and isinstance(found[1], bool),
     ),
-    "summary": Reader("status/summary.json", runs_table.read_line, lambda found: isinstance(found["curve"], str)),
+    "summary": Reader("status/summary.json", runs_table.read_row, lambda found: isinstance(found["curve"], str)),
     "page of all": Reader(
         "status/summary.json", lambda run: runs_table.write_runs_table_page(), lambda found: found is None, share=0.3
     ),
@@ -123,7 +123,7 @@ READERS = {
         lambda found: found["name"] == "smoke-taught" and isinstance(found["unread"], str),
     ),
     "drawing": Reader("drawing.json", lambda run: read_drawing(run.folder / "drawing.json"), is_drawing),
-    "pad": Reader("reports/pad.json", front_page.read_pad, lambda found: not found or "layers" in found),
+    "pad": Reader("reports/pad.json", front_page.read_browser_pad, lambda found: not found or "layers" in found),
     "params": Reader(
         "params/params.yaml",
         lambda run: config.check(config.load_file(run.params()), "here"),
@@ -164,9 +164,9 @@ def run(smoke: Project, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ru
         run = Run("smoke")
         strokes = [[(10.0, 10.0), (10.0, 60.0)]]
         predictor = predict.quick_predictor("smoke")
-        folder, _ = keep_drawing(run, describe_drawing(strokes, predictor.strokes(strokes), predictor.model))
+        folder, _ = save_drawing(run, describe_drawing(strokes, predictor.strokes(strokes), predictor.model))
         (folder / "drawing.json").rename(run.folder / "drawing.json")
-        scores = dict.fromkeys(runs_table.TAUGHT, 1.0) | {"fine_tuned_from": "smoke"}
+        scores = dict.fromkeys(runs_table.FINE_TUNED_METRICS, 1.0) | {"fine_tuned_from": "smoke"}
         files.write_json(Run("smoke-taught").teach_json, scores)
         (run.folder / "set.txt").write_text("train.epochs=3 data.samples=10")
         yield run

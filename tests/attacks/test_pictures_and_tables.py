@@ -13,7 +13,7 @@
 | characters that turn or hide text in a file name | terminal, page, CSV | shown as \\u202e |
 | HTML and TeX in the name of a file, a class or a run | pages and figures | shown as text |
 | a full disk | record, log, pages, answers | words, exit code, nothing half-written |
-| the same drawing saved twice at once | `handwriting.keep_drawing` | kept once |
+| the same drawing saved twice at once | `handwriting.save_drawing` | kept once |
 """
 
 import csv
@@ -41,9 +41,10 @@ from mnistlib.imaging import limits
 from mnistlib.imaging.decoding import decode
 from mnistlib.imaging.image_files import find_pictures
 from mnistlib.imaging.limits import MemoryBudget, PictureError
-from mnistlib.inference.answers import answer_lines
-from mnistlib.inference.drawings import Drawing, keep_drawing
-from mnistlib.inference.predictor import Prediction, prediction_rows, save_predictions_csv
+from mnistlib.inference.drawings import Drawing, save_drawing
+from mnistlib.inference.prediction_table import prediction_rows, save_predictions_csv
+from mnistlib.inference.predictor import Prediction
+from mnistlib.inference.terminal_output import prediction_lines
 from mnistlib.reporting.plots.comparison import plot_flips
 from mnistlib.reporting.plots.data import plot_class_balance, plot_class_means, plot_pixel_histogram, plot_samples
 from mnistlib.reporting.plots.evaluation import plot_confusion
@@ -295,7 +296,7 @@ def test_no_name_is_a_formula_a_row_or_hidden_in_the_table_of_answers(tmp_path, 
 
 def test_no_name_turns_hides_or_colours_a_line_in_the_terminal():
     paths = [Path(name) for name in NAMES]
-    for line in answer_lines(paths, answered(paths)):
+    for line in prediction_lines(paths, answered(paths)):
         assert line.isprintable()
 
 
@@ -365,7 +366,7 @@ def test_a_drawing_saved_by_eight_at_once_is_kept_once(tmp_path, monkeypatch):
 
     def keep(_: int) -> tuple[Path, bool]:
         ready.wait()
-        return keep_drawing(Run("r"), drawing)
+        return save_drawing(Run("r"), drawing)
 
     with ThreadPoolExecutor(8) as hands:
         kept = list(hands.map(keep, range(8)))

@@ -33,7 +33,7 @@ from mnistlib.pipeline import clean
 from mnistlib.pipeline.fine_tune_run import new_run
 from mnistlib.pipeline.plan import outside_now
 from mnistlib.pipeline.verify import environment, main, written_to
-from mnistlib.reporting.runs_table import TAUGHT, write_runs_table, write_runs_table_page
+from mnistlib.reporting.runs_table import FINE_TUNED_METRICS, write_runs_table, write_runs_table_page
 from mnistlib.runs import layout
 from mnistlib.runs.layout import Run, check_own_files, leftovers, runs_table_page
 from mnistlib.runs.lock import lock_run
@@ -284,7 +284,7 @@ def test_a_model_of_another_version_is_refused_with_what_to_do(run, version):
 
 
 def test_a_named_run_without_a_model_does_not_answer_with_another_runs(run):
-    with pytest.raises(RunError, match="runs/mine holds no whole model"):
+    with pytest.raises(RunError, match="runs/mine holds no complete model"):
         usable_run("mine")
     assert usable_run("lab") == run.name
 
@@ -478,7 +478,7 @@ def test_verify_refuses_a_run_with_a_link_before_it_reads_it(run, outside, monke
 
 
 def test_an_unusable_lesson_costs_its_own_row(run):
-    write_json(run.teach_json, dict.fromkeys(TAUGHT, 0) | {"fine_tuned_from": "a", "teach_seconds": 1.0})
+    write_json(run.teach_json, dict.fromkeys(FINE_TUNED_METRICS, 0) | {"fine_tuned_from": "a", "teach_seconds": 1.0})
     shutil.copytree(run.folder, Run("bad").folder)
     rewrite(Run("bad").teach_json, drawings_learned="many")
     write_runs_table_page()

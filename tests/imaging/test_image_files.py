@@ -17,14 +17,16 @@ from mnistlib.evaluation.calibration import Calibration, save_calibration
 from mnistlib.evaluation.corruptions import corrupt
 from mnistlib.imaging.framing import frame, rasterize
 from mnistlib.imaging.image_files import find_pictures, read_batches
+from mnistlib.inference.prediction_table import (
+    count_predictions,
+    prediction_rows,
+    rejected_first,
+    save_predictions_csv,
+)
 from mnistlib.inference.predictor import (
     Prediction,
     Predictor,
-    doubtful_first,
     load_predictor,
-    prediction_rows,
-    save_predictions_csv,
-    summarise,
     usable_run,
 )
 from mnistlib.runs import layout
@@ -251,7 +253,7 @@ def test_a_bad_file_is_a_row_and_the_rest_goes_on(predictor, digit, tmp_path):
     assert all(
         row["rejection_reason"] and row["digit"] == row["probability"] == "" for row in rows if not row["accepted"]
     )
-    ordered, answers = doubtful_first(paths, predictor.files(paths))
+    ordered, answers = rejected_first(paths, predictor.files(paths))
     assert [a.accepted for a in answers] == [False] * len(bad) + [True]
     assert sorted(ordered) == sorted(paths)
     assert ordered[-1].name.startswith("a $(shell")
@@ -348,7 +350,7 @@ def test_without_a_model_of_its_own_a_run_takes_the_newest_on_mnist(predictor, t
     assert usable_run("lab") == "later"
     later.write_text('{"training": []}')
     assert usable_run("lab") == "later"
-    with pytest.raises(RunError, match=r"runs/r holds no whole model: .* make all RUN=r"):
+    with pytest.raises(RunError, match=r"runs/r holds no complete model: .* make all RUN=r"):
         usable_run("r")
     shutil.rmtree(Run("later").folder)
     with pytest.raises(RunError, match="make all"):
@@ -383,5 +385,5 @@ def test_a_picture_of_mnists_size_of_which_half_is_negative_is_whole_again(tmp_p
 
 def test_what_was_given_accepted_and_unreadable_is_counted_by_hand():
     ink, blank = np.ones((28, 28), np.uint8), np.zeros((28, 28), np.uint8)
-    predictions = [Prediction(1, np.eye(10)[1], ok, image) for ok, image in ((True, ink), (False, ink), (False, blank))]
-    assert summarise(predictions) == {"infer_count": 3, "infer_accepted": 1, "infer_unreadable": 1}
+    told = [Prediction(1, np.eye(10)[1], ok, image) for ok, image in ((True, ink), (False, ink), (False, blank))]
+    assert count_predictions(told) == {"infer_count": 3, "infer_accepted": 1, "infer_unreadable": 1}

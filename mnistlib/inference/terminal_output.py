@@ -1,4 +1,4 @@
-"""The answers for pictures that people give, as lines in the terminal: at once, before any page is made."""
+"""Predictions for a person's image files, as lines in the terminal."""
 
 from __future__ import annotations
 
@@ -11,39 +11,43 @@ from mnistlib.core.errors import RunError
 from mnistlib.core.files import printable, read_regular, shown
 from mnistlib.core.formatting import confidence_text, counted
 from mnistlib.imaging.image_files import input_pictures
-from mnistlib.inference.predictor import Prediction, find_run, predictions_csv, quick_predictor
+from mnistlib.inference.prediction_table import predictions_csv
+from mnistlib.inference.predictor import Prediction, find_run, quick_predictor
 from mnistlib.runs import layout
 from mnistlib.runs.layout import Run, nearest_run
 from mnistlib.runs.model_store import is_fine_tuned, retrain_advice
 
 FIRST = 20
-LARGEST = 500_000_000  # bytes of predictions.csv; a picture takes about 100
+LARGEST = 500_000_000  # bytes of predictions.csv; a row takes about 100
 WIDEST = 60
 
 
-def print_answers(run: Run, text: str) -> None:
-    """Print the answers for the first pictures that INPUT names, how many more there are, and what was left out.
+def print_predictions(run: Run, text: str) -> None:
+    """Print the predictions for the first 20 files, how many more there are, and which kinds were left out.
 
     Args:
         run: a run with a model and its calibration.
-        text: INPUT, as `pictures.find_pictures` takes it.
+        text: the parameter INPUT, files and folders as `image_files.find_pictures` takes it.
 
     Raises:
-        RunError: when there are no pictures, or the run's model or calibration is damaged.
+        RunError: when there are no images, or the run's model or calibration is damaged.
     """
     paths, left_out = input_pictures(text)
     predictions = quick_predictor(run.folder).files(paths[:FIRST])
-    print("\n".join(answer_lines(paths[:FIRST], predictions)))
+    print("\n".join(prediction_lines(paths[:FIRST], predictions)))
     if len(paths) > FIRST:
-        print(f"and {counted(len(paths) - FIRST, 'more picture')}: all answers will be in {predictions_csv(run)}")
+        print(f"and {counted(len(paths) - FIRST, 'more picture')}: all predictions will be in {predictions_csv(run)}")
     if left_out:
         print(left_out)
 
 
-def closing_words(run: Run) -> tuple[str, int]:
-    """What to print once 06_infer has run, and the exit code: 1 when none of the pictures could be read.
+def results_message(run: Run) -> tuple[str, int]:
+    """Return what to print once 06_infer has run, and the exit code: 1 when no file could be read.
 
-    The words give the counts, the whole path of predictions.csv and the report's address. Raises RunError.
+    The message holds the counts, the path of `predictions.csv` and the report's address.
+
+    Raises:
+        RunError: when `predictions.csv` is missing or damaged.
     """
     answers = predictions_csv(run).absolute()
     try:
@@ -54,40 +58,35 @@ def closing_words(run: Run) -> tuple[str, int]:
     except (OSError, KeyError, ValueError, csv.Error) as error:
         again = f"delete it, and make infer RUN={run.name} writes it"
         raise RunError(f"{shown(answers)} is missing or damaged: {again}") from error
-    words = [
-        summary(rows),
-        f"answers  {answers}",
-        f"report   {run.page('06_infer').absolute().as_uri()}",
-    ]
-    return "\n".join(words), exit_code(rows)
+    report = run.page("06_infer").absolute().as_uri()
+    return f"{summary(rows)}\nanswers  {answers}\nreport   {report}", exit_code(rows)
 
 
 def summary(rows: Sequence[tuple[bool, bool]]) -> str:
-    """How many pictures were accepted, not accepted and not read; `rows`: whether each was read, and accepted."""
+    """Return the counts in words; `rows` says of each file whether it was read, and accepted."""
     accepted, unread = sum(yes for _, yes in rows), sum(not read for read, _ in rows)
     rejected = len(rows) - accepted - unread
     return f"{counted(len(rows), 'picture')}: {accepted:,} accepted, {rejected:,} rejected, {unread:,} not readable"
 
 
 def exit_code(rows: Sequence[tuple[bool, bool]]) -> int:
-    """1 when nothing could be read, else 0."""
+    """Return 1 when no file could be read, else 0."""
     return int(not any(read for read, _ in rows))
 
 
 def outcome(predictions: Sequence[Prediction]) -> list[tuple[bool, bool]]:
-    """Whether each picture was read, and whether its answer was accepted."""
+    """Return of each prediction whether its file was read, and whether it is accepted."""
     return [(bool(p.image.any()), p.accepted) for p in predictions]
 
 
-def answer_lines(paths: Sequence[Path], predictions: Sequence[Prediction]) -> list[str]:
-    """One line a picture: its file, the digit, the confidence, and why not where it is not accepted."""
+def prediction_lines(paths: Sequence[Path], predictions: Sequence[Prediction]) -> list[str]:
+    """Return one line per file: name, digit, confidence, and the rejection reason if it is rejected."""
     names = [printable(shown(path)) for path in paths]
     width = min(WIDEST, max(map(len, names), default=0))
-    return [answer_line(name.ljust(width), p) for name, p in zip(names, predictions, strict=True)]
+    return [prediction_line(name.ljust(width), p) for name, p in zip(names, predictions, strict=True)]
 
 
-def answer_line(name: str, p: Prediction) -> str:
-    """The line of one picture."""
+def prediction_line(name: str, p: Prediction) -> str:
     reason = printable(p.rejection_reason)
     if not p.image.any():
         return f"{name}  -           {reason}"
@@ -95,15 +94,15 @@ def answer_line(name: str, p: Prediction) -> str:
 
 
 def trained_run(wanted: str) -> Run:
-    """The run of this name or folder. Raises RunError, saying what to do, when it holds no trained model."""
+    """Return the run of a name or folder. Raises RunError, with advice, when it holds no trained model."""
     run = find_run(wanted)
     if run.model_json.is_file():
         return run
     if run.folder.parent != layout.RUNS:
-        raise RunError(f"{shown(run.folder)} holds no trained model: make all in the project that it is of trains one")
+        raise RunError(f"{shown(run.folder)} holds no trained model: run make all in its own project")
     if is_fine_tuned(run):
         raise RunError(f"{shown(run.folder)} holds no trained model: {retrain_advice(run)}")
     setting = "" if run.name == "default" else f" RUN={run.name}"
     near = nearest_run(run.name)
-    hint = f", or --run {near} takes one that is there" if near and near != run.name else ""
+    hint = f", or use --run {near}" if near and near != run.name else ""
     raise RunError(f"{shown(run.folder)} holds no trained model: make all{setting} trains one{hint}")

@@ -16,8 +16,9 @@ from mnistlib.core.errors import RunError
 from mnistlib.data.synthetic import examples
 from mnistlib.evaluation.calibration import Calibration, save_calibration
 from mnistlib.imaging.framing import rasterize
-from mnistlib.inference.answers import answer_lines, closing_words, print_answers, trained_run
-from mnistlib.inference.predictor import find_run, load_predictor, prediction_rows, save_predictions_csv, write_examples
+from mnistlib.inference.prediction_table import prediction_rows, save_predictions_csv, write_examples
+from mnistlib.inference.predictor import find_run, load_predictor
+from mnistlib.inference.terminal_output import prediction_lines, print_predictions, results_message, trained_run
 from mnistlib.runs import layout
 from mnistlib.runs.layout import Run
 from mnistlib.training.model import Architecture, build, save_model
@@ -100,9 +101,7 @@ def test_exit_codes_tell_what_could_be_read(run, pictures):
     assert call(pictures, "-m", "mnistlib", "predicct", "a.png").returncode == 2
     missing = call(pictures, "-m", "mnistlib", "predict", "a seven.png", "--run", str(run.folder / "nowhere"))
     assert missing.returncode == 2
-    assert re.search(
-        r"nowhere holds no trained model: make all in the project that it is of trains one", missing.stderr
-    )
+    assert re.search(r"nowhere holds no trained model: run make all in its own project", missing.stderr)
     assert "Traceback" not in missing.stderr
 
 
@@ -115,7 +114,7 @@ def test_a_rejected_answer_says_why(run, pictures):
 
 def test_a_run_is_named_or_refused(run):
     assert trained_run("mine") == Run("mine")
-    with pytest.raises(RunError, match=r"holds no trained model: make all trains one, or --run mine takes one that is"):
+    with pytest.raises(RunError, match=r"holds no trained model: make all trains one, or use --run mine"):
         trained_run("default")
     with pytest.raises(RunError, match="RUN is"):
         trained_run("no such name")
@@ -124,7 +123,7 @@ def test_a_run_is_named_or_refused(run):
 def test_a_name_with_control_characters_is_one_plain_line(run, pictures):
     odd = pictures / "a\n\x1b[31m.png"
     (pictures / "a seven.png").rename(odd)
-    (line,) = answer_lines([odd], load_predictor("mine").files([odd]))
+    (line,) = prediction_lines([odd], load_predictor("mine").files([odd]))
     assert "a\\n\\x1b[31m.png" in line
     assert line.isprintable()
 
@@ -132,21 +131,21 @@ def test_a_name_with_control_characters_is_one_plain_line(run, pictures):
 def test_make_infer_prints_the_first_answers_and_what_else_there_is(run, pictures, capsys):
     for i in range(24):
         Image.fromarray(rasterize(examples()[1])).save(pictures / f"{i:02d}.png")
-    print_answers(run, f"'{pictures}'")
+    print_predictions(run, f"'{pictures}'")
     *lines, more, left_out = capsys.readouterr().out.splitlines()
     assert len(lines) == 20
     assert lines[0].startswith(f"{pictures}/00.png  ")
-    assert more == f"and 7 more pictures: all answers will be in {run.inference}/predictions.csv"
+    assert more == f"and 7 more pictures: all predictions will be in {run.inference}/predictions.csv"
     assert left_out == "1 file left out: .txt (1)"
-    print_answers(run, f"'{pictures}/01.png'")
+    print_predictions(run, f"'{pictures}/01.png'")
     assert len(capsys.readouterr().out.splitlines()) == 1
 
 
-def test_the_closing_words_give_whole_paths_and_an_exit_code(run, pictures):
+def test_the_results_message_gives_whole_paths_and_an_exit_code(run, pictures):
     paths = [pictures / "a seven.png", pictures / "text.png", pictures / "blank.png"]
     predictions = load_predictor("mine").files(paths)
     save_predictions_csv(run, prediction_rows(paths, predictions))
-    text, code = closing_words(run)
+    text, code = results_message(run)
     counts, answers, report = text.splitlines()
     assert code == 0
     assert counts == "3 pictures: 1 accepted, 0 rejected, 2 not readable"
@@ -154,10 +153,10 @@ def test_the_closing_words_give_whole_paths_and_an_exit_code(run, pictures):
     assert len(list(csv.DictReader(Path(answers.split()[1]).read_text().splitlines()))) == 3
     assert report.split() == ["report", f"file://{run.folder}/reports/06_infer.html"]
     save_predictions_csv(run, prediction_rows(paths[1:], predictions[1:]))
-    assert closing_words(run)[1] == 1
+    assert results_message(run)[1] == 1
     (run.inference / "predictions.csv").unlink()
     with pytest.raises(RunError, match="make infer RUN=mine writes it"):
-        closing_words(run)
+        results_message(run)
 
 
 def test_a_run_is_found_by_name_text_and_path(run, tmp_path, monkeypatch):

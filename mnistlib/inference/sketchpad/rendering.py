@@ -1,4 +1,4 @@
-"""How the pad looks: HTML of its parts, as pure functions of the answer."""
+"""HTML and images of the pad, as pure functions of the prediction."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ STYLE = f"<style>{Path(__file__).with_name('style.css').read_text(encoding='utf-
 
 
 def show_answer(answer: Prediction | None) -> dict[str, Any]:
-    """What the parts of the pad show of an answer, by their names; None is a pad without ink."""
+    """Return the values of the pad's widgets by name; None stands for a pad without ink."""
     digit = str(answer.digit) if answer and answer.accepted else "?"
     return {"digit": digit, "caption": caption(answer), "bars": bars(answer), "saw": framed_png(answer)}
 
 
 def caption(answer: Prediction | None) -> str:
-    """A few words under the digit: how sure, or why not."""
+    """Return the confidence or the rejection reason in a few words."""
     if answer is None:
         return "no ink yet"
     if answer.accepted:
@@ -39,23 +39,23 @@ def caption(answer: Prediction | None) -> str:
 
 
 def bars(answer: Prediction | None) -> str:
-    """Ten rows, one per digit: a bar as long as the digit is probable."""
-    given = np.zeros(10) if answer is None else answer.probabilities
+    """Return ten rows, one per digit, with a bar as long as its probability."""
+    probabilities = np.zeros(10) if answer is None else answer.probabilities
     best = -1 if answer is None else answer.digit
     rows = (
         f'<div class="sketchpad-bar{" best" if digit == best else ""}" title="{digit}: {confidence_text(p)}">'
         f'<i style="width:{150 * p:.0f}px"></i><span>{confidence_text(p)}</span></div>'
-        for digit, p in enumerate(given)
+        for digit, p in enumerate(probabilities)
     )
     return "".join(rows)
 
 
 def framed_png(answer: Prediction | None) -> bytes:
-    """What the model saw, enlarged; black without ink."""
+    """Return the network's input, enlarged, as PNG; black without ink."""
     image = np.zeros((28, 28), np.uint8) if answer is None else answer.image
     return to_png(np.kron(image, np.ones((ZOOM, ZOOM), np.uint8)))
 
 
 def status(text: str, kind: str) -> str:
-    """A line that screen readers say aloud; all text is escaped."""
+    """Return a message as an ARIA status line; the text is escaped."""
     return f'<span role="status" aria-live="polite" class="{kind}">{escape(text)}</span>'
