@@ -83,7 +83,7 @@ def test_runs_can_be_compared_once_one_is_evaluated_again(here, monkeypatch, cap
 
 
 def test_what_verify_leaves_can_be_cleaned_away(here, monkeypatch, capsys):
-    run, again = Run("smoke"), layout.temporary_run("smoke-verify")
+    run, again = Run("smoke"), verify.temporary_run("smoke-verify")
 
     def execute(*given: Any) -> str:
         shutil.copytree(run.folder, again.folder, dirs_exist_ok=True)

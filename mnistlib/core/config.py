@@ -108,11 +108,7 @@ def dump_yaml(content: dict[str, Any]) -> str:
 
 
 def load_file(path: Path) -> dict[str, Any]:
-    """Load the mapping in a parameter file.
-
-    Raises:
-        ParamsError: the file is missing, unreadable, invalid YAML or not a mapping.
-    """
+    """Load the mapping in a YAML file. Raises ParamsError when it is missing, unreadable or something else."""
     try:
         text = read_regular(Path(os.path.realpath(path)), LARGEST_FILE).decode()
     except FileNotFoundError:
@@ -152,9 +148,14 @@ def overlay(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
 
 
 def parse_overrides(text: str) -> dict[str, Any]:
-    """Parse the words of SET, `section.name=value` with values in YAML, into a nested mapping.
+    """Parse the words of SET into a nested mapping.
 
-    A word without `=` continues the value before it; an empty value is the empty text. Raises ParamsError.
+    Args:
+        text: words `section.name=value`, with values in YAML. A word without `=` continues the value before it; an
+            empty value is the empty text.
+
+    Raises:
+        ParamsError: a word has another form, or its value is invalid YAML.
     """
     words = re.split(r"(?<!\s)\s+(?=[^\s=\[\]{}\"']+=)", text.strip())
     result: dict[str, Any] = {}
@@ -186,7 +187,7 @@ def load(profile: str = DEFAULT, overrides: str = "") -> Params:
 
 
 def check(content: Any, where: str) -> Params:
-    """Validate parameters against the schema. Raises ParamsError with a line for each fault."""
+    """Validate parameters; `where` names their source. Raises ParamsError with a line for each fault."""
     try:
         return Params.model_validate(content)
     except ValidationError as error:

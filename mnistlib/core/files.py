@@ -195,7 +195,7 @@ def bytes_digest(content: bytes) -> str:
 
 
 def file_digest(path: Path, algorithm: str = "sha256") -> str:
-    """Return the checksum of a file in hexadecimal, reading it in chunks."""
+    """Return the checksum of a file in hexadecimal, by an algorithm of hashlib. Raises OSError."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, algorithm).hexdigest()
 

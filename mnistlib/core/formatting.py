@@ -99,5 +99,9 @@ def dims(shape: Sequence[int]) -> str:
 
 
 def facts(mapping: Mapping[str, Any]) -> Table:
-    """Return a table of names and values, one to a row."""
+    """Return a table of names and values, one to a row.
+
+    Args:
+        mapping: values by name; underscores are shown as spaces.
+    """
     return Table([{"what": name.replace("_", " "), "value": value} for name, value in mapping.items()])

@@ -24,7 +24,14 @@ COLOR = {logging.WARNING: "\x1b[33m", logging.ERROR: "\x1b[31m"}
 
 
 def chosen_level(otherwise: int = logging.INFO) -> int:
-    """Return the level that LOG names in the environment. Raises RunError for an unknown one."""
+    """Return the logging level that LOG names in the environment.
+
+    Args:
+        otherwise: the level without LOG.
+
+    Raises:
+        RunError: LOG is not one of `LEVELS`.
+    """
     name = os.environ.get("LOG", "")
     if name and name not in LEVELS:
         raise RunError(f"LOG is {name!r}; it can be one of {', '.join(LEVELS)}")

@@ -111,7 +111,14 @@ def save_splits(run: Run, splits: dict[str, Split], raw: Raw) -> dict[str, Any]:
 
 
 def load_statistics(run: Run) -> dict[str, Any]:
-    """Return the content of `statistics.json`. Raises RunError when 02_preprocess has not run, or it is damaged."""
+    """Load `statistics.json`.
+
+    Returns:
+        Dataset, title, classes, fallback; counts of the splits; `mean` and `std` of the training pixels in 0…1; hashes.
+
+    Raises:
+        RunError: 02_preprocess has not run, or the file is damaged.
+    """
     described = read_json(statistics_path(run), hint="run 02_preprocess first")
     wrong = wrong_fields(described, DESCRIBED)
     if wrong:
@@ -122,7 +129,11 @@ def load_statistics(run: Run) -> dict[str, Any]:
 
 
 def data_line(run: Run) -> str:
-    """Return a line that names the dataset; for the fallback, the banner `FALLBACK`. Raises RunError."""
+    """Return a line that names the dataset; for the fallback, the banner `FALLBACK`.
+
+    Raises:
+        RunError: 02_preprocess has not run, or its file is damaged.
+    """
     described = load_statistics(run)
     return FALLBACK if described["fallback"] else f"data: {described['title']}"
 
@@ -169,5 +180,13 @@ def statistics_path(run: Run) -> Path:
 
 
 def one_hot(labels: np.ndarray, classes: int = 10) -> np.ndarray:
-    """Encode labels N as rows of an identity matrix, float32 N×classes."""
+    """Encode labels as rows of an identity matrix.
+
+    Args:
+        labels: integers N in 0…classes − 1.
+        classes: number of classes.
+
+    Returns:
+        float32 N×classes.
+    """
     return np.eye(classes, dtype=np.float32)[labels]

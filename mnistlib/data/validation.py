@@ -101,7 +101,11 @@ def save_checks(run: Run, checks: list[Check]) -> None:
 
 
 def require_passed(checks: list[Check]) -> str:
-    """Return a sentence when all checks passed. Raises RunError with the failed rows otherwise."""
+    """Return a sentence when all checks passed.
+
+    Raises:
+        RunError: checks failed; the message lists them with the expected and the found values.
+    """
     failed = [check for check in checks if not check.passed]
     if failed:
         lines = [f"  {c.split}: {c.check}: expected {c.expected}, found {c.found}" for c in failed]

@@ -34,8 +34,8 @@ REFUSED = 3
 def decode(path: Path, alone: bool = False) -> np.ndarray:
     """Decode a picture file to luminance, scaled down to a working size; safe in several threads.
 
-    It handles any bit depth, transparency (laid on white), light ink on dark and dark ink on light, and takes the first
-    frame of an animation. A TIFF of several pages is refused, because any of them may be meant.
+    It handles any bit depth, transparency (laid on white), light ink on dark, and dark ink on light. Of an animation it
+    takes the first frame. A TIFF of several pages is refused, because any of them may be meant.
 
     Args:
         path: a file, or the name of a page as `image_formats.with_pages` returns it.

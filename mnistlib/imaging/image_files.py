@@ -175,7 +175,7 @@ def to_digit(grey: np.ndarray, raised: np.ndarray | None) -> np.ndarray:
 
 
 def to_png(image: np.ndarray) -> bytes:
-    """Encode a picture, uint8 H×W, as PNG."""
+    """Encode a picture, uint8 H×W, as PNG; return the bytes of the file."""
     buffer = io.BytesIO()
     Image.fromarray(image).save(buffer, "PNG")
     return buffer.getvalue()

@@ -11,6 +11,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 from collections import Counter
 from pathlib import Path
 
@@ -22,8 +23,9 @@ from mnistlib.core.log import TAKEN_AWAY, chosen_level, say
 from mnistlib.core.system_info import SETTINGS
 from mnistlib.pipeline.plan import named_pictures
 from mnistlib.reporting.runs_table import write_runs_table_page
+from mnistlib.runs import layout
 from mnistlib.runs.fingerprint import code_version
-from mnistlib.runs.layout import RAW, Run, check_own_files, temporary_run
+from mnistlib.runs.layout import RAW, Run, check_own_files
 from mnistlib.runs.receipt import Receipt, load_receipt
 from mnistlib.runs.reproducibility import DIFFERENT, IDENTICAL, WITHIN, Cause, Line, judge
 from mnistlib.runs.stages import STAGE
@@ -45,6 +47,14 @@ def main() -> int:
     kept = kept.model_copy(update={"parameters": parameters_again(kept)})
     settings = environment(kept)
     return verify(run, kept, temporary_run(f"{name}-verify"), settings)
+
+
+def temporary_run(name: str) -> Run:
+    """Create the folder of a new run with a unique name that begins with `name`."""
+    layout.RUNS.mkdir(exist_ok=True)
+    folder = Path(tempfile.mkdtemp(prefix=f"{name[:80]}-", dir=layout.RUNS))
+    folder.chmod(0o755)
+    return Run(folder.name)
 
 
 def verify(run: Run, kept: Receipt, again: Run, settings: dict[str, str]) -> int:

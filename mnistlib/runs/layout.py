@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -162,14 +161,6 @@ def make_command(run: Run, goal: str) -> str:
     """Return the make command that makes a run up to `goal` again; it names another project where the run is in one."""
     command = f"make {goal} RUN={run.name}"
     return command if run.folder.parent == RUNS else f"{command} in the project that it is of"
-
-
-def temporary_run(name: str) -> Run:
-    """Create the folder of a new run with a unique name that begins with `name`."""
-    RUNS.mkdir(exist_ok=True)
-    folder = Path(tempfile.mkdtemp(prefix=f"{name[:80]}-", dir=RUNS))
-    folder.chmod(0o755)
-    return Run(folder.name)
 
 
 def existing_runs() -> list[Run]:

@@ -56,7 +56,11 @@ def with_digest(described: dict[str, Any]) -> dict[str, Any]:
 
 
 def read_description(run: Run) -> dict[str, Any]:
-    """Return the content of `model.json`. Raises RunError when it is missing, damaged or of another format."""
+    """Read `model.json`: architecture, preprocessing, classes, training, and the SHA-256 of the weights.
+
+    Raises:
+        RunError: it is missing, damaged or of another format.
+    """
     described = read_json(run.model_json, hint=retrain_advice(run))
     if described.get("format") != FORMAT:
         found = f"{described.get('format')!r:.20}, expected {FORMAT}"

@@ -164,8 +164,8 @@ def describe_output(run: Run, name: str) -> Output:
 def content_digest(path: Path, run_name: str) -> str:
     """Return a hash of a text file without the run's name.
 
-    A JSON file is also hashed without seconds, bytes and places, and with nine digits of each number, because the last
-    ones depend on the processor's order of sums.
+    A JSON file is also hashed without seconds, bytes and places. Numbers keep nine digits, because the last ones depend
+    on the processor's order of sums.
     """
     text = path.read_text(encoding="utf-8").replace(f"runs/{run_name}/", "runs/RUN/")
     if path.suffix == ".json":

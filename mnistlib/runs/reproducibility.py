@@ -118,7 +118,7 @@ def judge_files(kept: Receipt, made: Receipt, stage: str, causes: list[Cause], a
 
 
 def tolerance(name: str, value: Any, metrics: dict[str, Any]) -> float:
-    """Return how far a metric may lie from the `value` in the receipt; `metrics` are all metrics of the receipt."""
+    """Return how far a metric may lie from its `value` in the receipt, whose other `metrics` hold the counts."""
     found = next(((kind, size) for pattern, kind, size in TOLERANCES if re.fullmatch(pattern, name)), None)
     if found is None or not isinstance(value, int | float) or isinstance(value, bool):
         return 0.0

@@ -28,8 +28,8 @@ def current_records(run: Run) -> dict[str, Record]:
     """Return the record of each stage, as pages and receipts show it.
 
     Returns:
-        Records by stage. The verdict is `stale` where a stage ended well, but other parameters have been requested
-        since, a file that it read has changed, or a stage that it reads from is not ok. Outputs are not hashed.
+        Records by stage. The verdict `ok` becomes `stale` in three cases: other parameters have been requested since,
+        a file that the stage read has changed, or a stage that it reads from is not ok. Outputs are not hashed.
     """
     stamp = tuple(stat_key(path) for path in (run.params(), *run.folder.glob("*/*.json")))
     return dict(compute_records(run, run.folder, stamp))
