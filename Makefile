@@ -115,6 +115,14 @@ bench:
 env:
 	@$(PYTHON_SH)
 
+## lock: write requirements.lock anew from pyproject.toml; needs uv. rm requirements.lock first takes the newest of all
+# A torch for GPUs brings its accelerator packages by itself; in the lock they would come to machines without a GPU, too.
+.PHONY: lock
+lock:
+	@PATH="$$PATH:.venv/bin" uv pip compile --quiet --universal --python-version 3.11 --fork-strategy fewest --no-annotate \
+	--extra dev --extra browser --custom-compile-command 'make lock' --output-file requirements.lock pyproject.toml
+	@grep -vE '^(nvidia-|cuda-|triton)' requirements.lock >requirements.lock.new && mv requirements.lock.new requirements.lock
+
 ## doctor: what this machine has and lacks, and what to do; builds nothing
 .PHONY: doctor
 doctor:

@@ -88,14 +88,15 @@ def look_at_packages() -> Iterator[Said]:
         yield OK, f"all that pyproject.toml asks for, in {sys.prefix}"
     if not environment.active() and not environment.is_current(built):
         yield NOTE, "requirements.lock is not what .venv was built from: make env, or the next make, builds it anew"
-    yield from look_at_lock()
+    if "packaging" not in lacking:
+        yield from look_at_lock()
 
 
 def look_at_lock() -> Iterator[Said]:
     """Where installed versions are others than those that the results were measured with."""
     locked = environment.pins()
-    there = environment.installed()
-    missing = [name for name in locked if name not in there]
+    there = environment.versions(map(Path, reversed(sys.path)))
+    missing = [name for name in locked if name not in there and not environment.told_version(name)]
     others = [f"{n} {there[n]} for {v}" for n, v in locked.items() if n in there and there[n] != v]
     if missing:
         verdict = NOTE if environment.active() else WRONG

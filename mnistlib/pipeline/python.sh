@@ -5,7 +5,7 @@ candidates='python3 python3.14 python3.13 python3.12 python3.11 python'
 for python in $candidates; do
 	command -v "$python" >/dev/null 2>&1 || continue
 	"$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || continue
-	found=$("$python" mnistlib/pipeline/environment.py find) || exit
+	found=$("$python" mnistlib/pipeline/environment.py) || exit
 	[ $# -gt 0 ] && exec "$found" "$@"
 	echo "$found"
 	exit
