@@ -16,7 +16,7 @@ export $(SETTINGS) $(GIVEN)
 ifndef OMP_WAIT_POLICY
 export GOMP_SPINCOUNT ?= 2000
 endif
-# The make that mnistlib.pipeline.resolve becomes. No recipe says $(MAKE) itself: such a line is run even under -n.
+# The make that mnistlib/pipeline/resolve.py becomes. No recipe says $(MAKE) itself: such a line is run even under -n.
 override MAKE_COMMAND := $(firstword $(MAKE))
 export MAKE_COMMAND
 # These would lead Python or pip elsewhere, or change how Python starts and ends. `make doctor` names those that are set.
@@ -55,37 +55,37 @@ help:
 .NOTPARALLEL:
 .PHONY: all $(GOALS)
 all $(GOALS):
-	@+GOAL=$@ exec $(PYTHON_SH) -m mnistlib.pipeline.resolve
+	@+GOAL=$@ exec $(PYTHON_SH) -m mnistlib resolve
 
 ## status: for each stage of RUN, up to date, or what would run and why; changes nothing
 .PHONY: status
 status:
-	@GOAL=status exec $(PYTHON_SH) -m mnistlib.pipeline.resolve
+	@GOAL=status exec $(PYTHON_SH) -m mnistlib resolve
 
 ## teach: learn your own corrected drawings with the model of RUN, into a new run
 .PHONY: teach
 teach:
-	@exec $(PYTHON_SH) -m mnistlib.pipeline.fine_tune_run
+	@exec $(PYTHON_SH) -m mnistlib teach
 
 ## compare: runs A and B side by side, into runs/compare/
 .PHONY: compare
 compare:
-	@exec $(PYTHON_SH) -m mnistlib.reporting.comparison
+	@exec $(PYTHON_SH) -m mnistlib compare
 
 ## export: the model of RUN as ONNX, for programs without torch
 .PHONY: export
 export:
-	@exec $(PYTHON_SH) -m mnistlib.inference.onnx_export
+	@exec $(PYTHON_SH) -m mnistlib export
 
 ## verify: make RUN again from its receipt, beside it, and say what agrees
 .PHONY: verify
 verify:
-	@exec $(PYTHON_SH) -m mnistlib.pipeline.verify
+	@exec $(PYTHON_SH) -m mnistlib verify
 
 ## lab: open the notebooks in JupyterLab; LAB="--port 8899 --no-browser" gives it options
 .PHONY: lab
 lab:
-	@PYTHONPATH="$$PWD" exec $(PYTHON_SH) -m mnistlib.pipeline.lab
+	@PYTHONPATH="$$PWD" exec $(PYTHON_SH) -m mnistlib lab
 
 ## test: the tests of a few minutes; SLOW=too with the slow ones, SLOW=only those alone
 .PHONY: test
@@ -134,7 +134,7 @@ doctor:
 ## clean: delete runs/RUN and all that is in it; asks first
 .PHONY: clean
 clean:
-	@exec $(PYTHON_SH) -m mnistlib.pipeline.clean
+	@exec $(PYTHON_SH) -m mnistlib clean
 
 else
 
@@ -146,14 +146,14 @@ override TODO := $(filter $(STAGES),$(TODO))
 
 .PHONY: all $(GOALS) pages together $(STAGES)
 all $(GOALS): pages
-	$(if $(filter all-mlflow,$@-$(TRACKING)),@exec "$$PYTHON" -m mnistlib.pipeline.mlflow_tracking --run "$$RUN")
+	$(if $(filter all-mlflow,$@-$(TRACKING)),@exec "$$PYTHON" -m mnistlib track)
 # Where they run one after the other (TOGETHER) a single runner executes them, which spares all but the first its start.
 together:
-	@exec "$$PYTHON" -m mnistlib.pipeline.execute $(TODO) --run "$$RUN"
+	@exec "$$PYTHON" -m mnistlib execute $(TODO)
 pages: $(if $(TOGETHER),together,$(TODO))
-	@exec "$$PYTHON" -m mnistlib.reporting.front_page --run "$$RUN" --answers "$$ANSWERS"
+	@exec "$$PYTHON" -m mnistlib pages
 $(STAGES):
-	$(if $(filter $@,$(TODO)),@exec $(SHARE) "$$PYTHON" -m mnistlib.pipeline.execute $@ --run "$$RUN")
+	$(if $(filter $@,$(TODO)),@exec $(SHARE) "$$PYTHON" -m mnistlib execute $@)
 02_preprocess: 01_data
 03_train: 02_preprocess
 04_evaluate 05_features: 02_preprocess 03_train

@@ -317,13 +317,11 @@ def test_stages_that_run_at_once_share_the_cores(project, monkeypatch, jobs, wan
     dry.chmod(0o755)
     path = f"{project.folder}{os.pathsep}{project.environment()['PATH']}"
     text = project.make("MAKE=dry-make", *jobs, "all", "PARAMS=smoke", PATH=path, **environment).text
-    given = set(re.findall(r'env OMP_NUM_THREADS="\$SHARED_THREADS" .*mnistlib.pipeline.execute (\S+)', text))
+    given = set(re.findall(r'env OMP_NUM_THREADS="\$SHARED_THREADS" .*mnistlib execute (\S+)', text))
     assert (f" SHARED_THREADS={max(1, (os.cpu_count() or 1) // 2)} " in text) == shared
     assert given == ({"04_evaluate", "05_features"} if shared else set())
     alone = shared or "-j2" in jobs or sys.platform != "linux"
-    assert text.count("mnistlib.pipeline.execute") == (
-        6 if alone else 1
-    )  # one runner for all that run one after the other
+    assert text.count("mnistlib execute") == (6 if alone else 1)  # one runner for all that run one after the other
 
 
 @pytest.mark.parametrize(

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import csv
 import io
+import json
+import sys
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
 from mnistlib.core.errors import RunError
 from mnistlib.core.files import printable, read_regular, shown
 from mnistlib.core.formatting import counted, sure
-from mnistlib.imaging.image_files import given_pictures
+from mnistlib.imaging.image_files import given_pictures, pictures_at
+from mnistlib.imaging.image_formats import left_out_words, with_pages
 from mnistlib.inference.predictor import Prediction, find_run, predictions_csv, quick_predictor
 from mnistlib.runs import layout
 from mnistlib.runs.layout import Run, nearest
@@ -37,6 +41,57 @@ def print_answers(run: Run, text: str) -> None:
         print(f"and {counted(len(paths) - FIRST, 'more picture')}: all answers will be in {predictions_csv(run)}")
     if left_out:
         print(left_out)
+
+
+def predict_files(names: Sequence[str], run: str, as_json: bool) -> int:
+    """Recognize pictures and print what they are.
+
+    Args:
+        names: picture files, or folders of them.
+        run: name or folder of a trained run.
+        as_json: print a list of objects instead of lines.
+
+    Returns:
+        The exit code: 0 when a picture was read, 1 when none was.
+
+    Raises:
+        RunError: a folder or the model cannot be read.
+    """
+    left_out: Counter[str] = Counter()
+    paths = with_pages(path for name in names for path in files_of(Path(name).expanduser(), left_out))
+    if left_out:
+        print(left_out_words(left_out), file=sys.stderr)
+    predictor = quick_predictor(trained_run(run).folder)
+    predictions = predictor.files(paths)
+    if as_json:
+        found = as_objects(paths, predictions, predictor.run)
+        print(json.dumps(found, indent=2, ensure_ascii=not all(str(one["file"]).isprintable() for one in found)))
+    else:
+        print("\n".join([*answer_lines(paths, predictions), summary(outcome(predictions))]))
+    return exit_code(outcome(predictions))
+
+
+def files_of(path: Path, left_out: Counter[str]) -> list[Path]:
+    """Return a folder's pictures, or the path itself, whatever is there. Raises RunError."""
+    try:
+        return pictures_at(path, left_out) if path.is_dir() else [path]
+    except OSError as error:
+        raise RunError(f"{shown(path)} cannot be read: {error.strerror}") from error
+
+
+def as_objects(paths: Sequence[Path], predictions: Sequence[Prediction], run: str) -> list[dict[str, object]]:
+    """Return one object per picture; digit and confidence are None where it could not be read."""
+    return [
+        {
+            "file": shown(path),
+            "digit": p.digit if p.image.any() else None,
+            "confidence": round(p.confidence, 6) if p.image.any() else None,
+            "accepted": p.accepted,
+            "reason": p.rejection_reason,
+            "run": run,
+        }
+        for path, p in zip(paths, predictions, strict=True)
+    ]
 
 
 def closing_words(run: Run) -> tuple[str, int]:

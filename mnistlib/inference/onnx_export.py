@@ -6,9 +6,7 @@ import importlib.util
 import io
 import json
 import logging
-import os
 import statistics
-import sys
 import time
 import warnings
 from collections.abc import Callable
@@ -18,7 +16,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from mnistlib.core.errors import RunError, in_words
+from mnistlib.core.errors import RunError
 from mnistlib.core.files import shown, write_bytes
 from mnistlib.core.log import say
 from mnistlib.core.system_info import pip_install
@@ -34,10 +32,9 @@ COMPARED = 1000
 TOLERANCE = 1e-4
 
 
-@in_words("nothing exported")
-def main() -> int:
-    """Export the run that the environment's RUN names, or the newest; returns the exit code."""
-    run = existing(os.environ["RUN"]) if os.environ.get("RUN") else next(iter(existing_runs()), None)
+def export_run(name: str) -> int:
+    """Export the model of the run, or of the newest one without a name; return the exit code."""
+    run = existing(name) if name else next(iter(existing_runs()), None)
     if run is None:
         raise RunError("no run holds a model yet: make all, then make export")
     check_own_files(run)
@@ -122,7 +119,3 @@ def milliseconds(call: Callable[[], object], times: int = 200) -> float:
         call()
         spent.append((time.perf_counter() - began) * 1e3)
     return statistics.median(spent)
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -210,4 +210,7 @@ LOOKS: dict[str, Callable[[], Iterator[Said]]] = {
 }
 
 if __name__ == "__main__":
-    sys.exit(main())
+    try:
+        sys.exit(main())
+    except KeyboardInterrupt:
+        sys.exit("\ninterrupted")

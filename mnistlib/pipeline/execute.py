@@ -1,4 +1,4 @@
-"""Run stages that are stale: `python -m mnistlib.pipeline.execute 03_train --run RUN`.
+"""Run stages that are stale: `python -m mnistlib execute 03_train --run RUN`.
 
 The only module that knows papermill.
 
@@ -8,11 +8,11 @@ Exit codes: 0 ok; 1 failed; 2 refused before anything was touched; 124 timed out
 
 from __future__ import annotations
 
-import argparse
 import logging
 import signal
 import sys
 import time
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -48,28 +48,34 @@ from mnistlib.runs.stages import STAGE, Stage
 EXIT = {OK: 0, FAILED: 1, TIMED_OUT: 124, DIED: 137, INTERRUPTED: 130}
 
 
-def main(arguments: list[str] | None = None) -> int:
-    """The command line; returns the exit code of the first stage that is not ok."""
+def run_stages(names: Sequence[str], run: str) -> int:
+    """Execute those of the stages that are stale, in this order.
+
+    Args:
+        names: stages, such as 03_train.
+        run: name of the run.
+
+    Returns:
+        The exit code of the first stage that is not ok, else 0.
+
+    Raises:
+        RunError: a name is no stage's.
+    """
     import psutil
 
-    parser = argparse.ArgumentParser(prog="python -m mnistlib.pipeline.execute", description=__doc__)
-    parser.add_argument("stages", nargs="+", choices=list(STAGE))
-    parser.add_argument("--run", required=True, help="the run's name")
-    given = parser.parse_args(arguments)
+    if unknown := [name for name in names if name not in STAGE]:
+        raise RunError(f"{unknown[0]!r} is no stage; the stages are {', '.join(STAGE)}")
     for number in (signal.SIGTERM, signal.SIGHUP):
         if signal.getsignal(number) == signal.SIG_DFL:  # under nohup a closed terminal ends nothing
             signal.signal(number, lambda number, frame: sys.exit(128 + number))
     began = psutil.Process().create_time()
     try:
-        for name in given.stages:
-            if code := run_stage(given.run, STAGE[name], began):
+        for name in names:
+            if code := run_stage(run, STAGE[name], began):
                 return code
             began = time.time()
     except KeyboardInterrupt:  # between two stages: nothing is cut off
         return EXIT[INTERRUPTED]
-    finally:
-        if __name__ == "__main__":  # while Python ends, it would only show a traceback
-            signal.signal(signal.SIGINT, signal.SIG_IGN)
     return 0
 
 
@@ -213,7 +219,3 @@ class Cells:
         ends = [*(moment for moment, _ in self.starts[1:]), now]
         imports = sum(end - moment for (moment, is_setup), end in zip(self.starts, ends, strict=True) if is_setup)
         return {"start": first - self.began, "imports": imports, "work": now - first - imports}
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import itertools
-import os
 import shutil
-import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -15,7 +13,7 @@ import numpy as np
 import torch
 
 from mnistlib.core.config import DEFAULT
-from mnistlib.core.errors import RunError, in_words
+from mnistlib.core.errors import RunError
 from mnistlib.core.files import link_or_copy, shown, sweep, write_json, write_text
 from mnistlib.core.formatting import Table, percent
 from mnistlib.data.datasets import shows_digits
@@ -41,10 +39,9 @@ from mnistlib.training.tensor_dataset import TensorDataset
 FEWEST = 10
 
 
-@in_words("nothing taught")
-def main() -> int:
-    """Teach RUN's model (default: default) the corrected drawings; returns the exit code."""
-    print(make_fine_tuned_run(existing(os.environ.get("RUN") or DEFAULT)))
+def fine_tune(name: str) -> int:
+    """Fine-tune the model of a run (the default's without a name) on the corrected drawings; return the exit code."""
+    print(make_fine_tuned_run(existing(name or DEFAULT)))
     return 0
 
 
@@ -191,7 +188,3 @@ def write_page(
     page = {"title": f"{run.name} · taught", "run": run.name, "scores": scores, "picture": picture}
     page["table"] = before_and_after(scores)._repr_html_()
     write_text(run.page("teach"), render("teach.html.j2", page))
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -6,14 +6,13 @@ import os
 import shlex
 import sys
 
-from mnistlib.core.errors import RunError, in_words
+from mnistlib.core.errors import RunError
 
 
-@in_words("JupyterLab did not start: make lab again")
-def main() -> int:
-    """Become JupyterLab on the folder notebooks/."""
+def open_lab(text: str) -> int:
+    """Become JupyterLab on the folder notebooks/, with the options that `text` holds."""
     command = [sys.executable, "-m", "jupyter", "lab", "--notebook-dir", "notebooks"]
-    given = options(os.environ.get("LAB", ""), is_root=os.geteuid() == 0)
+    given = options(text, is_root=os.geteuid() == 0)
     os.execv(sys.executable, [*command, *given])  # noqa: S606 - a shell would run what stands in LAB
 
 
@@ -30,7 +29,3 @@ def options(text: str, is_root: bool) -> list[str]:
     except ValueError as error:
         raise RunError(f"LAB={text}: {error}. Expected JupyterLab's options, such as LAB='--port 8899'.") from None
     return [*given, "--allow-root"] if is_root and "--allow-root" not in given else given
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -6,7 +6,6 @@ is not found, or finished when its logging was cut short. MLflow is imported her
 
 from __future__ import annotations
 
-import argparse
 import importlib.util
 import io
 import logging
@@ -46,11 +45,9 @@ SETTINGS = {  # each can be set otherwise: a person waits, and this pipeline tel
 }
 
 
-def main(arguments: list[str] | None = None) -> int:
-    """Log the run to `MLFLOW_TRACKING_URI`, or to runs/mlflow.db. Returns 0: a good run stays one."""
-    parser = argparse.ArgumentParser(prog="python -m mnistlib.pipeline.mlflow_tracking", description=__doc__)
-    parser.add_argument("--run", required=True, help="the run's name")
-    run = Run(parser.parse_args(arguments).run)
+def track_run(name: str) -> int:
+    """Log the run to `MLFLOW_TRACKING_URI`, or to runs/mlflow.db. Return 0: a good run stays one."""
+    run = Run(name)
     terminal = logging.StreamHandler(sys.stdout)
     terminal.setFormatter(Told())
     log_to(run.log, "tracking", terminal)
@@ -162,7 +159,3 @@ def without_secrets(text: str, uri: str) -> str:
     for form in sorted(forms - {""}, key=len, reverse=True):
         text = re.sub(rf"(?<!\w){re.escape(form)}(?!\w)", "…", text)
     return text
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -1,18 +1,19 @@
 """The light step before make: settle the parameters, find what is stale and why, and become the make that runs it.
 
-Called by the Makefile with its settings in the environment (GOAL, PARAMS, RUN, SET, INPUT). `make status` and `make -n`
-tell the same plan and change nothing.
+`make status` and `make -n` tell the same plan and change nothing.
 """
 
 from __future__ import annotations
 
 import os
 import sys
+from dataclasses import dataclass
 from pathlib import Path
+from typing import NoReturn
 
 from mnistlib.core import config
 from mnistlib.core.config_schema import Params
-from mnistlib.core.errors import RunError, in_words
+from mnistlib.core.errors import RunError
 from mnistlib.core.files import sweep, write_text
 from mnistlib.core.formatting import seconds_text
 from mnistlib.core.log import chosen_level, say
@@ -29,38 +30,53 @@ from mnistlib.runs.stages import STAGE, asked_to_run_nothing, keeps_going, runs_
 PERHAPS = "perhaps, if a stage before it leaves something new"
 
 
-@in_words("nothing begun")
-def main() -> int:
-    """Resolve, then become make. Exit code 2 when a setting is wrong; nothing is touched then."""
-    setting = os.environ.get
+@dataclass(frozen=True)
+class Request:
+    """What a person asked make for; texts as they were typed, empty where nothing was said."""
+
+    goal: str = "all"
+    profile: str = ""
+    run: str = ""
+    overrides: str = ""
+    input: str = ""
+    tracking: str = ""
+
+
+def settle_and_make(asked: Request) -> int:
+    """Resolve the parameters, then become make; return the exit code.
+
+    Raises:
+        RunError: a setting is wrong; nothing is touched then.
+    """
     chosen_level()
-    if setting("TRACKING"):
+    if asked.tracking:
         from mnistlib.pipeline.mlflow_tracking import check_tracking  # only who tracks waits for it
 
-        check_tracking(setting("TRACKING", ""))
-    goal, asked = setting("GOAL", "all"), asked_to_run_nothing()
-    if asked == "t":
+        check_tracking(asked.tracking)
+    without_running = asked_to_run_nothing()
+    if without_running == "t":
         raise RunError("make -t would call stages done that are not. Nothing done; make -n tells what would run")
-    if not setting("PARAMS"):
-        check_made_by_make(Run(setting("RUN") or config.DEFAULT))
-        if goal == "infer" and setting("INPUT"):
-            check_is_there(setting("RUN") or config.DEFAULT)
-    run, resolved = choose(setting("PARAMS", ""), setting("RUN", ""), setting("SET", ""), setting("INPUT", ""))
+    if not asked.profile:
+        check_made_by_make(Run(asked.run or config.DEFAULT))
+        if asked.goal == "infer" and asked.input:
+            check_is_there(asked.run or config.DEFAULT)
+    run, resolved = choose(asked.profile, asked.run, asked.overrides, asked.input)
     if resolved.infer.input not in ("", kept_input(run)):
         named_pictures(resolved.infer.input)
-    if is_fine_tuned(run) and goal not in ("infer", "status"):
+    if is_fine_tuned(run) and asked.goal not in ("infer", "status"):
         raise RunError(f"runs/{run.name} was made by make teach and can do 'make infer' alone; give RUN another name")
-    if goal == "status" or asked:
-        goal = "all" if goal == "status" else goal
+    if asked.goal == "status" or without_running:
+        goal = "all" if asked.goal == "status" else asked.goal
         todo = plan(run, resolved, goal)
         pages = [] if todo else stale_pages(run)
         say(tell(run, resolved, goal, todo, pages))
-        return int(asked == "q" and bool(todo or pages))
-    return begin(run, resolved, goal)
+        return int(without_running == "q" and bool(todo or pages))
+    return begin(run, resolved, asked)
 
 
-def begin(run: Run, resolved: Params, goal: str) -> int:
+def begin(run: Run, resolved: Params, asked: Request) -> int:
     """Take the run, keep what is asked for, and become the make that executes what is stale; 0 when nothing is."""
+    goal = asked.goal
     make_writable(run)
     hold(run)
     sweep(leftovers(run))
@@ -71,12 +87,16 @@ def begin(run: Run, resolved: Params, goal: str) -> int:
     write_if_changed(run, resolved)
     pages = [] if todo else stale_pages(run)
     fingerprint.keep_digests()
-    answers = print_first_answers(run, todo) if goal == "infer" and os.environ.get("INPUT") else ""
-    tracked = goal == "all" and os.environ.get("TRACKING")
-    if not (todo or pages or tracked):
+    answers = print_first_answers(run, todo, asked.input) if goal == "infer" and asked.input else ""
+    if not (todo or pages or (goal == "all" and asked.tracking)):
         return end(run, answers)
     if todo:
         say(tell(run, resolved, goal, todo, []))
+    become_make(run, goal, list(todo), answers)
+
+
+def become_make(run: Run, goal: str, todo: list[str], answers: str) -> NoReturn:
+    """Become the make that executes these stages and renders the pages."""
     for name in ("PARAMS", "SET", "INPUT", "GOAL", "MAKEFILES"):
         os.environ.pop(name, None)
     if len(todo) > 1:
@@ -91,7 +111,7 @@ def begin(run: Run, resolved: Params, goal: str) -> int:
     os.execvp(make, [make, "--no-print-directory", *said, goal])  # noqa: S606
 
 
-def print_first_answers(run: Run, todo: dict[str, list[str]]) -> str:
+def print_first_answers(run: Run, todo: dict[str, list[str]], pictures: str) -> str:
     """Answer for the first pictures given before any page is made, where the model is up to date.
 
     Returns `told`, or `tell` where the answers have to wait for a model. Raises RunError.
@@ -100,7 +120,7 @@ def print_first_answers(run: Run, todo: dict[str, list[str]]) -> str:
         return "tell"
     from mnistlib.inference.answers import print_answers  # only who gives pictures waits for it
 
-    print_answers(run, os.environ["INPUT"])
+    print_answers(run, pictures)
     return "told"
 
 
@@ -193,7 +213,3 @@ def write_if_changed(run: Run, resolved: Params) -> None:
     path = run.params()
     if not path.is_file() or path.read_bytes() != text.encode():
         write_text(path, text)
-
-
-if __name__ == "__main__":
-    sys.exit(main())

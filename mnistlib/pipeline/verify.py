@@ -15,7 +15,7 @@ from collections import Counter
 from pathlib import Path
 
 from mnistlib.core import config
-from mnistlib.core.errors import RunError, in_words
+from mnistlib.core.errors import RunError
 from mnistlib.core.files import ROOT, file_digest, shown, write_text
 from mnistlib.core.formatting import Table
 from mnistlib.core.log import TAKEN_AWAY, chosen_level, say
@@ -31,10 +31,8 @@ from mnistlib.runs.stages import STAGE
 NOT_PASSED_ON = {"PARAMS", "SET", "INPUT", "RUN", "A", "B", "TRACKING", "MAKEFLAGS", "MFLAGS", "MAKELEVEL", "MAKEFILES"}
 
 
-@in_words("nothing verified")
-def main() -> int:
-    """Verify the run that the environment's RUN names; returns the exit code."""
-    name = os.environ.get("RUN", "")
+def verify_run(name: str) -> int:
+    """Verify the run of that name; return the exit code."""
     if not name:
         print("which run? make verify RUN=name", file=sys.stderr)
         return 2
@@ -175,7 +173,3 @@ def tell(run: Run, kept: Receipt, lines: list[Line], causes: list[Cause]) -> str
     found = {line.verdict for line in lines}
     verdict = next(v for v in (DIFFERENT, WITHIN, IDENTICAL) if v in found)
     return "\n".join(["", *said, "", f"runs/{run.name}: {verdict}; every line in {shown(run.verification)}"])
-
-
-if __name__ == "__main__":
-    sys.exit(main())

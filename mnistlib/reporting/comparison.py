@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -10,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from mnistlib.core.errors import RunError, in_words
+from mnistlib.core.errors import RunError
 from mnistlib.core.files import shown, write_text
 from mnistlib.core.formatting import Table
 from mnistlib.data.preprocess import load_split, load_statistics
@@ -54,10 +53,8 @@ class Comparison:
     chance: float
 
 
-@in_words("nothing compared")
-def main() -> int:
-    """Compare the runs that the environment's A and B name; returns the exit code."""
-    first, second = os.environ.get("A", ""), os.environ.get("B", "")
+def compare_runs(first: str, second: str) -> int:
+    """Compare two runs by name, write their page and print the verdict; return the exit code."""
     if not (first and second):
         print("which runs? make compare A=one B=another", file=sys.stderr)
         return 2
@@ -189,7 +186,3 @@ def figures(c: Comparison) -> list[tuple[str, str, Picture]]:
         ("How they learnt", "On validation, epoch by epoch.", curves),
         ("Which confusions changed", told, picture_of(change, "change of the confusion matrix")),
     ]
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import argparse
-import sys
 from dataclasses import asdict
 from typing import Any
 
 from mnistlib.core.config import load_file
-from mnistlib.core.errors import RunError, in_words
+from mnistlib.core.errors import RunError
 from mnistlib.core.files import read_json, shown, write_json, write_text
 from mnistlib.core.log import say
 from mnistlib.evaluation.calibration import load_calibration
@@ -39,21 +37,21 @@ TOLD = {
 }
 
 
-@in_words("the pages are not all written: run make again")
-def main() -> int:
-    """Render what is stale of a run's pages; end with the headline, or with the answers for pictures given."""
-    parser = argparse.ArgumentParser(prog="python -m mnistlib.reporting.front_page", description=main.__doc__)
-    parser.add_argument("--run", required=True, help="the run's name")
-    parser.add_argument("--answers", choices=["", "tell", "told"], default="", help="whether answers are to be told")
-    given = parser.parse_args()
-    run = Run(given.run)
+def render_run(name: str, answers: str) -> int:
+    """Render what is stale of a run's pages, and print its results or its answers; return the exit code.
+
+    Args:
+        name: of the run.
+        answers: tell (print the answers for the pictures given), told (they have been printed), or empty.
+    """
+    run = Run(name)
     settle(run)
     write_pages(run)
     write_index(run)
-    if given.answers:
+    if answers:
         from mnistlib.inference.answers import closing_words, print_answers  # only who gives pictures waits for them
 
-        if given.answers == "tell":
+        if answers == "tell":
             print_answers(run, load_file(run.params())["infer"]["input"])
         words, code = closing_words(run)
         say(words)
@@ -134,7 +132,3 @@ BANNER = """
   *  another dataset's), or go online, and run again.             *
   ****************************************************************
 """
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 
+from mnistlib.cli import cli
 from mnistlib.data.augmentation import Distortion
 from mnistlib.data.loading import obtain
 from mnistlib.data.synthetic import examples
@@ -129,7 +130,7 @@ def test_who_stops_a_lesson_is_told_in_words(monkeypatch, capsys):
         raise KeyboardInterrupt
 
     monkeypatch.setattr(taught_runs, "existing", stop)
-    assert taught_runs.main() == 130
+    assert cli.main(["teach"], standalone_mode=False) == 130
     assert capsys.readouterr().err == "\nnothing taught\n"
 
 
