@@ -185,7 +185,7 @@ def test_pictures_for_a_run_that_is_not_there_train_nothing(made):
     Image.new("L", (28, 28), 255).save(made.folder / "a.png")
     done = made.make("infer", "RUN=smkoe", "INPUT=a.png")
     assert (
-        "there is no runs/smkoe to recognise pictures with: make infer RUN=smoke INPUT=…, or make all RUN=smkoe"
+        "there is no runs/smkoe to recognize pictures with: make infer RUN=smoke INPUT=…, or make all RUN=smkoe"
         in done.text
     )
     assert (done.code, done.stages, made.run("smkoe").exists()) == (2, [], False)

@@ -21,7 +21,7 @@ from mnistlib.core.system_info import threads
 from mnistlib.pipeline.plan import check_still_there, named_pictures, plan, stages_of
 from mnistlib.reporting.page_digests import stale_pages
 from mnistlib.runs import fingerprint, previous_model
-from mnistlib.runs.layout import Run, check_own_files, leftovers, make_writable, nearest
+from mnistlib.runs.layout import Run, check_own_files, leftovers, make_writable, nearest, suggestion
 from mnistlib.runs.lock import hold
 from mnistlib.runs.model_store import check_made_by_make, is_fine_tuned
 from mnistlib.runs.record import duration_estimate
@@ -154,15 +154,15 @@ def tell(run: Run, resolved: Params, goal: str, todo: dict[str, list[str]], page
 
 
 def check_is_there(name: str) -> None:
-    """Who gives pictures to a run means one that is there: a name with a slip in it shall not train another model.
+    """Raise RunError for a run that is not there: a misspelt name beside INPUT must not train another model.
 
-    The default's is made where it is not there yet. Raises RunError.
+    The default's run is made where it is not there yet.
     """
     if name == config.DEFAULT or Run(name).params().is_file():
         return
-    near = nearest(name)
-    hint = f"make infer RUN={near} INPUT=…, or " if near else ""
-    raise RunError(f"there is no runs/{name} to recognise pictures with: {hint}make all RUN={name} makes it first")
+    near, others = nearest(name), suggestion(name)
+    hint = f": make infer RUN={near} INPUT=…, or " if near else f"; {others}. " if others else ": "
+    raise RunError(f"there is no runs/{name} to recognize pictures with{hint}make all RUN={name} makes it first")
 
 
 def shared_threads() -> str:

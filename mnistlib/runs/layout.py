@@ -189,19 +189,23 @@ def trained_at(run: Run) -> str:
 
 
 def nearest(name: str) -> str:
-    """The name of the run that may have been meant: the most like it, else the newest; empty when there is none."""
-    names = [run.name for run in existing_runs()]
-    return next(iter(get_close_matches(name, names, n=1) or names), "")
+    """Return the name of the run that is most like this one; empty when none is near."""
+    return next(iter(get_close_matches(name, [run.name for run in existing_runs()], n=1)), "")
+
+
+def suggestion(name: str) -> str:
+    """Return the question after a run that is near, or the newest ten names where none is; empty without any run."""
+    names = [run.name for run in existing_runs()][:10]
+    near = nearest(name)
+    return f"did you mean {near}?" if near else f"the newest runs are {', '.join(names)}" if names else ""
 
 
 def existing(name: str) -> Run:
-    """The run of this name. Raises RunError, with the name that may have been meant, when it is not there."""
+    """Return the run of this name. Raises RunError, with the names that may have been meant, when it is not there."""
     run = Run(name)
     if not run.folder.is_dir():
-        near = nearest(name)
-        raise RunError(
-            f"there is no runs/{name}" + (f"; did you mean {near}?" if near else f": make all RUN={name} makes it")
-        )
+        hint = suggestion(name)
+        raise RunError(f"there is no runs/{name}" + (f"; {hint}" if hint else f": make all RUN={name} makes it"))
     return run
 
 
