@@ -163,7 +163,7 @@ def execute(stages: tuple[str, ...], run: str) -> int:
 
 @command("pages", "the pages are not all written: run make again")
 @RUN
-@setting("ANSWERS", "tell: print the answers for INPUT; told: they have been printed")
+@setting("ANSWERS", "print: print the answers for INPUT; printed: it is already done")
 def pages(run: str, answers: str) -> int:
     """Render the pages of RUN that are stale, and print its results. Called by make."""
     from mnistlib.reporting.front_page import render_run

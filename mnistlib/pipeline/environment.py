@@ -44,7 +44,7 @@ def main() -> None:
 
 
 def find() -> Path:
-    """The interpreter of the active environment when it will do, else of `.venv`, built or repaired."""
+    """Return the interpreter of the active environment where that has all packages, else of `.venv`."""
     if named := active():
         lacking = unsatisfied()
         if not lacking:
@@ -63,7 +63,7 @@ def find() -> Path:
 
 
 def active() -> str:
-    """The active environment where this Python is its, and it is another than `.venv`; else nothing."""
+    """Return the active environment that this Python belongs to; empty for none and for `.venv`."""
     here, named = Path(sys.prefix).resolve(), (os.environ.get(name) for name in ("VIRTUAL_ENV", "CONDA_PREFIX"))
     return next((name for name in named if name and Path(name).resolve() == here != VENV.resolve()), "")
 
@@ -88,7 +88,7 @@ def pins() -> dict[str, str]:
 
 
 def wanted() -> str:
-    """What `.venv` is to be built from, as one hash."""
+    """Return a hash of what `.venv` has to be built from."""
     return hashlib.sha256(LOCK.read_bytes() + sys.version.encode() + str(PROJECT).encode()).hexdigest()
 
 
@@ -107,7 +107,7 @@ def build(python: Path) -> None:
 
 
 def make_venv() -> None:
-    """Have Python make `.venv`; exits with the reason when it cannot."""
+    """Make `.venv` with Python's venv; exit with the reason when that fails."""
     command = [sys.executable, "-m", "venv", "--clear", str(VENV)]
     done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace")
     if not done.returncode:
@@ -171,7 +171,7 @@ def uv_settings(python: Path) -> dict[str, str]:
 
 
 def unsatisfied() -> list[str]:
-    """Requirements of pyproject.toml, tests' included, that the running environment does not meet."""
+    """Return the requirements of pyproject.toml, those of tests too, that the running environment does not meet."""
     import tomllib
 
     try:
@@ -185,13 +185,13 @@ def unsatisfied() -> list[str]:
 
 
 def met(requirement: Any, found: dict[str, str]) -> bool:
-    """Whether a distribution is installed in a version that fits."""
-    version = found.get(canonical(requirement.name)) or told_version(requirement.name)
+    """Return whether a package is installed in a version that fits."""
+    version = found.get(canonical(requirement.name)) or metadata_version(requirement.name)
     return bool(version and requirement.specifier.contains(version, prereleases=True))
 
 
-def told_version(name: str) -> str:
-    """The version of a distribution that has no `.dist-info` folder; empty where it is not installed."""
+def metadata_version(name: str) -> str:
+    """Return the version of a package that has no `.dist-info` folder; empty where it is not installed."""
     import importlib.metadata as metadata  # takes 0.05 s, which is felt in each command
 
     try:
@@ -212,12 +212,12 @@ def this_python() -> str:
 
 
 def canonical(name: str) -> str:
-    """A distribution's name as indexes compare it (PEP 503)."""
+    """Return a package's name as indexes compare it (PEP 503)."""
     return re.sub(r"[-_.]+", "-", name).lower()
 
 
 def say(text: str) -> None:
-    """To the terminal, not into what make reads."""
+    """Print to the terminal, not into what make reads."""
     print(text, file=sys.stderr, flush=True)
 
 

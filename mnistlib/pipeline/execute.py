@@ -80,7 +80,7 @@ def run_stages(names: Sequence[str], run: str) -> int:
 
 
 def run_stage(name: str, stage: Stage, began: float) -> int:
-    """Execute the stage unless it is up to date; `began`: seconds since 1970. Returns the exit code."""
+    """Execute the stage unless it is up to date; return the exit code. `began` is in seconds since 1970."""
     try:
         run = Run(name)
         resolved = checked_parameters(run, stage)
@@ -107,7 +107,7 @@ def run_stage(name: str, stage: Stage, began: float) -> int:
 
 
 def checked_parameters(run: Run, stage: Stage) -> Params:
-    """The run's parameters, checked against the schema and the notebook's own cell. Raises RunError."""
+    """Return the run's parameters, checked against the schema and the notebook's own cell. Raises RunError."""
     asked = run.params()
     resolved = check(load_file(asked), shown(asked)) if asked.is_file() else load()
     parameters = notebook_parameters(resolved, stage.section, run.name)
@@ -122,7 +122,7 @@ def checked_parameters(run: Run, stage: Stage) -> Params:
 
 
 def check_input(run: Run, text: str) -> None:
-    """Raises RunError where pictures given are gone; the front page then tells of the stages that have run before."""
+    """Raise RunError where the pictures of INPUT are gone; the front page then shows the stages that have run."""
     try:
         check_still_there(run, text)
     except RunError:
@@ -133,7 +133,19 @@ def check_input(run: Run, text: str) -> None:
 
 
 def execute(run: Run, stage: Stage, parameters: dict[str, Any], inputs: Inputs, limits: Any, began: float) -> int:
-    """Run the notebook; keep it and the record of what became of it; returns the exit code."""
+    """Run the notebook of a stage, keep it, and write the record of the stage.
+
+    Args:
+        run: the run.
+        stage: the stage.
+        parameters: of the notebook, by name.
+        inputs: what the record says that the stage was made from.
+        limits: the section `execute` of the parameters, with the time-outs.
+        began: when the runner started, in seconds since 1970.
+
+    Returns:
+        The exit code.
+    """
     kernel, cells = EarlyKernel(), Cells(len(fingerprint.read_cells(stage.notebook)), began)
     work = run.notebook(stage.name).with_name(f".{stage.name}.part.ipynb")
     verdict, error, cell, code = OK, "", 0, 0
@@ -171,7 +183,7 @@ def execute(run: Run, stage: Stage, parameters: dict[str, Any], inputs: Inputs, 
 def run_notebook(
     stage: Stage, work: Path, parameters: dict[str, Any], limits: Any, kernel: EarlyKernel, cells: Cells
 ) -> None:
-    """Execute into the file `work`, in a kernel that is already starting. Raises what papermill raises."""
+    """Execute into the file `work`, in a kernel that has been started. Raises what papermill raises."""
     sys.modules.setdefault("rfc3987_syntax", None)  # type: ignore[arg-type]  # 1.3 s of import for a check not used
     import papermill
 
@@ -194,24 +206,21 @@ def run_notebook(
 
 
 class Cells:
-    """Told of each of `count` cells as it starts; says so in the log, and knows afterwards what they took.
-
-    `began`: when the stage did, seconds since 1970.
-    """
+    """Log each of `count` cells as it starts, and measure what they take; `began` is in seconds since 1970."""
 
     def __init__(self, count: int, began: float) -> None:
         self.count, self.began = count, began
         self.starts: list[tuple[float, bool]] = []  # seconds since 1970, and whether it is the cell of the imports
 
     def start(self, cell: Any, cell_index: int) -> None:
-        """A cell of any kind begins: what nbclient calls `on_cell_start`."""
+        """Note that a cell of any kind starts: nbclient's `on_cell_start`."""
         self.starts.append((time.time(), "setup" in cell.metadata.get("tags", [])))
         if cell.cell_type == "code":
-            # with the cell of the given parameters put in before, papermill's index is the place in the notebook
+            # papermill has put a cell of parameters in before, so that its index is the place in the notebook
             log_place(f"cell {max(1, cell_index)} of {self.count}")
 
     def seconds(self) -> dict[str, float]:
-        """Seconds until now of start-up, imports and work; of start-up alone before any cell."""
+        """Return the seconds until now of start-up, imports and work; of start-up alone before any cell."""
         now = time.time()
         if not self.starts:
             return {"start": now - self.began}

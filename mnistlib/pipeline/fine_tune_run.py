@@ -1,4 +1,4 @@
-"""The run that `make teach RUN=default` makes: a model that has learnt the person's own drawings, before and after."""
+"""Fine-tune a run's model on a person's own drawings, into a new run: `make teach RUN=default`."""
 
 from __future__ import annotations
 
@@ -54,18 +54,18 @@ def make_fine_tuned_run(base: Run, seed: int = 0) -> str:
     check_can_fine_tune(base, drawings)
     parts = {name: load_split(base, name) for name in ("val", "test")}
     lessons, held = hold_back(drawings)
-    taught = teach(network, versions_of(lessons, lesson.versions, seed), rehearse(base, seed), lesson, seed)
+    tuned = teach(network, versions_of(lessons, lesson.versions, seed), rehearse(base, seed), lesson, seed)
     scores = {"drawings_learned": len(lessons), "drawings_held_back": len(held), "fine_tuned_from": base.name}
-    before, after = answers(network, held), answers(taught, held)
+    before, after = answers(network, held), answers(tuned, held)
     scores |= measure(network, held, before, parts["test"], "before")
-    scores |= measure(taught, held, after, parts["test"], "after")
+    scores |= measure(tuned, held, after, parts["test"], "after")
     with new_run(base) as run:
-        keep_fine_tuned_run(base, run, taught, parts["val"], scores, seed)
+        keep_fine_tuned_run(base, run, tuned, parts["val"], scores, seed)
         scores["teach_seconds"] = time.perf_counter() - began
         write_json(run.teach_json, scores)
         write_page(run, scores, held, before, after)
     write_runs_table_page()
-    return tell(Run(run.name), scores)
+    return summary(Run(run.name), scores)
 
 
 def check_can_fine_tune(base: Run, drawings: Sequence[Drawing]) -> None:
@@ -84,15 +84,15 @@ def check_can_fine_tune(base: Run, drawings: Sequence[Drawing]) -> None:
 
 
 def rehearse(base: Run, seed: int) -> TensorDataset:
-    """What the network sees again beside new drawings, lest it forget: the training part, and what is no digit."""
-    part, share = load_split(base, "train"), setting(base, "train", "outliers")
-    outlier_images = make_outliers(round(share * len(part.labels)), load_statistics(base)["classes"], seed)
-    return TensorDataset.of(torch.device("cpu"), part, outlier_images)
+    """Return what the network sees again beside new drawings so that it does not forget: training set and outliers."""
+    split, share = load_split(base, "train"), setting(base, "train", "outliers")
+    outlier_images = make_outliers(round(share * len(split.labels)), load_statistics(base)["classes"], seed)
+    return TensorDataset.of(torch.device("cpu"), split, outlier_images)
 
 
 @contextmanager
 def new_run(base: Run) -> Iterator[Run]:
-    """The first of BASE-taught, BASE-taught-2, … that is not there, made beside and named last: whole, or not there.
+    """Yield a new run: the first free name of BASE-taught, BASE-taught-2, …; it gets the name once it is whole.
 
     Raises RunError when it cannot be made.
     """
@@ -137,23 +137,23 @@ def answers(network: DigitNet, drawings: Sequence[Drawing]) -> np.ndarray:
 
 
 def measure(network: DigitNet, held: Sequence[Drawing], said: np.ndarray, test: Split, when: str) -> dict[str, Any]:
-    """How many drawings kept back are right by what was `said` of them, and the accuracy on the test part."""
+    """How many drawings kept back are right by what was `said` of them, and the accuracy on the test set."""
     right = sum(drawing.label == int(answer) for drawing, answer in zip(held, said, strict=True))
     accurate = accuracy(predict_logits(network, test.images), test.labels)
     return {f"held_back_right_{when}": right, f"test_accuracy_{when}": accurate}
 
 
-def keep_fine_tuned_run(base: Run, run: Run, taught: DigitNet, val: Split, scores: dict[str, Any], seed: int) -> None:
+def keep_fine_tuned_run(base: Run, run: Run, tuned: DigitNet, val: Split, scores: dict[str, Any], seed: int) -> None:
     """Write model and calibration, and what a run needs to be used: its parameters and its data, linked."""
     described = read_description(base)["training"]
     allowed, copies = (setting(base, "evaluate", name) for name in ("accepted_error", "augmented_copies"))
-    augmented = predict_augmented(taught, val.images, load_distortion(base), int(copies), seed)
+    augmented = predict_augmented(tuned, val.images, load_distortion(base), int(copies), seed)
     for path in (base.raw_json, base.params(), *base.processed.glob("[!.]*")):
         target = run.folder / path.relative_to(base.folder)
         target.parent.mkdir(parents=True, exist_ok=True)
         link_or_copy(path, target)
-    save_model(run, taught, described | {name: scores[name] for name in ("fine_tuned_from", "drawings_learned")})
-    save_calibration(run, calibrate(predict_logits(taught, val.images), val.labels, allowed, *augmented))
+    save_model(run, tuned, described | {name: scores[name] for name in ("fine_tuned_from", "drawings_learned")})
+    save_calibration(run, calibrate(predict_logits(tuned, val.images), val.labels, allowed, *augmented))
 
 
 def setting(base: Run, section: str, name: str) -> float:
@@ -169,10 +169,10 @@ def before_and_after(scores: dict[str, Any]) -> Table:
     return Table([row | {"after": scores["held_back_right_after"]}, {"what": "test accuracy", **figures}])
 
 
-def tell(run: Run, scores: dict[str, Any]) -> str:
-    """What the terminal says."""
+def summary(run: Run, scores: dict[str, Any]) -> str:
+    """Return what the terminal says."""
     return (
-        f"{scores['drawings_learned']} drawings taught in {scores['teach_seconds']:.1f} s\n\n"
+        f"{scores['drawings_learned']} drawings learned in {scores['teach_seconds']:.1f} s\n\n"
         f"{before_and_after(scores)}\n\n"
         f'to draw with it, set run = "{run.name}" in notebook 06; for pictures, make infer RUN={run.name} INPUT=…\n'
         f"report  {shown(run.page('teach'))}"
@@ -185,6 +185,6 @@ def write_page(
     """Write `reports/teach.html`: the scores, and the drawings kept back with both answers."""
     figure = plot_before_after([d.image for d in held], [d.label or 0 for d in held], before, after)
     picture = keep_figure(run, "before_and_after", figure, "drawings kept back, with the answers before and after")
-    page = {"title": f"{run.name} · taught", "run": run.name, "scores": scores, "picture": picture}
+    page = {"title": f"{run.name} · fine-tuned", "run": run.name, "scores": scores, "picture": picture}
     page["table"] = before_and_after(scores)._repr_html_()
     write_text(run.page("teach"), render("teach.html.j2", page))

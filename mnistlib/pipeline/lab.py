@@ -12,8 +12,8 @@ from mnistlib.core.errors import RunError
 def open_lab(text: str) -> int:
     """Become JupyterLab on the folder notebooks/, with the options that `text` holds."""
     command = [sys.executable, "-m", "jupyter", "lab", "--notebook-dir", "notebooks"]
-    given = options(text, is_root=os.geteuid() == 0)
-    os.execv(sys.executable, [*command, *given])  # noqa: S606 - a shell would run what stands in LAB
+    command += options(text, is_root=os.geteuid() == 0)
+    os.execv(sys.executable, command)  # noqa: S606 - a shell would run what stands in LAB
 
 
 def options(text: str, is_root: bool) -> list[str]:
@@ -25,7 +25,7 @@ def options(text: str, is_root: bool) -> list[str]:
         RunError: a quotation mark is open.
     """
     try:
-        given = shlex.split(text)
+        found = shlex.split(text)
     except ValueError as error:
         raise RunError(f"LAB={text}: {error}. Expected JupyterLab's options, such as LAB='--port 8899'.") from None
-    return [*given, "--allow-root"] if is_root and "--allow-root" not in given else given
+    return [*found, "--allow-root"] if is_root and "--allow-root" not in found else found

@@ -54,8 +54,8 @@ def track_run(name: str) -> int:
     uri = os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{os.path.relpath(layout.tracking_database())}"
     try:
         with redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()):  # MLflow's own words hold its address
-            told = log_run(run, uri)
-        logger.info("  %-20s %s", "tracking", told)
+            result = log_run(run, uri)
+        logger.info("  %-20s %s", "tracking", result)
     except Exception as error:  # whatever stopped it, the run is whole and the reader is to know what to do
         why = without_secrets(f"{type(error).__name__}: {error}", uri).split("\n")[0]
         logger.error("  not logged to MLflow at %s: %s", told_address(uri), why)
@@ -72,7 +72,7 @@ def check_tracking(tracker: str) -> None:
 
 
 def log_run(run: Run, uri: str) -> str:
-    """Log parameters, metrics and files of the run unless they are there; returns what to tell. Raises as MLflow does.
+    """Log parameters, metrics and files of the run unless they are there; return what to print. Raises as MLflow does.
 
     Metrics keep their names, those of each epoch are `epochs/<name>` with the epoch as step, those in words are tags.
     Files lie in MLflow as they do in the run.
@@ -137,8 +137,8 @@ def told_address(uri: str) -> str:
     """Scheme, host and port of an address; of a file or a database file, which has no host, all before `?` and `#`."""
     scheme, mark, rest = uri.partition("://")
     if not mark or rest.startswith("/"):
-        told = re.split("[?#]", uri)[0]
-        return told if mark or "@" not in told else "…"
+        place = re.split("[?#]", uri)[0]
+        return place if mark or "@" not in place else "…"
     host, *after = re.split("[/?#]", rest, maxsplit=1)
     host = host.rpartition("@")[2]
     sure = re.fullmatch(r"([\w.-]+|\[[\da-fA-F:.]+\])(:\d+)?", host) and "@" not in "".join(after)
@@ -146,7 +146,7 @@ def told_address(uri: str) -> str:
 
 
 def without_secrets(text: str, uri: str) -> str:
-    """The text with `uri`, and whatever address stands in it, cut down to what is told of it, and `…` for its pieces.
+    """Return the text with each address cut down to scheme, host and port, and `…` for the other pieces of `uri`.
 
     A name, password or token may stand anywhere in an address; messages hold it whole, in parts, encoded or decoded.
     """

@@ -1,6 +1,6 @@
 """The light step before make: settle the parameters, find what is stale and why, and become the make that runs it.
 
-`make status` and `make -n` tell the same plan and change nothing.
+`make status` and `make -n` print the same plan and change nothing.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ def settle_and_make(asked: Request) -> int:
         goal = "all" if asked.goal == "status" else asked.goal
         todo = plan(run, resolved, goal)
         pages = [] if todo else stale_pages(run)
-        say(tell(run, resolved, goal, todo, pages))
+        say(describe_plan(run, resolved, goal, todo, pages))
         return int(without_running == "q" and bool(todo or pages))
     return begin(run, resolved, asked)
 
@@ -91,7 +91,7 @@ def begin(run: Run, resolved: Params, asked: Request) -> int:
     if not (todo or pages or (goal == "all" and asked.tracking)):
         return end(run, answers)
     if todo:
-        say(tell(run, resolved, goal, todo, []))
+        say(describe_plan(run, resolved, goal, todo, []))
     become_make(run, goal, list(todo), answers)
 
 
@@ -112,16 +112,16 @@ def become_make(run: Run, goal: str, todo: list[str], answers: str) -> NoReturn:
 
 
 def print_first_answers(run: Run, todo: dict[str, list[str]], pictures: str) -> str:
-    """Answer for the first pictures given before any page is made, where the model is up to date.
+    """Print the answers for the first pictures before any page is made, where the model is up to date.
 
-    Returns `told`, or `tell` where the answers have to wait for a model. Raises RunError.
+    Returns `printed`, or `print` where the answers have to wait for a model. Raises RunError.
     """
     if {"03_train", "04_evaluate"} & todo.keys():
-        return "tell"
+        return "print"
     from mnistlib.inference.answers import print_answers  # only who gives pictures waits for it
 
     print_answers(run, pictures)
-    return "told"
+    return "printed"
 
 
 def end(run: Run, answers: str) -> int:
@@ -136,7 +136,7 @@ def end(run: Run, answers: str) -> int:
     return code
 
 
-def tell(run: Run, resolved: Params, goal: str, todo: dict[str, list[str]], pages: list[str]) -> str:
+def describe_plan(run: Run, resolved: Params, goal: str, todo: dict[str, list[str]], pages: list[str]) -> str:
     """Return a line for each stage: up to date, or what runs, why, and about how long it took before."""
     lines = []
     for stage in stages_of(run, goal):
@@ -145,8 +145,8 @@ def tell(run: Run, resolved: Params, goal: str, todo: dict[str, list[str]], page
         elif not todo[stage]:
             lines.append((stage, "perhaps", PERHAPS.partition(", ")[2]))
         else:
-            given = config.notebook_parameters(resolved, STAGE[stage].section, run.name)
-            about = seconds_text(duration_estimate(run, stage, given))
+            values = config.notebook_parameters(resolved, STAGE[stage].section, run.name)
+            about = seconds_text(duration_estimate(run, stage, values))
             lines.append((stage, "runs", f"{'; '.join(todo[stage])}{f' (about {about})' if about else ''}"))
     if pages:
         lines.append(("pages", "to render", ", ".join(pages)))
@@ -175,13 +175,13 @@ def shared_threads() -> str:
     return str(threads(stages=2))
 
 
-def choose(profile: str, run_name: str, overrides: str, given_input: str) -> tuple[Run, Params]:
-    """The run and its parameters. Raises RunError; INPUT, when given, is looked at before anything is written.
+def choose(profile: str, run_name: str, overrides: str, pictures: str) -> tuple[Run, Params]:
+    """Return the run and its parameters. Raises RunError; INPUT is checked before anything is written.
 
     A run that exists, named without a profile, keeps the parameters that it was made with, overrides laid over them.
     """
-    if given_input:
-        named_pictures(given_input)
+    if pictures:
+        named_pictures(pictures)
     if run_name:
         check_own_files(Run(run_name))
     again = bool(run_name) and not profile and Run(run_name).params().is_file()
@@ -194,13 +194,13 @@ def choose(profile: str, run_name: str, overrides: str, given_input: str) -> tup
     run = Run(run_name or Path(profile or config.DEFAULT).name.removesuffix(".yaml").removesuffix(".yml"))
     check_own_files(run)
     said = again or "input" in config.parse_overrides(overrides).get("infer", {})
-    chosen = given_input or resolved.infer.input or ("" if said else kept_input(run))
+    chosen = pictures or resolved.infer.input or ("" if said else kept_input(run))
     infer = resolved.infer.model_copy(update={"input": chosen})
     return run, resolved.model_copy(update={"infer": infer})
 
 
 def kept_input(run: Run) -> str:
-    """The pictures that the run was given last, wherever they are by now: a second make leaves their answers be."""
+    """Return the pictures that INPUT named last for this run, so that a second make keeps their answers."""
     try:
         return str(config.load_file(run.params())["infer"]["input"])
     except (RunError, KeyError, TypeError):

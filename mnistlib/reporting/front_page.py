@@ -42,7 +42,7 @@ def render_run(name: str, answers: str) -> int:
 
     Args:
         name: of the run.
-        answers: tell (print the answers for the pictures given), told (they have been printed), or empty.
+        answers: print (the answers for the pictures of INPUT), printed (already), or empty.
     """
     run = Run(name)
     settle(run)
@@ -51,7 +51,7 @@ def render_run(name: str, answers: str) -> int:
     if answers:
         from mnistlib.inference.answers import closing_words, print_answers  # only who gives pictures waits for them
 
-        if answers == "tell":
+        if answers == "print":
             print_answers(run, load_file(run.params())["infer"]["input"])
         words, code = closing_words(run)
         say(words)

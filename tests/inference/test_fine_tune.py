@@ -83,7 +83,7 @@ def test_make_teach_makes_a_run_of_its_own_that_infers_and_nothing_else(made):
     keep(made, 15)
     done = made.make("teach", "RUN=smoke")
     assert done.code == 0, done.text
-    assert "12 drawings taught" in done.text
+    assert "12 drawings learned" in done.text
     assert "test accuracy" in done.text
     scores = json.loads((made.run("smoke-taught") / "reports" / "teach.json").read_text())
     assert scores["drawings_held_back"] == 3
