@@ -17,7 +17,7 @@ from mnistlib.imaging.image_files import given_pictures, pictures_at
 from mnistlib.imaging.image_formats import left_out_words, with_pages
 from mnistlib.inference.predictor import Prediction, find_run, predictions_csv, quick_predictor
 from mnistlib.runs import layout
-from mnistlib.runs.layout import Run, nearest
+from mnistlib.runs.layout import Run, existing_runs, nearest
 
 FIRST = 20
 LARGEST = 500_000_000  # bytes of predictions.csv; a picture takes about 100
@@ -156,6 +156,6 @@ def trained_run(wanted: str) -> Run:
     if run.folder.parent != layout.RUNS:
         raise RunError(f"{shown(run.folder)} holds no trained model: make all in the project that it is of trains one")
     setting = "" if run.name == "default" else f" RUN={run.name}"
-    near = nearest(run.name)
-    hint = f", or --run {near} takes one that is there" if near and near != run.name else ""
+    there = nearest(run.name) or next((other.name for other in existing_runs()), "")
+    hint = f", or --run {there} takes one that is there" if there and there != run.name else ""
     raise RunError(f"{shown(run.folder)} holds no trained model: make all{setting} trains one{hint}")
