@@ -12,7 +12,7 @@ override GIVEN := $(foreach name,$(.VARIABLES),$(if $(filter command,$(origin $(
 $(foreach name,$(SETTINGS) $(GIVEN),$(eval override $$(name) := $$(value $$(name))))
 export $(SETTINGS) $(GIVEN)
 # Threads wait for each other by spinning for some 0.1 ms, then asleep: spinning on takes a step of training from 0.1 s to
-# 3 s beside other programs, and asleep at once it takes a third more where there are none (bench/README.md).
+# 3 s beside other programs, and asleep at once it takes a third more where there are none (docs/experiments.md).
 ifndef OMP_WAIT_POLICY
 export GOMP_SPINCOUNT ?= 2000
 endif
@@ -130,7 +130,8 @@ lint:
 ## soak: try 10,000 odd pictures and damaged files, and kill a small run KILLS times
 .PHONY: soak
 soak:
-	@FUZZ_CASES=10000 $(PYTHON_SH) -m pytest tests/test_fuzz.py tests/attacks/test_fuzz_readers.py && \
+	@FUZZ_CASES=10000 $(PYTHON_SH) -m pytest tests/test_fuzz.py tests/attacks/test_fuzz_readers.py \
+	tests/attacks/test_fuzz_trees.py && \
 	exec $(PYTHON_SH) -m tests.soak
 
 ## bench: measure seconds and accuracy, into runs/bench/; QUICK=1 or FULL=1

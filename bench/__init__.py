@@ -1,1 +1,1 @@
-"""Measurements that anyone can repeat."""
+"""Benchmarks: `make bench` runs them, docs/benchmarks.md holds the results."""

@@ -1,11 +1,10 @@
-"""`make bench`: what the project claims, measured again, as a table, in runs/bench/<date>/bench.json and as a page.
+"""`make bench`: measure the project's claims again, as tables, in runs/bench/<date>/bench.json and as a page.
 
-QUICK=1 takes two minutes, without it nine, FULL=1 forty (five seeds of every profile but record, and all people's
-drawings taught); with AVX2 alone twice as long, FULL=1 two hours.
-Without MNIST, from MNIST_DIR or runs/data/raw, the smoke pipeline alone. Else profiles seed by seed beside the recipe
-that everybody starts from, cost against the size of the data, the default pipeline, how fast it answers, picture files
-among it; where PEN_STROKES names their file, UCI's pen drawings, recognised and taught; where there is a browser, the
-pad's latency.
+On 2 cores with AVX-512: 9 minutes, with QUICK=1 two, with FULL=1 forty (five seeds of every profile but `record`,
+fine-tuning for all writers). With AVX2 alone it takes two to three times as long.
+
+Without MNIST (MNIST_DIR or runs/data/raw), only the smoke pipeline is measured. Pen drawings need PEN_STROKES, the
+path of UCI's file; the latency of the drawing pad needs a browser.
 """
 
 from __future__ import annotations
@@ -20,18 +19,18 @@ from typing import Any
 import numpy as np
 import torch
 
-from bench import lab
-from bench.doodles import measure_doodles
-from bench.drawn import measure_drawn
-from bench.inference import measure_inference
-from bench.latency import measure_latency
+from bench.accuracy.doodles import measure_doodles
+from bench.accuracy.fine_tuning import measure_fine_tuning
+from bench.accuracy.pen_drawings import measure_pen_drawings
+from bench.accuracy.profiles import measure_profiles
+from bench.accuracy.tutorial import GOAL, measure_tutorial
+from bench.browser import lab
 from bench.page import write_page
-from bench.pipeline import measure_pipeline, tell_pipeline
-from bench.profiles import measure_profiles
-from bench.scaling import measure_scaling
-from bench.scans import measure_scans
-from bench.teaching import measure_fine_tuning
-from bench.tutorial import GOAL, measure_tutorial
+from bench.speed.image_files import measure_image_files
+from bench.speed.inference import measure_inference
+from bench.speed.latency import measure_latency
+from bench.speed.pipeline import measure_pipeline, print_pipeline
+from bench.speed.scaling import measure_scaling
 from mnistlib.core.files import ROOT, shown, write_json
 from mnistlib.core.formatting import Table, facts
 from mnistlib.core.system_info import cores, fast_features, processor
@@ -46,80 +45,80 @@ PROFILES = ("fast",) if QUICK else ("fast", "fast-30s", "default", "tiny", "best
 SEEDS = range(1 if QUICK else 5 if FULL else 3)
 TUTORIAL_SECONDS = 60 if QUICK else 1200 if FULL else 240
 PIPELINES = ("smoke",) if QUICK else ("smoke", "default") if FULL else ("default",)
-ONE_IN = 1 if FULL else 3  # of so many people, one's drawings are taught
+WRITER_STEP = 1 if FULL else 3  # fine-tune on every writer's drawings, or on every third writer's
 
 
 def main() -> int:
-    kept: dict[str, Any] = {"machine": machine(), "date": time.strftime("%Y-%m-%d %H:%M"), "pipelines": {}}
+    results: dict[str, Any] = {"machine": machine(), "date": time.strftime("%Y-%m-%d %H:%M"), "pipelines": {}}
     folder = RUNS / "bench" / time.strftime("%Y%m%d-%H%M%S")
     try:
-        measure(kept)
-    finally:  # what was measured before something failed is not lost
-        write_json(folder / "bench.json", kept)
-        write_page(folder / "index.html", kept)
-        print(f"\n{machine()}\nkept in {shown(folder / 'bench.json')}; the page: {shown(folder / 'index.html')}")
+        measure(results)
+    finally:  # keep what was measured before a failure
+        write_json(folder / "bench.json", results)
+        write_page(folder / "index.html", results)
+        print(f"\n{machine()}\nresults: {shown(folder / 'bench.json')}; page: {shown(folder / 'index.html')}")
     return 0
 
 
-def measure(kept: dict[str, Any]) -> None:
-    """Measure one part after the other into `kept`."""
-    there = better_source_exists("mnist")
-    if there:
-        measure_training(obtain("mnist"), kept)
-    for profile in PIPELINES if there else ("smoke",):
-        kept["pipelines"][profile] = measure_pipeline(profile)
-        tell_pipeline(profile, kept["pipelines"][profile])
-    if "default" in kept["pipelines"]:
-        measure_answers(Run("bench-default"), kept)
+def measure(results: dict[str, Any]) -> None:
+    """Add one measurement after the other to `results`."""
+    has_mnist = better_source_exists("mnist")
+    if has_mnist:
+        measure_training(obtain("mnist"), results)
+    for profile in PIPELINES if has_mnist else ("smoke",):
+        results["pipelines"][profile] = measure_pipeline(profile)
+        print_pipeline(profile, results["pipelines"][profile])
+    if "default" in results["pipelines"]:
+        measure_predictions(Run("bench-default"), results)
 
 
-def measure_training(raw: Raw, kept: dict[str, Any]) -> None:
-    """Profiles and the plain recipe, on the same machine in the same call; and how much sooner 99 % is reached."""
-    profiles = measure_profiles(PROFILES, raw, SEEDS, kept.setdefault("profiles", []))
+def measure_training(raw: Raw, results: dict[str, Any]) -> None:
+    """Train the profiles and the tutorial recipe in one process, and compare how soon each reaches 99 %."""
+    profiles = measure_profiles(PROFILES, raw, SEEDS, results.setdefault("profiles", []))
     if not QUICK:
-        kept["scaling"] = measure_scaling(raw)
-        print(f"\none epoch of the default recipe, from a memory map:\n{Table(kept['scaling'])}", flush=True)
-    plain = kept["tutorial"] = measure_tutorial(raw, TUTORIAL_SECONDS)
-    print(f"\nthe plain recipe, epoch by epoch:\n{Table(plain['epochs'])}", flush=True)
-    good = [row["train_seconds"] for row in profiles if row["test_accuracy"] >= GOAL]
-    if good:
-        reached, spent = bool(plain["seconds_to_99"]), plain["seconds_to_99"] or plain["epochs"][-1]["seconds"]
-        plain |= {"times_longer_to_99": spent / min(good), "reached_99": reached}
-        told = f"{spent:.0f} s" if reached else f"not yet after {spent:.0f} s"
-        times = f"{'' if reached else 'more than '}{plain['times_longer_to_99']:.0f} times"
-        print(f"to {GOAL:.1%}: the plain recipe {told}, ours {min(good):.1f} s: {times}")
+        results["scaling"] = measure_scaling(raw)
+        print(f"\none epoch of the default recipe, from a memory map:\n{Table(results['scaling'])}", flush=True)
+    tutorial = results["tutorial"] = measure_tutorial(raw, TUTORIAL_SECONDS)
+    print(f"\nthe tutorial recipe, epoch by epoch:\n{Table(tutorial['epochs'])}", flush=True)
+    reaching = [row["train_seconds"] for row in profiles if row["test_accuracy"] >= GOAL]
+    if reaching:
+        reached = bool(tutorial["seconds_to_99"])
+        spent = tutorial["seconds_to_99"] or tutorial["epochs"][-1]["seconds"]
+        tutorial |= {"times_longer_to_99": spent / min(reaching), "reached_99": reached}
+        took = f"{spent:.0f} s" if reached else f"not reached after {spent:.0f} s"
+        ratio = f"{'' if reached else 'more than '}{tutorial['times_longer_to_99']:.0f} times as long"
+        print(f"to {GOAL:.1%}: the tutorial recipe {took}, the fastest profile {min(reaching):.1f} s: {ratio}")
 
 
-def measure_answers(run: Run, kept: dict[str, Any]) -> None:
-    """How fast the run's model answers, drawings recognised and taught, and the pad's latency."""
+def measure_predictions(run: Run, results: dict[str, Any]) -> None:
+    """Measure the run's model: speed, image files, doodles, pen drawings, fine-tuning and the pad's latency."""
     predictor = load_predictor(run.name)
     noise = np.random.default_rng(0).integers(0, 256, (10_000, 28, 28), np.uint8)
-    kept["inference"] = tell("answers", measure_inference(predictor, noise))
+    results["inference"] = reported("inference", measure_inference(predictor, noise))
     mnist = obtain("mnist")
-    scans = measure_scans(predictor, mnist.test_images, mnist.test_labels)
-    kept["scans"] = tell("picture files, a quarter each plain, negative, enlarged ten times, both", scans)
-    kept["doodles"] = tell("letters and doodles, none of them a digit", measure_doodles(predictor))
+    files = measure_image_files(predictor, mnist.test_images, mnist.test_labels)
+    results["image_files"] = reported("image files: a quarter each plain, negative, enlarged ten times, both", files)
+    results["doodles"] = reported("letters and doodles, none of them a digit", measure_doodles(predictor))
     if os.environ.get("PEN_STROKES"):
         strokes = ROOT / os.environ["PEN_STROKES"]
-        kept["drawn"] = tell("drawn digits", measure_drawn(predictor, strokes))
-        kept["teaching"] = tell(
-            "taught five drawings of each digit, by writer", measure_fine_tuning(run, strokes, ONE_IN)
-        )
+        results["pen_drawings"] = reported("pen drawings of digits", measure_pen_drawings(predictor, strokes))
+        tuned = measure_fine_tuning(run, strokes, WRITER_STEP)
+        results["fine_tuning"] = reported("fine-tuned on five drawings per digit of one writer", tuned)
     if lab.can_browse():
-        kept["pad"] = tell("the pad in JupyterLab, from pen-up to the answer", measure_latency(predictor))
+        results["pad"] = reported("the drawing pad in JupyterLab, from pen-up to answer", measure_latency(predictor))
 
 
-def tell(title: str, measured: dict[str, Any]) -> dict[str, Any]:
-    """Print what was measured, but for the rows behind it; returns it."""
+def reported(title: str, measured: dict[str, Any]) -> dict[str, Any]:
+    """Print the figures, without the lists behind them; return them unchanged."""
     print(f"\n{title}:\n{facts({k: v for k, v in measured.items() if not isinstance(v, list)})}", flush=True)
     return measured
 
 
 def machine() -> str:
-    """Cores, processor with what makes it fast, threads and versions, in one line."""
+    """Return cores, processor, its vector features, threads and versions in one line."""
     versions = " ".join(f"{name} {version(name)}" for name in ("torch", "numpy", "papermill"))
-    known = ", ".join([processor(), *(fast_features() or ["neither AVX-512 nor bf16"])])
-    hardware = f"{cores()} cores {platform.machine()} ({known}), {torch.get_num_threads()} threads"
+    features = ", ".join([processor(), *(fast_features() or ["neither AVX-512 nor bf16"])])
+    hardware = f"{cores()} cores {platform.machine()} ({features}), {torch.get_num_threads()} threads"
     return f"{hardware}, Python {platform.python_version()}, {versions}"
 
 

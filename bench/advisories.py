@@ -1,4 +1,4 @@
-"""Known security advisories of the packages that requirements.lock pins, for `make lint`; asks PyPI by pip-audit."""
+"""Look up security advisories of the packages in requirements.lock, with pip-audit; `make lint` calls it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ SECONDS = 60
 
 
 def main() -> int:
-    """Print one line, or a line for each advisory; returns 1 for these alone, not for want of pip-audit or network."""
+    """Print each advisory and a summary; return 1 if there is an advisory, 0 also without pip-audit or network."""
     if not importlib.util.find_spec("pip_audit"):
         print("advisories: not looked up, because pip-audit is not installed (pip install pip-audit)")
         return 0
@@ -26,13 +26,13 @@ def main() -> int:
     found = [(package, advisory) for package in answered for advisory in package["vulns"]]
     for package, advisory in found:
         fixed = " or ".join(advisory.get("fix_versions", [])) or "no version yet"
-        print(f"advisory {advisory['id']}: {package['name']} {package['version']}, mended in {fixed}")
+        print(f"advisory {advisory['id']}: {package['name']} {package['version']}, fixed in {fixed}")
     print(f"advisories: {len(found)} for {len(answered)} packages; {len(asked) - len(answered)} could not be looked up")
     return int(bool(found))
 
 
 def look_up() -> list[dict[str, Any]]:
-    """What pip-audit says of each package: its `vulns`, or a `skip_reason`; nothing where it does not end in time."""
+    """Return pip-audit's entry for each package, with `vulns` or `skip_reason`; an empty list after a time-out."""
     options = ["--no-deps", "--disable-pip", "--format=json", "--progress-spinner=off", "--timeout=10"]
     command = [sys.executable, "-m", "pip_audit", "-r", str(LOCK), *options]
     try:

@@ -1,4 +1,4 @@
-"""The benchmark as a page of its own: accuracy against seconds, cost against data, and how long one answer takes."""
+"""The benchmark's page: accuracy against seconds of training, cost against dataset size, latency of one image."""
 
 from __future__ import annotations
 
@@ -14,31 +14,31 @@ from mnistlib.reporting.pages import render
 from mnistlib.reporting.plots.style import BLUE, GREY, RED, new_figure, tidy
 
 
-def write_page(path: Path, kept: dict[str, Any]) -> None:
+def write_page(path: Path, results: dict[str, Any]) -> None:
     """Write the page of what `make bench` measured."""
     figures = []
-    if kept.get("profiles"):
-        text = "Test accuracy against seconds of training: each seed a dot. Grey: the plain recipe, epoch by epoch."
-        figures.append((text, plot_accuracy(kept["profiles"], kept.get("tutorial"))))
-    if kept.get("scaling"):
-        text = "One epoch of the default recipe on more and more examples, from a memory map. Dashed: in proportion."
-        figures.append((text, plot_scaling(kept["scaling"])))
-    if "inference" in kept:
-        figures.append(("How long one picture takes.", plot_latency(kept["inference"]["one_ms"])))
-    page = {"kept": kept, "figures": [(text, picture_of(figure, text)) for text, figure in figures]}
-    page["stages"] = {name: Table(p["stages"], decimals=2)._repr_html_() for name, p in kept["pipelines"].items()}
+    if results.get("profiles"):
+        text = "Test accuracy against seconds of training. Blue: each seed. Gray: the tutorial recipe, epoch by epoch."
+        figures.append((text, plot_accuracy(results["profiles"], results.get("tutorial"))))
+    if results.get("scaling"):
+        text = "One epoch of the default recipe on growing datasets, read from a memory map. Dashed: proportional cost."
+        figures.append((text, plot_scaling(results["scaling"])))
+    if "inference" in results:
+        figures.append(("Milliseconds for one picture.", plot_latency(results["inference"]["one_ms"])))
+    page = {"results": results, "figures": [(text, picture_of(figure, text)) for text, figure in figures]}
+    page["stages"] = {name: Table(p["stages"], decimals=2)._repr_html_() for name, p in results["pipelines"].items()}
     write_text(path, render("page.html.j2", page, Path(__file__).parent))
 
 
 def plot_accuracy(profiles: list[dict[str, Any]], tutorial: dict[str, Any] | None) -> Figure:
-    """Seconds on a logarithmic axis, for the recipes lie far apart; without the plain recipe if it was not reached."""
+    """Plot accuracy against seconds, on a logarithmic axis; the tutorial recipe where it was measured."""
     figure = new_figure(7.5, 4)
     axes = figure.subplots()
     if tutorial:
         epochs = tutorial["epochs"]
         axes.plot([e["seconds"] for e in epochs], [100 * e["test_accuracy"] for e in epochs], "o-", color=GREY)
         end = (epochs[-1]["seconds"], 100 * epochs[-1]["test_accuracy"])
-        axes.annotate("  the plain recipe", end, color=GREY, va="center")
+        axes.annotate("  the tutorial recipe", end, color=GREY, va="center")
     for row in profiles:
         seconds, accuracies = ([seed[k] for seed in row["seeds"]] for k in ("train_seconds", "test_accuracy"))
         axes.plot(seconds, [100 * a for a in accuracies], "o", color=BLUE)
@@ -50,7 +50,7 @@ def plot_accuracy(profiles: list[dict[str, Any]], tutorial: dict[str, Any] | Non
 
 
 def plot_scaling(rows: list[dict[str, Any]]) -> Figure:
-    """Seconds and memory against examples; a line through the last point says what seconds in proportion would be."""
+    """Plot seconds and memory against examples, with a line of proportional cost through the last point."""
     figure = new_figure(7.5, 2.8)
     left, right = figure.subplots(1, 2)
     examples, seconds, own = ([row[name] for row in rows] for name in ("examples", "epoch_seconds", "peak_own_bytes"))
@@ -58,14 +58,14 @@ def plot_scaling(rows: list[dict[str, Any]]) -> Figure:
     left.plot(examples, seconds, "o", color=BLUE)
     left.set(xlabel="examples", ylabel="seconds an epoch", xscale="log", yscale="log")
     right.plot(examples, [n / 1e6 for n in own], "o", color=BLUE)
-    right.set(xlabel="examples", ylabel="memory of its own, MB", xscale="log", ylim=(0, 1.2e-6 * max(own)))
+    right.set(xlabel="examples", ylabel="private memory, MB", xscale="log", ylim=(0, 1.2e-6 * max(own)))
     tidy(left)
     tidy(right)
     return figure
 
 
 def plot_latency(milliseconds: list[float]) -> Figure:
-    """A histogram; the slowest percent is cut off."""
+    """Plot a histogram without the slowest percent."""
     figure = new_figure(6, 2.6)
     axes = figure.subplots()
     shown = sorted(milliseconds)[: int(len(milliseconds) * 0.99)]

@@ -77,7 +77,7 @@ def main() -> int:
 @click.option("--json", "as_json", is_flag=True, help="print a list of objects instead of lines")
 def predict(pictures: tuple[str, ...], run: str, as_json: bool) -> int:
     """Recognize picture files, or folders of them."""
-    from mnistlib.inference.answers import predict_files
+    from mnistlib.inference.terminal_output import predict_files
 
     return predict_files(pictures, run or "default", as_json)
 
@@ -86,9 +86,9 @@ def predict(pictures: tuple[str, ...], run: str, as_json: bool) -> int:
 @RUN
 def teach(run: str) -> int:
     """Fine-tune the model of RUN on your own corrected drawings, into a new run."""
-    from mnistlib.pipeline.fine_tune_run import fine_tune
+    from mnistlib.pipeline.fine_tune_run import teach_run
 
-    return fine_tune(run)
+    return teach_run(run)
 
 
 @command("compare", "nothing compared")

@@ -4,15 +4,14 @@ from dataclasses import asdict
 from typing import Any
 
 from mnistlib.runs.layout import Run
-from mnistlib.runs.model_store import FORMAT, sealed
+from mnistlib.runs.model_store import FORMAT, with_digest
 from mnistlib.runs.record import OK, Inputs, Record, write_record
-from mnistlib.runs.state import reads_now
 from mnistlib.training.model import Architecture
 
 
 def keep_record(run: Run, stage: str, verdict: str = OK, parameters: dict[str, Any] | None = None, **more: Any) -> None:
     """Write a record that names what lies in the run now as what the stage read."""
-    inputs = Inputs(parameters or {}, [], {}, reads_now(run, stage), {})
+    inputs = Inputs(parameters or {}, [], {}, run.input_digests(stage), {})
     write_record(run, Record(stage, verdict, inputs=inputs, **more))
 
 
@@ -21,4 +20,4 @@ def describe_model(**changes: Any) -> dict[str, Any]:
     parts = asdict(Architecture())
     lists = {name: list(value) for name, value in parts.items() if isinstance(value, tuple)}
     described = {"format": FORMAT, "architecture": parts | lists, "input": "", "classes": [], "parameters": 1}
-    return sealed(described | {"weights_sha256": "0" * 64, "training": {}} | changes)
+    return with_digest(described | {"weights_sha256": "0" * 64, "training": {}} | changes)

@@ -12,10 +12,10 @@ from mnistlib.core.files import file_digest
 from mnistlib.data.preprocess import load_split, load_statistics
 from mnistlib.evaluation.calibration import load_calibration
 from mnistlib.evaluation.metrics import load_predictions
-from mnistlib.inference.answers import closing_words
+from mnistlib.inference.terminal_output import results_message
 from mnistlib.reporting.notebook_html import read_notebook
 from mnistlib.runs import layout
-from mnistlib.runs.layout import Run, make_again
+from mnistlib.runs.layout import Run, make_command
 from mnistlib.runs.receipt import load_receipt
 from mnistlib.training.history import load_history
 from tests.conftest import ROOT, Project
@@ -78,6 +78,36 @@ def test_every_command_in_a_message_is_one_with_known_settings():
         assert set(names) <= VARIABLES, f"{place}: make {goal} with {names}"
 
 
+FOLLOWED = {  # each command of a message, by goal and settings, and the test that types it
+    "all": "test_a_name_that_no_run_has_can_be_made_or_another_taken",
+    "all RUN": "test_one_make_mends_what_it_is_said_to_mend",
+    "all RUN PARAMS": "test_a_run_made_by_hand_is_not_taken_for_one_of_makes_nor_trained_over_unasked",
+    "preprocess RUN": "test_who_follows_advice_has_the_same_model_and_a_whole_run",
+    "train RUN": "test_who_follows_advice_has_the_same_model_and_a_whole_run",
+    "evaluate RUN": "test_runs_can_be_compared_once_one_is_evaluated_again",
+    "infer": "test_make_teach_makes_a_run_of_its_own_that_infers_and_nothing_else",
+    "infer RUN": "test_who_follows_advice_has_the_same_model_and_a_whole_run",
+    "infer RUN INPUT": "test_a_name_that_no_run_has_can_be_made_or_another_taken",
+    "compare A B": "test_runs_can_be_compared_once_one_is_evaluated_again",
+    "clean RUN": "test_what_verify_leaves_can_be_cleaned_away",
+    "clean": "test_what_cannot_be_deleted_is_said_and_the_rest_goes",
+    "verify RUN": "test_a_receipt_whose_dataset_is_gone_says_how_to_name_it",
+    "teach": "test_who_teaches_anew_as_told_has_a_run_that_answers",
+    "teach RUN": "test_who_teaches_anew_as_told_has_a_run_that_answers",
+    "export": "test_the_file_alone_gives_the_logits_of_the_network_before_folding",
+    "lab": "test_it_serves_the_notebooks_on_loopback_until_it_is_stopped",
+    "env": "test_a_removed_package_is_put_back_and_nothing_else_touched",
+}
+
+
+def test_every_command_in_a_message_is_typed_by_a_test():
+    found = {" ".join([goal, *names]) for _, goal, names in advised() if goal in TARGETS}
+    assert found <= FOLLOWED.keys(), found - FOLLOWED.keys()
+    texts = [path.read_text() for path in (ROOT / "tests").rglob("test_*.py")]
+    there = {name for text in texts for name in re.findall(r"def (test_\w+)", text)}
+    assert there >= set(FOLLOWED.values()), set(FOLLOWED.values()) - there
+
+
 def test_a_command_that_works_on_a_run_names_it():
     assert not [(place, goal) for place, goal, names in advised() if goal in OF_A_RUN and "RUN" not in names]
 
@@ -104,7 +134,7 @@ DAMAGES = [
     Damage("data/processed/statistics.json", b"{}", load_statistics, ("02_preprocess",), True),
     Damage("data/processed/test_images.npy", b"?", lambda run: load_split(run, "test"), ("02_preprocess",), True),
     Damage("notebooks/05_features.ipynb", b"{", notebook_05, ("05_features",)),
-    Damage("data/inference/predictions.csv", b"?", closing_words, ("06_infer",)),
+    Damage("data/inference/predictions.csv", b"?", results_message, ("06_infer",)),
     Damage("receipt.json", b'{"format": 3}', load_receipt, ()),
 ]
 
@@ -164,5 +194,5 @@ def test_who_follows_advice_has_the_same_model_and_a_whole_run(damaged, damage, 
 
 
 def test_advice_for_a_run_of_another_project_says_so(tmp_path):
-    assert make_again(Run("a"), "evaluate") == "make evaluate RUN=a"
-    assert make_again(Run("a", tmp_path), "evaluate") == "make evaluate RUN=a in the project that it is of"
+    assert make_command(Run("a"), "evaluate") == "make evaluate RUN=a"
+    assert make_command(Run("a", tmp_path), "evaluate") == "make evaluate RUN=a in the project that it is of"

@@ -76,7 +76,7 @@ WRONG = some.sampled_from(
 
 @SLOW
 @given(VALID)
-def test_whatever_fits_the_schema_is_taken_and_reaches_the_notebooks(content):
+def test_parameters_that_fit_the_schema_reach_the_notebooks(content):
     taken = config.check(config.parse_yaml(config.dump_yaml(content), "here"), "here")
     assert taken.model_dump() == content
     for stage in STAGES:
@@ -86,7 +86,7 @@ def test_whatever_fits_the_schema_is_taken_and_reaches_the_notebooks(content):
 
 @SLOW
 @given(some.sampled_from(SECTIONS), some.data(), WRONG)
-def test_whatever_does_not_fit_is_refused_by_name(name, data, value):
+def test_parameters_that_do_not_fit_are_refused_by_name(name, data, value):
     content = config.load().model_dump()
     key = data.draw(some.sampled_from(sorted(content[name])))
     kind = type(content[name][key])
@@ -205,7 +205,7 @@ def spoil(content: bytes, chance: random.Random) -> bytes:
 
 
 @pytest.mark.filterwarnings("ignore::UserWarning:PIL")
-def test_spoilt_pictures_are_read_or_refused_in_words(tmp_path):
+def test_corrupted_pictures_are_read_or_refused_in_words(tmp_path):
     sound, read = pictures(), 0
     for case in range(CASES):
         chance = random.Random(case)

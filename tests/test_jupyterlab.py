@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bench import lab
-from bench.doodles import DOODLES, LETTERS
-from bench.pendigits import read_drawings
-from bench.screen import screenshot
+from bench.accuracy.doodles import DOODLES, LETTERS
+from bench.accuracy.pendigits import read_drawings
+from bench.browser import lab
+from bench.browser.screen import screenshot
 from mnistlib.core.files import ROOT
 from mnistlib.data.synthetic import examples
 from mnistlib.inference.drawings import read_drawing
@@ -54,10 +54,10 @@ def page(address):
 
 def some_strokes(count: int):
     """Real pen strokes where they are at hand, else the copybook's."""
-    given = os.environ.get("PEN_STROKES")
-    if not given:
+    strokes_file = os.environ.get("PEN_STROKES")
+    if not strokes_file:
         return [[stroke.tolist() for stroke in drawing] for drawing in examples()[:count]]
-    drawings = read_drawings(ROOT / given)
+    drawings = read_drawings(ROOT / strokes_file)
     return [[stroke.tolist() for stroke in d.strokes] for d in drawings[:: len(drawings) // count][:count]]
 
 
@@ -92,7 +92,7 @@ def drawings_in(project) -> list[Path]:
     return sorted(project.run("smoke").parent.glob("lab/data/inference/drawings/*/drawing.json"))
 
 
-def test_drawn_recognised_saved_and_corrected(page, drawn_in):
+def test_drawn_predicted_saved_and_labelled(page, drawn_in):
     predictor = load_predictor(drawn_in.run("smoke"))
     for number, strokes in enumerate(some_strokes(3)):
         before = drawings_in(drawn_in)
@@ -165,7 +165,7 @@ def test_a_reloaded_page_shows_the_drawing_and_goes_on(page):
 
 
 @pytest.mark.slow
-def test_letters_and_doodles_drawn_with_the_mouse_are_no_digits(page):
+def test_letters_and_doodles_drawn_with_the_mouse_are_rejected(page):
     for strokes in (LETTERS["K"], LETTERS["M"], DOODLES["grid"], DOODLES["scrawl"]):
         lab.draw(page, strokes)
         lab.wait_status(page, f"{len(strokes)} stroke")
@@ -176,7 +176,7 @@ def test_letters_and_doodles_drawn_with_the_mouse_are_no_digits(page):
 
 
 @pytest.mark.parametrize(("app", "scheme"), [(lab.LAB, "dark"), (lab.NOTEBOOK, "dark")])
-def test_every_part_of_the_pad_is_seen(address, drawn_in, app, scheme):
+def test_every_widget_of_the_pad_is_visible(address, drawn_in, app, scheme):
     predictor, strokes = load_predictor(drawn_in.run("smoke")), some_strokes(2)[1]
     with lab.browser(color_scheme=scheme) as page:
         lab.open_pad(page, address, app)

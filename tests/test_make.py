@@ -237,7 +237,7 @@ def test_a_run_made_by_hand_is_not_taken_for_one_of_makes_nor_trained_over_unask
     ):
         done = made.make(*said)
         assert "runs/lab was made by hand, in notebooks" in done.text, said
-        assert "make all RUN=lab PARAMS=… trains it anew, over its model" in done.text
+        assert "make all RUN=lab PARAMS=… trains again and replaces its model" in done.text
         assert (done.code, done.stages) == (2, [])
     assert {path: path.read_bytes() for path in made.run("lab").rglob("*") if path.is_file()} == left
     done = made.make("train", "RUN=lab", "PARAMS=smoke", "SET=train.epochs=1")
@@ -376,10 +376,10 @@ def test_too_low_a_limit_on_open_files_is_named_before_anything_is_done(project)
 
 
 HOLDER = """
-from mnistlib.runs.lock import hold
+from mnistlib.runs.lock import lock_run
 from mnistlib.runs.layout import Run
 
-hold(Run("r"))
+lock_run(Run("r"))
 print("held", flush=True)
 input()
 """

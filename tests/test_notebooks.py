@@ -9,10 +9,12 @@ import pytest
 
 from mnistlib.core import config
 from mnistlib.core.config_schema import Params
+from mnistlib.core.files import ROOT
 from mnistlib.runs import fingerprint
 from mnistlib.runs.stages import STAGES
 
-TAGS = {"parameters", "setup", "hide-input", "interactive"}
+TAGS = {"parameters", "setup", "show-input", "interactive"}
+LONGEST = 25  # words of a sentence
 NAMES = [stage.name for stage in STAGES]
 
 
@@ -76,12 +78,31 @@ def test_it_tells_and_does_not_do(stage):
         assert not [text for text in texts if isinstance(text, str) and "/" in text], code
 
 
-def test_every_figure_has_its_sentence(stage):
-    told = cells(stage)
-    for place, cell in enumerate(told):
-        if "keep_figure(" in cell["source"]:
-            near = told[max(0, place - 2) : place] + told[place + 1 : place + 2]
-            assert any(c["cell_type"] == "markdown" and len(c["source"]) > 40 for c in near)
+def test_every_figure_has_its_numbered_caption_below_it(stage):
+    following = [cells(stage)[place + 1] for place, c in enumerate(cells(stage)) if "keep_figure(" in c["source"]]
+    captions = [re.match(r"\*\*Figure (\d+)\.\*\* (.+)", cell["source"]) for cell in following]
+    assert [int(caption[1]) for caption in captions] == list(range(1, len(captions) + 1))
+    assert all(len(caption[2]) > 60 for caption in captions)
+
+
+def test_it_names_two_or_three_goals_and_ends_with_two_exercises(stage):
+    goals, exercises = cells(stage)[0]["source"].partition("You will learn")[2], cells(stage)[-1]["source"]
+    assert len(re.findall(r"^- ", goals, re.MULTILINE)) in (2, 3)
+    assert re.findall(r"^(?:## Exercises|\d\.)", exercises, re.MULTILINE) == ["## Exercises", "1.", "2."]
+    assert exercises.count("?") >= 2
+
+
+def test_no_sentence_is_longer_than_25_words(stage):
+    for cell in cells(stage):
+        if cell["cell_type"] == "markdown":
+            for sentence in sentences(cell["source"]):
+                assert len(sentence.split()) <= LONGEST, sentence
+
+
+def sentences(markdown):
+    """A cell's sentences and list entries, without formulas, link addresses and tables."""
+    text = re.sub(r"\$\$.*?\$\$|^\|.*?\|$|\]\([^)]*\)", " ", markdown, flags=re.DOTALL | re.MULTILINE)
+    return re.split(r"(?<=[.?])\s+|\n\s*(?:\n|-|\d\.)", text)
 
 
 def test_parameters_are_those_of_the_default_profile(stage):
@@ -94,6 +115,14 @@ def test_parameters_are_typed_commented_literals(stage):
     (text,) = [c["source"] for c in cells(stage) if "parameters" in c["metadata"].get("tags", [])]
     for line in text.splitlines():
         assert re.fullmatch(r"\w+: (str|int|float|list) = [^=]+  # [^=]+", line), line
+
+
+def test_parameters_are_explained_in_the_same_words_as_in_the_default_profile(stage):
+    profile = (ROOT / "params" / "default.yaml").read_text()
+    (text,) = [c["source"] for c in cells(stage) if "parameters" in c["metadata"].get("tags", [])]
+    for line in text.splitlines()[1:]:  # `run` is the runner's
+        name, comment = re.match(r"(\w+):.*?  (# .*)", line).groups()
+        assert re.search(rf"^ *{name}: .* {re.escape(comment)}$", profile, re.MULTILINE), line
 
 
 def test_papermill_reads_every_parameter(stage):

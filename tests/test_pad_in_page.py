@@ -9,13 +9,13 @@ import pytest
 import torch
 from torch import nn
 
-from bench import lab, screen
-from bench.pendigits import read_drawings
+from bench.accuracy.pendigits import read_drawings
+from bench.browser import lab, screen
 from mnistlib.core.files import ROOT
-from mnistlib.data.synthetic import bend, examples, smooth
-from mnistlib.data.variants import VARIANTS
+from mnistlib.data.pen_strokes import digit_templates
+from mnistlib.data.synthetic import examples, smooth, warp
 from mnistlib.inference import browser_export
-from mnistlib.inference.browser_export import SIDE, hold, keep_pad
+from mnistlib.inference.browser_export import SIDE, page_data, save_browser_pad
 from mnistlib.inference.predictor import load_predictor
 from mnistlib.reporting.front_page import write_index
 from mnistlib.runs.layout import Run
@@ -46,13 +46,13 @@ NEAR_AND_FAR = {
 
 def some_drawings(count: int = 500):
     """Real pen drawings where they are at hand, else the project's own hands."""
-    given, noise = os.environ.get("PEN_STROKES"), np.random.default_rng(0)
-    if given:
-        drawings = [drawing.strokes for drawing in read_drawings(ROOT / given)]
+    strokes_file, noise = os.environ.get("PEN_STROKES"), np.random.default_rng(0)
+    if strokes_file:
+        drawings = [drawing.strokes for drawing in read_drawings(ROOT / strokes_file)]
         return [[s.tolist() for s in strokes] for strokes in drawings[:: len(drawings) // count][:count]]
-    templates = [variant for variants in VARIANTS.values() for variant in variants.values()]
+    templates = [variant for variants in digit_templates().values() for variant in variants.values()]
     chosen = [templates[i % len(templates)] for i in range(count)]
-    return [[s.tolist() for s in bend([smooth(np.array(s, float)) for s in drawn], 1.0, noise)] for drawn in chosen]
+    return [[s.tolist() for s in warp([smooth(np.array(s, float)) for s in drawn], 1.0, noise)] for drawn in chosen]
 
 
 @pytest.fixture(scope="module")
@@ -117,7 +117,7 @@ def digit_shown(prediction):
     return str(prediction.digit) if prediction.accepted else "?"
 
 
-def test_it_answers_as_the_predictor_does_to_500_drawings(opened, predictor):
+def test_it_predicts_as_the_predictor_does_for_500_drawings(opened, predictor):
     drawings = some_drawings()
     answers, expected = ask(opened(), drawings), [predictor.strokes(drawing) for drawing in drawings]
     assert np.mean([np.array_equal(a["image"], e.image) for a, e in zip(answers, expected, strict=True)]) > 0.99
@@ -125,16 +125,16 @@ def test_it_answers_as_the_predictor_does_to_500_drawings(opened, predictor):
         assert np.abs(answer["image"] - right.image).max() <= 8  # an angle's last bit may move one page pixel
         assert np.abs(answer["probabilities"] - right.probabilities).max() < 0.01
         assert (answer["digit"], answer["accepted"]) == (right.digit, right.accepted)
-        assert answer["whyNot"] == right.rejection_reason
+        assert answer["rejectionReason"] == right.rejection_reason
 
 
-def test_a_network_in_eight_bits_answers_all_but_the_same(opened, made, predictor, monkeypatch):
-    run, in_sixteen = Run("smoke", made.folder / "runs"), len(hold(predictor, [])[0])
+def test_a_network_in_eight_bits_predicts_nearly_the_same(opened, made, predictor, monkeypatch):
+    run, in_sixteen = Run("smoke", made.folder / "runs"), len(page_data(predictor, [])[0])
     monkeypatch.setattr(browser_export, "MOST_BYTES", in_sixteen - 1)
-    assert keep_pad(run, predictor, [])["bits of a weight"] == 8
+    assert save_browser_pad(run, predictor, [])["bits of a weight"] == 8
     write_index(run)
     page, drawings = opened(made.run()), some_drawings()
-    assert "rounded to 8 bits" in page.locator("#try").inner_text()
+    assert "rounded to 8 bits" in page.locator("#drawing-pad").inner_text()
     pairs = list(zip(ask(page, drawings), [predictor.strokes(drawing) for drawing in drawings], strict=True))
     seen_alike = [(a, e) for a, e in pairs if np.array_equal(a["image"], e.image)]
     assert max(np.abs(a["probabilities"] - e.probabilities).max() for a, e in seen_alike) < 0.03
@@ -146,33 +146,33 @@ def test_dots_lines_and_far_away_ink_are_framed_as_in_python(opened, predictor):
     for name, answer in zip(NEAR_AND_FAR, ask(page, list(NEAR_AND_FAR.values())), strict=True):
         right = predictor.strokes(NEAR_AND_FAR[name])
         assert np.array_equal(answer["image"], right.image), name
-        assert (answer["digit"], answer["whyNot"]) == (right.digit, right.rejection_reason), name
+        assert (answer["digit"], answer["rejectionReason"]) == (right.digit, right.rejection_reason), name
     assert "finite" in page.evaluate("() => { try { recognise([[[NaN, 1]]]); } catch (e) { return e.message; } }")
 
 
 @pytest.mark.parametrize(
     ("kernels", "pooling"), [((4, 3, 2), ("max", "max", "stride")), ((3, 4, 5), ("none", "stride", "max"))]
 )
-def test_networks_of_other_forms_answer_the_same(opened, made, predictor, kernels, pooling):
+def test_networks_of_other_architectures_predict_the_same(opened, made, predictor, kernels, pooling):
     torch.manual_seed(0)
     network = build(Architecture((3, 4, 5), 7, kernels=kernels, pooling=pooling), seed=1).eval()
     for norm in (part for part in network.modules() if isinstance(part, nn.BatchNorm1d | nn.BatchNorm2d)):
         for numbers in (norm.weight.data, norm.bias.data, norm.running_mean):
             numbers.normal_()
     other, run = replace(predictor, network=FusedNet(network)), Run("smoke", made.folder / "runs")
-    keep_pad(run, other, [])
+    save_browser_pad(run, other, [])
     write_index(run)
     drawings = some_drawings(10)
     for answer, drawing in zip(ask(opened(made.run()), drawings), drawings, strict=True):
         right = other.strokes(drawing)
         assert np.abs(answer["probabilities"] - right.probabilities).max() < 0.01
-        assert answer["whyNot"] == right.rejection_reason
+        assert answer["rejectionReason"] == right.rejection_reason
 
 
 def test_drawn_with_the_mouse_undone_and_cleared(opened, predictor):
     strokes = [stroke.tolist() for stroke in examples()[1]]
     right, page = predictor.strokes(strokes), opened()
-    below = page.locator(".pad-told").evaluate("e => e.offsetTop")
+    below = page.locator(".pad-hint").evaluate("e => e.offsetTop")
     assert [shown(page, name) for name in ("digit", "caption", "status")] == ["?", "no ink yet", "Draw a digit."]
     lab.draw(page, strokes, PAPER)
     wait_for(page, "2 strokes: ")
@@ -190,7 +190,7 @@ def test_drawn_with_the_mouse_undone_and_cleared(opened, predictor):
     assert (shown(page, "digit"), shown(page, "caption")) == ("?", "no ink yet")
     page.locator(".pad-undo").click()
     wait_for(page, "nothing to undo")
-    assert page.locator(".pad-told").evaluate("e => e.offsetTop") == below  # nothing has jumped
+    assert page.locator(".pad-hint").evaluate("e => e.offsetTop") == below  # nothing has jumped
 
 
 def test_a_stroke_that_leaves_the_paper_is_one_until_the_button_is_up(opened):
@@ -227,14 +227,14 @@ def test_a_drawing_of_the_run_is_replayed_to_the_predictors_answer(opened, predi
     page.reload()
     page.clock.pause_at(START + timedelta(minutes=1))
     page.locator(".pad-replay").nth(1).click()
-    told = set()
+    shown_states = set()
     for _ in range(50):  # twentieths of a second by the page's own clock, however busy the machine is
         page.clock.run_for(50)
-        told.add(whole_answer(page))
+        shown_states.add(whole_answer(page))
     page.clock.resume()
     wait_for(page, "2 strokes: ")
     assert shown(page, "digit") == digit_shown(predictor.strokes(examples()[1]))
-    assert len(told) > 3 if motion == "no-preference" else len(told) <= 2
+    assert len(shown_states) > 3 if motion == "no-preference" else len(shown_states) <= 2
     page.locator(".pad-replay").nth(0).click()
     page.locator(".pad-clear").click()
     page.locator(".pad-replay").nth(1).click()

@@ -1,1 +1,1 @@
-"""Files, errors, settings and the log: nothing of digits."""
+"""Files, errors, settings and the log; nothing about digits."""

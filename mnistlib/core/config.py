@@ -1,4 +1,4 @@
-"""Load a profile, overlay, override, validate: from YAML files to the parameters of each notebook."""
+"""Read parameters: profiles in YAML, overlaid and overridden, validated, split into sections for the notebooks."""
 
 from __future__ import annotations
 
@@ -26,23 +26,23 @@ MOST_BRACKETS = 500
 
 
 class ParamsError(RunError):
-    """A parameter or its file is not as it should be; one line for each fault."""
+    """A parameter or a parameter file is invalid; the message has one line for each fault."""
 
 
 class Loader(yaml.SafeLoader):
-    """YAML 1.2's numbers and booleans, no duplicate keys, no aliases."""
+    """Parse numbers and booleans as YAML 1.2 does, and refuse duplicate keys and aliases."""
 
     def compose_node(self, parent: Any, index: Any) -> Any:
         if self.check_event(yaml.AliasEvent):
-            raise yaml.YAMLError(f"line {self.peek_event().start_mark.line + 1}: aliases (*name) are not taken here")
+            raise yaml.YAMLError(f"line {self.peek_event().start_mark.line + 1}: aliases (*name) are not supported")
         return super().compose_node(parent, index)
 
     def construct_object(self, node: Any, deep: bool = False) -> Any:
         try:
             return super().construct_object(node, deep)
-        except (KeyError, AttributeError, TypeError, IndexError) as error:  # what a wrong !!tag ends in
+        except (KeyError, AttributeError, TypeError, IndexError) as error:  # raised for a wrong !!tag
             found = f"{node.value!r:.80}" if isinstance(node, yaml.ScalarNode) else f"a {node.id}"
-            problem = f"{found} is no {node.tag.rpartition(':')[2]}"
+            problem = f"{found} is not a valid {node.tag.rpartition(':')[2]}"
             raise yaml.constructor.ConstructorError(None, None, problem, node.start_mark) from error
 
     def construct_mapping(self, node: Any, deep: bool = False) -> Any:
@@ -51,7 +51,7 @@ class Loader(yaml.SafeLoader):
         counts = Counter(name for name in names if isinstance(name, Hashable))
         twice = sorted(str(name) for name, count in counts.items() if count > 1)
         if twice:
-            raise yaml.YAMLError(f"line {node.start_mark.line + 1}: {', '.join(twice)} stands there twice")
+            raise yaml.YAMLError(f"line {node.start_mark.line + 1}: {', '.join(twice)} is defined twice")
         return super().construct_mapping(node, deep)
 
 
@@ -71,7 +71,7 @@ Loader.add_constructor(
 
 
 class Dumper(yaml.SafeDumper):
-    """Quotes text that YAML 1.1 or 1.2 would take for something else: `0E0` is a number only in the second."""
+    """Quote text that YAML 1.1 or 1.2 would read as another type, such as `0E0`, a number in YAML 1.2 only."""
 
 
 for first, resolvers in Loader.yaml_implicit_resolvers.items():
@@ -80,8 +80,8 @@ for first, resolvers in Loader.yaml_implicit_resolvers.items():
 
 
 def parse_yaml(text: str, where: str) -> Any:
-    """What a YAML text holds. Raises ParamsError that names `where` and the line."""
-    if text.count("[") + text.count("{") > MOST_BRACKETS:  # to scan nested ones takes the parser seconds
+    """Parse YAML text. Raises ParamsError that names `where` and the line."""
+    if text.count("[") + text.count("{") > MOST_BRACKETS:  # the parser takes seconds to scan nested ones
         raise ParamsError(f"{where}: not valid YAML: more than {MOST_BRACKETS} brackets")
     try:
         return yaml.load(text, Loader)  # noqa: S506 - a SafeLoader
@@ -95,20 +95,24 @@ def parse_yaml(text: str, where: str) -> Any:
 
 @lru_cache(maxsize=16)
 def parse_once(text: str, where: str) -> Any:
-    """Return what `parse_yaml` gives; not to be changed. One command reads the same few files many times."""
+    """Return the cached result of `parse_yaml`; do not change it. One command reads the same few files many times."""
     return parse_yaml(text, where)
 
 
 def dump_yaml(content: dict[str, Any]) -> str:
-    """A mapping as the YAML that `parse_yaml` gives back; Unicode's own line ends are escaped, for YAML folds them."""
+    """Return a mapping as YAML that `parse_yaml` reads back equal."""
     text: str = yaml.dump(content, Dumper=Dumper, sort_keys=False, allow_unicode=True)
-    if re.search("[\x85\u2028\u2029]", text):
+    if re.search("[\x85\u2028\u2029]", text):  # YAML folds these line ends unless they are escaped
         text = yaml.dump(content, Dumper=Dumper, sort_keys=False)
     return text
 
 
 def load_file(path: Path) -> dict[str, Any]:
-    """The mapping in a parameter file. Raises ParamsError when it is missing, unreadable or something else."""
+    """Load the mapping in a parameter file.
+
+    Raises:
+        ParamsError: the file is missing, unreadable, invalid YAML or not a mapping.
+    """
     try:
         text = read_regular(Path(os.path.realpath(path)), LARGEST_FILE).decode()
     except FileNotFoundError:
@@ -126,7 +130,7 @@ def load_file(path: Path) -> dict[str, Any]:
 
 
 def profiles_hint(name: str) -> str:
-    """Which profiles there are, and the nearest to a name."""
+    """List the profiles, and suggest the one whose name is nearest."""
     names = sorted(f.stem for f in PROFILES.glob("*.yaml"))
     near = difflib.get_close_matches(name, names, 1)
     meant = f"did you mean {near[0]}? " if near else ""
@@ -134,12 +138,12 @@ def profiles_hint(name: str) -> str:
 
 
 def profile_path(name: str) -> Path:
-    """A profile's file, by its name in params/ or by a path that ends in .yaml."""
+    """Return a profile's file, from its name in params/ or from a path that ends in .yaml."""
     return ROOT / name if name.endswith((".yaml", ".yml")) else PROFILES / f"{name}.yaml"
 
 
 def overlay(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
-    """`above` laid over `below`, section by section; neither is changed."""
+    """Return `below` with the values of `above` on top, section by section; neither is changed."""
     result = dict(below)
     for key, value in above.items():
         old = result.get(key)
@@ -148,9 +152,9 @@ def overlay(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
 
 
 def parse_overrides(text: str) -> dict[str, Any]:
-    """`SET`'s words, `section.name=value`, as a nested mapping; values are YAML.
+    """Parse the words of SET, `section.name=value` with values in YAML, into a nested mapping.
 
-    A word without `=` continues the value before it; a value of nothing is the empty text. Raises ParamsError.
+    A word without `=` continues the value before it; an empty value is the empty text. Raises ParamsError.
     """
     words = re.split(r"(?<!\s)\s+(?=[^\s=\[\]{}\"']+=)", text.strip())
     result: dict[str, Any] = {}
@@ -165,7 +169,15 @@ def parse_overrides(text: str) -> dict[str, Any]:
 
 
 def load(profile: str = DEFAULT, overrides: str = "") -> Params:
-    """The default profile, with `profile` and then `overrides` over it, checked. Raises ParamsError."""
+    """Load a profile on top of the default profile, apply overrides and validate the result.
+
+    Args:
+        profile: a name in params/, or the path of a YAML file.
+        overrides: words `section.name=value`, as in SET.
+
+    Raises:
+        ParamsError: a file or a parameter is invalid; one line for each fault.
+    """
     content = load_file(profile_path(DEFAULT))
     if profile != DEFAULT:
         content = overlay(content, load_file(profile_path(profile)))
@@ -174,7 +186,7 @@ def load(profile: str = DEFAULT, overrides: str = "") -> Params:
 
 
 def check(content: Any, where: str) -> Params:
-    """Parameters that fit the schema. Raises ParamsError with a line for each fault."""
+    """Validate parameters against the schema. Raises ParamsError with a line for each fault."""
     try:
         return Params.model_validate(content)
     except ValidationError as error:
@@ -182,12 +194,12 @@ def check(content: Any, where: str) -> Params:
 
 
 def notebook_parameters(params: Params, section: str, run: str) -> dict[str, Any]:
-    """What a notebook is given: its flat section, the seed and the run."""
+    """Return the parameters of a notebook: its flat section, the seed and the run."""
     return {"run": run, "seed": params.seed, **getattr(params, section).model_dump()}
 
 
 def flatten(content: dict[str, Any]) -> dict[str, Any]:
-    """Nested mappings as one with dotted names."""
+    """Flatten nested mappings into one with dotted names."""
     flat: dict[str, Any] = {}
     for key, value in content.items():
         inner = flatten(value) if isinstance(value, dict) else {"": value}
@@ -196,7 +208,7 @@ def flatten(content: dict[str, Any]) -> dict[str, Any]:
 
 
 def nested(flat: dict[str, Any]) -> dict[str, Any]:
-    """Return parameters by dotted names as sections."""
+    """Nest a mapping with dotted names into sections."""
     content: dict[str, Any] = {}
     for name, value in flat.items():
         section, _, key = name.rpartition(".")

@@ -1,4 +1,4 @@
-"""The schema of all parameters, types and ranges, and faults in words. Values and meanings: params/default.yaml."""
+"""Define the types and ranges of all parameters, and describe faults. Values and meanings: params/default.yaml."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ RENAMED = {
 
 
 class Section(BaseModel):
-    """Strict: no unknown names, no text for numbers, no NaN."""
+    """Refuse unknown names, text for numbers, and NaN."""
 
     model_config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False, frozen=True)
 
 
 class Data(Section):
-    """Which dataset, and from where."""
+    """The dataset and its source."""
 
     dataset: Literal["mnist", "fashion_mnist", "kmnist", "digits"]
     source: Literal["auto", "raw", "local", "download", "digits"]
@@ -33,14 +33,14 @@ class Data(Section):
 
 
 class Preprocess(Section):
-    """How the training part is split."""
+    """The split into training set and validation set."""
 
     val_fraction: Annotated[float, Field(gt=0.0, le=0.5)]
     train_limit: Annotated[int, Field(ge=0)]
 
 
 class Train(Section):
-    """The network and how it is trained."""
+    """The network and its training."""
 
     device: Literal["auto", "cpu", "cuda", "mps"]
     precision: Literal["auto", "fp32", "bf16"]
@@ -68,7 +68,7 @@ class Train(Section):
 
 
 class Evaluate(Section):
-    """What is shown of its quality, and when an answer is trusted."""
+    """The evaluation, the calibration and the thresholds of acceptance."""
 
     bins: Annotated[int, Field(ge=2, le=100)]
     mistakes: Annotated[int, Field(ge=1, le=200)]
@@ -79,7 +79,7 @@ class Evaluate(Section):
 
 
 class Features(Section):
-    """How the embeddings are looked at."""
+    """The views of the embeddings."""
 
     tsne_samples: Annotated[int, Field(ge=100, le=70000)]
     tsne_perplexity: Annotated[float, Field(ge=2.0, le=500.0)]
@@ -87,7 +87,7 @@ class Features(Section):
 
 
 class Infer(Section):
-    """What is given to be recognised."""
+    """The pictures to recognize and the examples."""
 
     input: str
     examples: Annotated[int, Field(ge=1, le=200)]
@@ -102,7 +102,7 @@ class Execute(Section):
 
 
 class Params(Section):
-    """A whole profile: the seed, one section per notebook, and the runner's own."""
+    """A whole profile: the seed, one section per notebook, and the runner's section."""
 
     seed: Annotated[int, Field(ge=0, le=2**31 - 1)]
     data: Data
@@ -115,7 +115,7 @@ class Params(Section):
 
 
 def fault(error: Any) -> str:
-    """One of pydantic's faults in words, with the nearest name for an unknown one."""
+    """Describe one of pydantic's errors in a line, with the nearest name for an unknown one."""
     place = [str(part) for part in error["loc"]]
     name = ".".join(place)
     if error["type"] == "extra_forbidden":
@@ -129,7 +129,7 @@ def fault(error: Any) -> str:
 
 
 def meant(place: list[str]) -> list[str]:
-    """What an unknown name may stand for: without a section that name in all that have it, else the nearest there."""
+    """Suggest names for an unknown one: without a section, the same name in any section; else the nearest name."""
     sections = parameter_names([]) if len(place) == 1 else []
     found = [f"{section}.{place[0]}" for section in sections if place[0] in parameter_names([section])]
     near = difflib.get_close_matches(place[-1], parameter_names(place[:-1]), 1)
@@ -137,7 +137,7 @@ def meant(place: list[str]) -> list[str]:
 
 
 def parameter_names(path: list[str]) -> list[str]:
-    """The names that the schema knows under a section ([]: the sections)."""
+    """Return the names that the schema has under a section ([]: the sections)."""
     model: Any = Params
     for part in path:
         field = model.model_fields.get(part)

@@ -1,11 +1,11 @@
-"""The error that a person can put right."""
+"""The error that a user can fix."""
 
 from __future__ import annotations
 
 
 class RunError(Exception):
-    """Something a person can put right; its text says what, where and how."""
+    """An error that the user can fix; its message says what is wrong, where, and what to do."""
 
     def _render_traceback_(self) -> list[str]:
-        """What Jupyter shows: the words alone, without a trace through the library."""
+        """Return what Jupyter shows: the message alone, without a traceback."""
         return [f"{type(self).__name__}: {self}"]

@@ -1,4 +1,4 @@
-"""Files written whole or not at all, read with errors that say what to do."""
+"""Write files atomically, and read them with errors that say what to do."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ import fcntl
 import hashlib
 import io
 import json
-import math
 import os
 import shutil
 import stat
@@ -16,10 +15,11 @@ import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
 from unicodedata import category
 
 from mnistlib.core.errors import RunError
+from mnistlib.core.json_checks import parse_json
 
 if TYPE_CHECKING:
     import numpy as np
@@ -28,14 +28,20 @@ ROOT = Path(__file__).resolve().parents[2]
 HOUR = 3600.0
 LARGEST_JSON = 20_000_000  # bytes; the largest that a run holds takes 1 MB
 LARGEST_ARRAYS = 500_000_000  # bytes, packed and unpacked; the predictions for MNIST take 1 MB
-MOST_DIGITS = 18  # of a whole number in JSON
 
 
 @contextmanager
-def whole(path: Path) -> Iterator[Path]:
-    """A temporary file beside `path` that takes its name when the block ends well; locked, so that `sweep` spares it.
+def atomic_write(path: Path) -> Iterator[Path]:
+    """Write a file whole or not at all, through a locked temporary file that replaces it when the block ends well.
 
-    Raises RunError when the folder cannot be written to.
+    Args:
+        path: the file to write; missing folders are made.
+
+    Yields:
+        The temporary file beside `path`. `remove_stale` spares it because it is locked.
+
+    Raises:
+        RunError: the folder or the file cannot be written.
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -58,49 +64,45 @@ def whole(path: Path) -> Iterator[Path]:
         os.close(handle)
 
 
-def sweep(leftovers: Iterable[Path]) -> None:
-    """Take away temporary files whose writer was killed: no lock of a living one is on them, and the system knows.
+def remove_stale(leftovers: Iterable[Path]) -> None:
+    """Delete temporary files whose writer was killed.
 
-    Of folders it does not: those go that nobody has written into for an hour.
+    Args:
+        leftovers: a file is deleted when no process holds a lock on it; a folder when its last change is an hour old.
     """
     for path in leftovers:
-        with suppress(OSError):  # another make may sweep at the same time
+        with suppress(OSError):  # another make may delete it at the same time
             if not path.is_dir():
-                take_unlocked(path)
+                with path.open("r+b") as file:
+                    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)  # raises OSError where its writer lives
+                    path.unlink()
             elif time.time() - path.stat().st_mtime > HOUR:
                 shutil.rmtree(path)
 
 
-def take_unlocked(path: Path) -> None:
-    """Delete a file. Raises OSError where somebody holds its lock."""
-    with path.open("r+b") as file:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        path.unlink()
-
-
 def write_bytes(path: Path, content: bytes) -> None:
-    """Write the file whole or not at all. Raises RunError."""
-    with whole(path) as temporary:
+    """Write bytes atomically. Raises RunError."""
+    with atomic_write(path) as temporary:
         temporary.write_bytes(content)
 
 
 def write_text(path: Path, content: str) -> None:
-    """Write UTF-8 text whole or not at all. Raises RunError."""
+    """Write UTF-8 text atomically. Raises RunError."""
     write_bytes(path, content.encode())
 
 
 def as_json(content: Any) -> str:
-    """JSON that any parser reads: NaN and infinities raise ValueError."""
+    """Return standard JSON. Raises ValueError for NaN and infinities."""
     return json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
 
 
 def write_json(path: Path, content: Any) -> None:
-    """Write `as_json` whole or not at all. Raises RunError."""
+    """Write `as_json` atomically. Raises RunError."""
     write_text(path, as_json(content))
 
 
 def link_or_copy(source: Path, target: Path) -> None:
-    """The same file under another name, without taking its room again where the file system can."""
+    """Create `target` as a hard link to `source`, or as a copy where the file system has no hard links."""
     try:
         os.link(source, target)
     except OSError:
@@ -108,9 +110,13 @@ def link_or_copy(source: Path, target: Path) -> None:
 
 
 def read_regular(path: Path, most: int) -> bytes:
-    """Return the content of a file that may come from another person.
+    """Read a file that may come from another person.
 
-    Raises OSError, in words, for a link, a folder, a FIFO or a device, and for a file of more than `most` bytes.
+    Args:
+        most: its largest size in bytes.
+
+    Raises:
+        OSError: it is a link, a folder, a FIFO or a device, or it is larger than `most`.
     """
     with open(path, "rb", opener=open_plainly) as file:
         if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
@@ -122,36 +128,20 @@ def read_regular(path: Path, most: int) -> bytes:
 
 
 def open_plainly(path: str, flags: int) -> int:
-    """Open a file without following a link at its end, and without waiting for who writes into a FIFO."""
+    """Open a file without following a link, and without waiting for the writer of a FIFO."""
     return os.open(path, flags | os.O_NONBLOCK | os.O_NOFOLLOW)
 
 
-def parse_json(content: bytes) -> Any:
-    """Return what UTF-8 JSON holds. Raises ValueError for damage, deep nesting, NaN, infinities and huge numbers."""
-    try:
-        return json.loads(content.decode(), parse_constant=refuse_number, parse_int=parse_int, parse_float=parse_float)
-    except RecursionError:
-        raise ValueError("it is nested too deeply") from None
-
-
-def parse_int(text: str) -> int:
-    """Return a whole number of at most `MOST_DIGITS`. Raises ValueError."""
-    return int(text) if len(text.lstrip("-")) <= MOST_DIGITS else refuse_number(text)
-
-
-def parse_float(text: str) -> float:
-    """Return a finite number. Raises ValueError."""
-    number = float(text)
-    return number if math.isfinite(number) else refuse_number(text)
-
-
-def refuse_number(text: str) -> NoReturn:
-    """Raise ValueError for a number that is not finite, or has too many digits."""
-    raise ValueError(f"{text[:20]} is not a number that it can hold")
-
-
 def read_json(path: Path, hint: str, most: int = LARGEST_JSON) -> dict[str, Any]:
-    """Return the mapping in a JSON file. Raises RunError, ending in `hint`, when it is missing or cannot be used."""
+    """Read the mapping in a JSON file.
+
+    Args:
+        hint: the next step, with which an error message ends.
+        most: its largest size in bytes.
+
+    Raises:
+        RunError: the file is missing, damaged, too large or not a mapping.
+    """
     try:
         content = parse_json(read_regular(path, most))
     except FileNotFoundError:
@@ -160,15 +150,23 @@ def read_json(path: Path, hint: str, most: int = LARGEST_JSON) -> dict[str, Any]
         reason = "it is a link" if isinstance(error, OSError) and error.errno == errno.ELOOP else error
         raise RunError(f"{shown(path)} cannot be read ({reason}): {hint}") from error
     if not isinstance(content, dict):
-        raise RunError(f"{shown(path)} holds no mapping: {hint}")
+        raise RunError(f"{shown(path)} does not hold a mapping: {hint}")
     return content
 
 
 def read_arrays(path: Path, names: Sequence[str], hint: str) -> list[np.ndarray]:
-    """Arrays of an `.npz` by their names. Raises RunError, ending in `hint`, when it is missing or damaged."""
+    """Read arrays from an `.npz` file.
+
+    Args:
+        names: the arrays to return, in this order.
+        hint: the next step, with which an error message ends.
+
+    Raises:
+        RunError: the file is missing or damaged, or lacks an array.
+    """
     import zipfile
 
-    import numpy as np  # who reads no arrays does not wait for it, and may lack it
+    import numpy as np  # imported late: not every reader of files needs it, or has it
 
     try:
         content = io.BytesIO(read_regular(path, LARGEST_ARRAYS))
@@ -179,37 +177,37 @@ def read_arrays(path: Path, names: Sequence[str], hint: str) -> list[np.ndarray]
         content.seek(0)
         with np.load(content, allow_pickle=False) as kept:
             return [kept[name] for name in names]
-    except Exception as error:  # one wrong byte shows as one of a dozen kinds, zlib's own among them
+    except Exception as error:  # damage raises a dozen kinds, zlib's own among them
         raise RunError(f"{shown(path)} is missing or damaged: {hint}") from error
 
 
 def write_arrays(path: Path, **arrays: np.ndarray) -> None:
-    """Write arrays by their names to an `.npz`, whole or not at all. Raises RunError."""
+    """Write named arrays to an `.npz` file atomically. Raises RunError."""
     import numpy as np
 
-    with whole(path) as temporary, temporary.open("wb") as file:
+    with atomic_write(path) as temporary, temporary.open("wb") as file:
         np.savez_compressed(file, **arrays)  # type: ignore[arg-type]
 
 
 def bytes_digest(content: bytes) -> str:
-    """SHA-256 in hexadecimal."""
+    """Return the SHA-256 in hexadecimal."""
     return hashlib.sha256(content).hexdigest()
 
 
 def file_digest(path: Path, algorithm: str = "sha256") -> str:
-    """Checksum of a file in hexadecimal, read in pieces."""
+    """Return the checksum of a file in hexadecimal, reading it in chunks."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, algorithm).hexdigest()
 
 
 def shown(path: Path) -> str:
-    """A path as people want to read it: relative to the project where it lies inside; what is no UTF-8 as \\xff."""
+    r"""Return a path for messages: relative to the project where it lies inside; bytes that are not UTF-8 as \xff."""
     text = str(path.relative_to(ROOT) if path.is_relative_to(ROOT) else path)
     return text.encode(errors="surrogateescape").decode(errors="backslashreplace")
 
 
 def printable(text: str) -> str:
-    """Text in one line in which each character is seen: what breaks, turns or hides a line is written as \\u202e."""
+    r"""Escape the characters that break, reverse or hide a line, such as \u202e."""
     if text.isprintable():
         return text
     kept = (c if c.isprintable() or category(c) == "Zs" else c.encode("unicode_escape").decode() for c in text)

@@ -1,4 +1,4 @@
-"""Rows as a table that reads well in a notebook, a page and a terminal."""
+"""Format numbers, and show rows as a table in notebooks, pages and terminals."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ LONG = 40
 
 @dataclass(frozen=True)
 class Table:
-    """Rows with the same keys; shown as HTML where that can be, else as aligned text. All text is escaped.
+    """Rows with the same keys, shown as HTML in notebooks and as aligned text elsewhere; all text is escaped.
 
-    `decimals`: of every float; without it, as many as its size asks for.
+    `decimals`: decimal places of every float; None chooses them by its size.
     """
 
     rows: Sequence[Mapping[str, Any]]
@@ -39,9 +39,12 @@ class Table:
 
 
 def as_text(value: Any, decimals: int | None = None) -> str:
-    """A value for people: floats to `decimals`, else below 1 to four of them and below 1,000 to two.
+    """Format a value for people.
 
-    Below 0.001 and from 1,000 on floats have four significant digits; large whole numbers are in groups.
+    Args:
+        value: any value; integers get thousands separators.
+        decimals: decimal places of a float. None: four below 1, two below 1,000; four significant digits below 0.001
+            and from 1,000 on.
     """
     if isinstance(value, bool):
         return "yes" if value else "no"
@@ -57,17 +60,17 @@ def as_text(value: Any, decimals: int | None = None) -> str:
 
 
 def percent(share: float, decimals: int) -> str:
-    """A share in 0…1 as 99.50 %."""
+    """Format a fraction in 0…1 as 99.50 %."""
     return f"{100 * share:.{decimals}f} %"
 
 
 def counted(count: int, thing: str) -> str:
-    """How many of a thing, as 1 epoch, 12 epochs."""
+    """Format a count with its noun, as 1 epoch, 12 epochs."""
     return f"{count:,} {thing}{'s' * (count != 1)}"
 
 
 def seconds_text(seconds: float) -> str:
-    """A rough duration, as 7 s, 25 s, 3 min; empty for none."""
+    """Format a rough duration in seconds as 7 s, 25 s, 3 min; empty for none."""
     if seconds <= 0:
         return ""
     if seconds < 90:
@@ -76,13 +79,13 @@ def seconds_text(seconds: float) -> str:
     return f"{seconds / 60:.0f} min"
 
 
-def sure(confidence: float) -> str:
-    """A confidence in 0…1 as 99.5 %, rounded, but never to certainty."""
+def confidence_text(confidence: float) -> str:
+    """Format a confidence in 0…1 as 99.5 %; it is never rounded up to 100 %."""
     return percent(min(confidence, 0.999), 1)
 
 
 def html_cell(value: Any, decimals: int | None = None) -> str:
-    """One cell; numbers stand to the right, short words are not broken, long ones anywhere."""
+    """Return a table cell: numbers aligned right, short words unbroken, long ones broken anywhere."""
     text = as_text(value, decimals)
     kind = "number" if isinstance(value, int | float) and not isinstance(value, bool) else ""
     if not kind and " " not in text:
@@ -90,11 +93,11 @@ def html_cell(value: Any, decimals: int | None = None) -> str:
     return f'<td class="{kind}">{escape(text)}</td>'
 
 
-def by(shape: Sequence[int]) -> str:
-    """An array's shape: 57,000 × 28 × 28."""
+def dims(shape: Sequence[int]) -> str:
+    """Format an array's shape as 57,000 × 28 × 28."""
     return " × ".join(f"{side:,}" for side in shape)
 
 
 def facts(mapping: Mapping[str, Any]) -> Table:
-    """Names and values, one to a row."""
+    """Return a table of names and values, one to a row."""
     return Table([{"what": name.replace("_", " "), "value": value} for name, value in mapping.items()])

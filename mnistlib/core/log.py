@@ -1,4 +1,4 @@
-"""The log: all of it, with times, in the run's `run.log`; on the terminal what its reader chose, while there is one."""
+"""The log: everything, with times, in the run's `run.log`; on the terminal what its user chose, while it is open."""
 
 from __future__ import annotations
 
@@ -15,24 +15,24 @@ from typing import TextIO
 from mnistlib.core.errors import RunError
 
 logger = logging.getLogger("mnistlib")
-aside = [logging.getLogger(name) for name in ("papermill", "asyncio")]  # the verdict says it better: for run.log alone
+file_only = [logging.getLogger(name) for name in ("papermill", "asyncio")]  # they repeat the verdict: run.log only
 LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
 CONTROL = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)|[\x00-\x08\x0b-\x1f\x7f-\x9f]")
-TAKEN_AWAY = "MNISTLIB_TAKEN_AWAY"  # set in the environment of a run that goes when it is interrupted: nothing to read
-GONE = {errno.EPIPE, errno.EIO}  # nobody reads any more: `make all | head -1`, or a terminal that was closed
+TAKEN_AWAY = "MNISTLIB_TAKEN_AWAY"  # set for a run that is deleted when it is interrupted
+GONE = {errno.EPIPE, errno.EIO}  # the reader has gone: `make all | head -1`, or a closed terminal
 COLOR = {logging.WARNING: "\x1b[33m", logging.ERROR: "\x1b[31m"}
 
 
 def chosen_level(otherwise: int = logging.INFO) -> int:
-    """The level that LOG names in the environment. Raises RunError when there is no such level."""
+    """Return the level that LOG names in the environment. Raises RunError for an unknown one."""
     name = os.environ.get("LOG", "")
     if name and name not in LEVELS:
         raise RunError(f"LOG is {name!r}; it can be one of {', '.join(LEVELS)}")
     return LEVELS.get(name, otherwise)
 
 
-class Told(logging.Formatter):
-    """A record as text without the control characters that a cell may have printed; in color where asked for."""
+class PlainFormatter(logging.Formatter):
+    """Format records without the control characters that a cell may have printed; in color on request."""
 
     def __init__(self, pattern: str = "%(message)s", colored: bool = False) -> None:
         super().__init__(pattern)
@@ -45,36 +45,39 @@ class Told(logging.Formatter):
 
 
 class KeptLog(logging.FileHandler):
-    """A log file in which lines are lacking where the disk was full: that ends no stage."""
+    """A log file that loses lines on a full disk instead of ending the stage."""
 
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - its name in logging
-        """Nothing to say: what fills the disk is told by whoever writes there next."""
+        """Do nothing: the next writer reports the full disk."""
 
 
 def log_to(file: Path, stage: str, terminal: logging.Handler) -> None:
-    """Send everything to `file`, appended, with time, stage and level, and to a terminal that takes its choice.
+    """Log to a file and to a terminal.
 
-    What the terminal's encoding lacks it shows as `?`.
+    Args:
+        file: everything is appended to it, with time, stage and level.
+        stage: the name that stands in each line of the file.
+        terminal: a handler with a level of its own; it shows `?` for characters that its encoding lacks.
     """
     logger.setLevel(logging.DEBUG)
     logger.propagate = False
     close_log()
     file.parent.mkdir(parents=True, exist_ok=True)
     kept = KeptLog(file, encoding="utf-8", errors="backslashreplace")
-    kept.setFormatter(Told(f"%(asctime)s {stage} %(levelname)s %(message)s"))
+    kept.setFormatter(PlainFormatter(f"%(asctime)s {stage} %(levelname)s %(message)s"))
     stream = getattr(terminal, "stream", None)
     if isinstance(stream, io.TextIOWrapper):
         stream.reconfigure(errors="replace")
-    for source in aside:
+    for source in file_only:
         source.propagate, source.handlers = False, [kept]
     logger.addHandler(kept)
     logger.addHandler(terminal)
 
 
 def close_log() -> None:
-    """End the log: nothing of a live line is left."""
-    for source in aside:
-        source.handlers = [logging.NullHandler()]  # with none at all, Python shows what comes late
+    """Close the log and its terminal."""
+    for source in file_only:
+        source.handlers = [logging.NullHandler()]  # without any, Python prints late records
     for handler in list(logger.handlers):
         logger.removeHandler(handler)
         with suppress(OSError):  # a full disk
@@ -82,17 +85,17 @@ def close_log() -> None:
 
 
 def log_place(place: str) -> None:
-    """Say where a stage is: a line for debugging, and for a handler that reads the record's `place`."""
+    """Log where a stage is: a line for debugging, and the record's `place` for a handler that shows it."""
     logger.debug("   %s", place, extra={"place": place})
 
 
 def log_verdict(level: int, text: str) -> None:
-    """Say what became of a stage, in a record that a handler knows by its `verdict`."""
+    """Log how a stage ended, in a record that has `verdict` set."""
     logger.log(level, "   %s", text, extra={"verdict": True})
 
 
 def say(text: str) -> None:
-    """Print a line without control characters; nothing, and no error, where nobody reads any more."""
+    """Print a line without control characters. Does nothing where the reader has gone."""
     try:
         print(CONTROL.sub("", text), flush=True)
     except OSError as error:
@@ -102,14 +105,14 @@ def say(text: str) -> None:
 
 
 def silence(stream: TextIO) -> None:
-    """Let whatever is still written there, at Python's end above all, go to nobody."""
+    """Redirect a stream to nowhere, so that no later write fails, such as the one when Python ends."""
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, stream.fileno())
     os.close(nowhere)
 
 
 class Lines:
-    """A text stream that logs each whole line: what cells print, as it comes."""
+    """A text stream that logs each whole line, as cells print it."""
 
     def __init__(self, level: int) -> None:
         self.level, self.rest = level, ""
@@ -121,12 +124,13 @@ class Lines:
         return len(text)
 
     def flush(self) -> None:
-        """Nothing to do: half a line waits for its end."""
+        """Do nothing: half a line waits for its end."""
 
 
 def is_headless() -> bool:
-    """Whether nobody watches: make's runner, papermill and nbclient execute cells; JupyterLab, Notebook 7 and VS Code
-    say with each request which cell of the open document it comes from.
+    """Return whether the session is headless, as under make, papermill and nbclient.
+
+    JupyterLab, Notebook 7 and VS Code name with each request the cell of the open document that it comes from.
     """
     if os.environ.get("MNISTLIB_HEADLESS"):
         return True

@@ -1,4 +1,4 @@
-"""What a machine is made of, as far as it can change results: versions, processor, settings. Standard library alone."""
+"""Describe the machine as far as it can change results: versions, processor, settings. Standard library alone."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ PACKAGES = (
 )  # fmt: skip
 FEATURES = re.compile(r"(avx|avx2|fma|f16c|avx512\w*|avx_vnni|amx_\w+|asimd|asimdhp|asimddp|bf16|i8mm|sve2?|svebf16)")
 COUNT, WORD = r"[1-9][0-9]{0,3}", r"[A-Za-z0-9_,]{1,40}"
-SETTINGS = {  # of threads and instructions, each with the values that make verify takes over from another machine
+SETTINGS = {  # of threads and instructions, with the values that make verify copies from a receipt
     **dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), COUNT),
     **dict.fromkeys(("MKL_CBWR", "ONEDNN_MAX_CPU_ISA", "DNNL_MAX_CPU_ISA"), WORD),
     **dict.fromkeys(("ONEDNN_DEFAULT_FPMATH_MODE", "ATEN_CPU_CAPABILITY"), WORD),
@@ -39,7 +39,7 @@ FONT_FOLDERS = (
 
 
 def describe_machine() -> dict[str, Any]:
-    """Versions, processor, memory in bytes, GPU, settings of threads and kernels, and the fonts as one hash."""
+    """Return versions, processor, memory in bytes, GPU, settings of threads and kernels, and a hash of the fonts."""
     return {
         "versions": versions(),
         "system": f"{platform.system()} {platform.machine()}",
@@ -54,7 +54,7 @@ def describe_machine() -> dict[str, Any]:
 
 
 def versions() -> dict[str, str]:
-    """Python's and the packages' that results hang on; those that are there."""
+    """Return the versions of Python and of the installed packages that results depend on."""
     found = {"python": platform.python_version()}
     for name in PACKAGES:
         try:
@@ -65,20 +65,20 @@ def versions() -> dict[str, str]:
 
 
 def torch_build() -> str:
-    """torch's version with its build, as 2.13.0+cu130, which the metadata of PyPI's leave out.
+    """Return torch's version with its build, as 2.13.0+cu130, which PyPI's metadata lack.
 
-    Read from its version.py, for to import it takes a second. Raises PackageNotFoundError.
+    Read from its version.py, because importing torch takes a second. Raises PackageNotFoundError.
     """
-    known, spec = metadata.version("torch"), importlib.util.find_spec("torch")
+    version, spec = metadata.version("torch"), importlib.util.find_spec("torch")
     file = Path(spec.origin).with_name("version.py") if spec and spec.origin else None
     text = file.read_text(encoding="utf-8") if file and file.is_file() else ""
-    told = re.search(r"^__version__ = '(.+)'$", text, re.MULTILINE)
-    return told[1] if told else known
+    build = re.search(r"^__version__ = '(.+)'$", text, re.MULTILINE)
+    return build[1] if build else version
 
 
 @cache
 def cpuinfo() -> str:
-    """What Linux says of its first processor; elsewhere, nothing."""
+    """Return what Linux says of its first processor; elsewhere an empty text."""
     try:
         return Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").split("\n\n")[0]
     except OSError:
@@ -86,42 +86,50 @@ def cpuinfo() -> str:
 
 
 def processor() -> str:
-    """The processor's model."""
+    """Return the processor's model."""
     named = re.search(r"^(?:model name|Model|Processor)\s*: (.+)$", cpuinfo(), re.MULTILINE)
     if named:
         return named[1].strip()
-    return answer("sysctl", "-n", "machdep.cpu.brand_string") or platform.processor() or platform.machine()
+    return command_output("sysctl", "-n", "machdep.cpu.brand_string") or platform.processor() or platform.machine()
 
 
 def features() -> list[str]:
-    """The processor's instructions that choose other kernels, and so other roundings, sorted."""
+    """Return, sorted, the processor's instruction sets that select other kernels and so round differently."""
     flags = re.search(r"^(?:flags|Features)\s*: (.+)$", cpuinfo(), re.MULTILINE)
     if flags:
         return sorted(flag for flag in flags[1].split() if FEATURES.fullmatch(flag))
     asked = {f"hw.optional.arm.FEAT_{name}": name.lower() for name in ("BF16", "I8MM", "SME")}
-    return sorted(name for key, name in asked.items() if answer("sysctl", "-n", key) == "1")
+    return sorted(name for key, name in asked.items() if command_output("sysctl", "-n", key) == "1")
 
 
 def cores(quota: Path = Path("/sys/fs/cgroup/cpu.max")) -> int:
-    """How many this process may use; a container may be given fewer than the machine has, by `quota` of Linux."""
-    there = len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
+    """Return the number of cores that this process may use.
+
+    Args:
+        quota: the Linux file with the limit of a container, which may be below the machine's cores.
+    """
+    available = len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
     try:
         most, period = quota.read_text(encoding="utf-8").split()
-        return max(1, min(there, -(-int(most) // int(period))))
+        return max(1, min(available, -(-int(most) // int(period))))
     except (OSError, ValueError):
-        return there
+        return available
 
 
 def threads(stages: int = 1) -> int:
-    """How many a stage computes with where OMP_NUM_THREADS does not say, when so many stages run at once.
+    """Return the number of threads of a stage where OMP_NUM_THREADS is not set.
 
-    `MOST_THREADS` at most: among more, a step of a few hundred pictures is too little to share.
+    Args:
+        stages: how many stages run at the same time.
+
+    Returns:
+        1 to `MOST_THREADS`: a training step of a few hundred pictures is too small for more.
     """
     return max(1, min(cores() // stages, MOST_THREADS))
 
 
 def memory() -> int:
-    """In bytes; 0 where the system does not say."""
+    """Return the memory in bytes; 0 where the system does not report it."""
     try:
         return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     except (ValueError, OSError):
@@ -130,14 +138,14 @@ def memory() -> int:
 
 @cache
 def gpu() -> str:
-    """NVIDIA's GPUs with their driver, or Apple's; empty where there is none."""
+    """Return NVIDIA's GPUs with their driver, or Apple's GPU; empty without one."""
     if sys.platform == "darwin":
         return processor() if platform.machine() == "arm64" else ""
-    return answer("nvidia-smi", "--query-gpu=name,driver_version", "--format=csv,noheader").replace("\n", "; ")
+    return command_output("nvidia-smi", "--query-gpu=name,driver_version", "--format=csv,noheader").replace("\n", "; ")
 
 
 def fonts() -> list[str]:
-    """Names of the font files in the system's and the person's usual folders, sorted."""
+    """Return the names of the font files in the system's and the user's folders, sorted."""
     found: set[str] = set()
     for folder in FONT_FOLDERS:
         for _, _, names in os.walk(Path(folder).expanduser()):
@@ -146,23 +154,23 @@ def fonts() -> list[str]:
 
 
 def fast_features() -> list[str]:
-    """Those of its instructions that training is fast with."""
+    """Return the instruction sets that make training fast."""
     return [name for name in ("avx512f", "avx512_bf16", "amx_bf16", "bf16") if name in features()]
 
 
 def browser() -> str:
-    """Where a Chromium or Chrome is that tests can drive; empty without one."""
+    """Return the path of a Chromium or Chrome for tests; empty without one."""
     found = map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))
     return next((path for path in found if path), "")
 
 
 def pip_install(*names: str) -> str:
-    """The command that installs packages where this runs: whoever types a bare pip may reach another environment."""
+    """Return the command that installs packages for this Python; a plain `pip` may belong to another environment."""
     return f"{shlex.quote(shown(Path(sys.executable)))} -m pip install {' '.join(names)}"
 
 
-def answer(*command: str) -> str:
-    """What a program prints; empty when it is not there, fails, or takes longer than 5 s."""
+def command_output(*command: str) -> str:
+    """Return what a program prints; empty when it is missing, fails, or takes longer than 5 s."""
     if not shutil.which(command[0]):
         return ""
     try:

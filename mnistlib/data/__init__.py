@@ -1,1 +1,1 @@
-"""Datasets: obtained, checked, split, augmented and synthesised."""
+"""Obtain, check, split, augment and synthesize datasets."""

@@ -1,4 +1,4 @@
-"""Distort a batch of pictures as whole tensors: no per-image Python."""
+"""Data augmentation: distort a batch of pictures as whole tensors, without Python code per image."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from torch.nn import functional as F
 
 @dataclass(frozen=True)
 class Distortion:
-    """How far one picture may be bent; each is the largest deviation of a uniform draw.
+    """The limits of random affine distortion; each draw is uniform between minus and plus the limit.
 
-    `rotate` in degrees; `shear` and `scale` as fractions; `shift` as a fraction of the half width
-    (0.1 of 14 pixels is 1.4 pixels). `undistorted`: the share of pictures that stay as they are, for what lies
-    between two pixels is a mean of them, and a network that only saw such blurred ones meets sharper ones later.
+    `rotate` in degrees; `shear` and `scale` as fractions; `shift` as a fraction of the half width (0.1 of 14 pixels is
+    1.4 pixels). `undistorted`: the share of pictures left as they are. Interpolation blurs, and a network that saw only
+    blurred pictures would meet sharper ones later.
     """
 
     rotate: float = 0.0
@@ -29,14 +29,20 @@ class Distortion:
         return not (self.rotate or self.shear or self.scale or self.shift)
 
     def further(self, times: float) -> Distortion:
-        """Each deviation `times` as large, and no picture left as it is."""
+        """Return the limits multiplied by `times`, with no picture left as it is."""
         return Distortion(self.rotate * times, self.shear * times, self.scale * times, self.shift * times)
 
 
 def distort(images: Tensor, distortion: Distortion, generator: torch.Generator) -> Tensor:
-    """One random affine map for each picture; what comes in from outside is background.
+    """Apply a random affine transform to each picture; pixels from outside are background.
 
-    `images`: float N×1×H×W, background 0. The generator lives on the images' device.
+    Args:
+        images: float N×1×H×W, background 0.
+        distortion: the limits.
+        generator: source of the random numbers, on the device of the images.
+
+    Returns:
+        float N×1×H×W.
     """
     if distortion.is_none:
         return images
@@ -45,7 +51,7 @@ def distort(images: Tensor, distortion: Distortion, generator: torch.Generator) 
 
 
 def random_maps(count: int, d: Distortion, generator: torch.Generator, device: torch.device) -> Tensor:
-    """Affine maps N×2×3 from output to input coordinates in −1…1."""
+    """Draw affine maps N×2×3 from output to input coordinates in −1…1."""
     drawn = torch.rand(8, count, generator=generator, device=device)
     u = (2 * drawn[:7] - 1) * (drawn[7] >= d.undistorted)
     angle = u[0] * (d.rotate * torch.pi / 180)
@@ -59,9 +65,9 @@ def random_maps(count: int, d: Distortion, generator: torch.Generator, device: t
 
 
 def affine_grid(maps: Tensor, height: int, width: int) -> Tensor:
-    """Where each output pixel's centre comes from, N×H×W×2 in −1…1: one product for the whole batch.
+    """Return the input coordinates of each output pixel's centre, N×H×W×2 in −1…1, by one matrix product.
 
-    `F.affine_grid` gives the same in several times as long.
+    `F.affine_grid` returns the same and takes several times as long.
     """
     y, x = (((torch.arange(n, device=maps.device) + 0.5) * 2 / n - 1) for n in (height, width))
     centres = torch.stack([x.repeat(height), y.repeat_interleave(width), torch.ones_like(x).repeat(height)])

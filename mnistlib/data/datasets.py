@@ -1,4 +1,4 @@
-"""What the datasets are, as published: files, checksums, classes, counts; and what one is once it has come."""
+"""Describe the datasets as published: files, checksums, classes, counts; and a dataset as it was obtained."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-if TYPE_CHECKING:  # make asks for the classes alone, and should not wait for numpy
+if TYPE_CHECKING:  # make reads only the classes, without the time of importing numpy
     import numpy as np
 
 FILES = (
@@ -17,7 +17,7 @@ FILES = (
 )
 FALLBACK = (
     "FALLBACK DATA: the dataset could not be found or fetched. This is scikit-learn's digits: "
-    "1,797 small pictures. Its figures say nothing about what was asked for. "
+    "1,797 small pictures. Its results say nothing about the requested dataset. "
     "Name the folder with the four files in data.local_dir (MNIST_DIR for MNIST), or go online, and run again."
 )
 
@@ -26,9 +26,9 @@ FALLBACK = (
 class Dataset:
     """One MNIST-shaped dataset.
 
-    `md5`: of the four published .gz files; `sha256`: of the four unpacked ones where they are known;
-    counts per class of both parts and the band of the training part's mean and standard deviation
-    (pixels in 0…1) where they are published.
+    `md5`: of the four published .gz files; `sha256`: of the four unpacked files, where published; `train_counts`,
+    `test_counts`: pictures per class, where published; `mean`, `std`: the expected range of the training set's mean and
+    standard deviation, pixels in 0…1.
     """
 
     name: str
@@ -105,9 +105,9 @@ DATASETS = {
 
 @dataclass(frozen=True)
 class Raw:
-    """A dataset as it came: uint8 images N×28×28 and labels N of both parts, and where from.
+    """A dataset as it was obtained: images uint8 N×28×28 and labels N of training set and test set.
 
-    `source`: raw, local, download or digits; `fallback`: whether it stands in for what was asked for.
+    `source`: raw, local, download or digits; `fallback`: whether it stands in for the requested dataset.
     """
 
     dataset: str
@@ -129,11 +129,11 @@ class Raw:
         return DATASETS[self.dataset].classes
 
 
-def of_digits(classes: Sequence[str]) -> bool:
-    """Whether the classes are the ten digits, in their order."""
+def are_digits(classes: Sequence[str]) -> bool:
+    """Return whether the classes are the ten digits, in their order."""
     return tuple(classes) == DIGITS
 
 
 def shows_digits(dataset: str) -> bool:
-    """Whether what learns this dataset tells the ten digits apart; not where it is none that is known."""
-    return dataset in DATASETS and of_digits(DATASETS[dataset].classes)
+    """Return whether the dataset is known and its classes are the ten digits."""
+    return dataset in DATASETS and are_digits(DATASETS[dataset].classes)

@@ -1,4 +1,4 @@
-"""What each dataset shows, who made it of whose hands, and what follows from that: the words of a model card."""
+"""Datasheets: what each dataset shows, who made it, and its limits, in the words of a model card."""
 
 from __future__ import annotations
 
@@ -6,35 +6,35 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
-class Origin:
-    """One dataset in sentences, as its makers and later readers published them.
+class Datasheet:
+    """A dataset in sentences, as its makers and later studies published them (https://arxiv.org/abs/1803.09010).
 
-    `things`: what the pictures show; `made`: by whom, of what; `people`: who stands behind the pictures, and who does
-    not; `parts`: how training and test part relate; `flaws`: what is known to be wrong; `unfit`: uses that these
-    pictures do not prepare for.
+    `things`: what the pictures show; `made`: by whom, from what; `people`: whose writing or goods they show, and whose
+    not; `splits`: how training set and test set relate; `flaws`: known faults; `unfit`: uses that the pictures do not
+    prepare for.
     """
 
     things: str
     made: str
     people: str
-    parts: str
+    splits: str
     flaws: str
     unfit: tuple[str, ...]
     licence: str
 
 
-DECIDING = "deciding anything about people's money, health or rights without a person who looks at every answer"
-ORIGINS = {
-    "mnist": Origin(
+DECIDING = "deciding anything about people's money, health or rights without a person who checks every prediction"
+DATASHEETS = {
+    "mnist": Datasheet(
         things="handwritten digits",
         made="MNIST (LeCun, Cortes and Burges 1998): digits from forms that NIST collected in the United States, "
         "its Special Databases 1 and 3, framed into 28 × 28 grey pixels.",
         people="Half of the digits were written by employees of the Census Bureau, half by high-school students, "
-        "all in the United States. A 7 with a bar (of 300 one in eight), a 1 with a flag (of 300 one in "
-        "twenty) and a 9 like a g, as people elsewhere write them, are rarer than there.",
-        parts="No writer of the test part wrote for the training part.",
+        "all in the United States. Forms that are common elsewhere are rare: a 7 with a bar (one in eight of 300), "
+        "a 1 with a flag (one in twenty of 300) and a 9 like a g.",
+        splits="No writer of the test set contributed to the training set.",
         flaws="A few labels are wrong or open to doubt: Northcutt, Athalye and Mueller (2021) counted fifteen in "
-        "the test part.",
+        "the test set.",
         unfit=(
             "numbers of several digits, and digits that stand in a photograph of something else",
             "numerals of other scripts, letters and signs",
@@ -42,14 +42,14 @@ ORIGINS = {
         ),
         licence="CC BY-SA 3.0",
     ),
-    "digits": Origin(
+    "digits": Datasheet(
         things="handwritten digits",
         made="scikit-learn's copy of UCI's Optical Recognition of Handwritten Digits (Alpaydin and Kaynak 1998): "
         "digits reduced to 8 × 8 pixels of 17 greys, here enlarged and framed into 28 × 28.",
-        people="Thirteen people wrote them, on forms. Nothing more is recorded of them, and thirteen hands are few.",
-        parts="The end of the set is the test part, and the same people may have written in both: new hands are "
-        "harder.",
-        flaws="At 8 × 8 pixels fine forms of writing are lost; enlarging does not bring them back.",
+        people="Thirteen people, which is few, wrote them on forms. Nothing more is recorded about them.",
+        splits="The last 360 pictures are the test set. The same people may have written in both sets; new writers "
+        "are harder.",
+        flaws="At 8 × 8 pixels fine details are lost; enlarging does not restore them.",
         unfit=(
             "numbers of several digits, and digits that stand in a photograph of something else",
             "numerals of other scripts, letters and signs",
@@ -58,15 +58,14 @@ ORIGINS = {
         ),
         licence="CC BY 4.0",
     ),
-    "fashion_mnist": Origin(
+    "fashion_mnist": Datasheet(
         things="articles of clothing",
         made="Fashion-MNIST (Xiao, Rasul and Vollgraf 2017): photographs from Zalando's shop, each of one article, "
         "made grey and shrunk to 28 × 28 pixels.",
         people="One shop's range about the year 2017, photographed by that shop and labelled by its own staff. "
-        "What other people and places wear is not in it.",
-        parts="Training and test part were drawn at random from the same range.",
-        flaws="The classes overlap: at this size people, too, take shirts, T-shirts, pullovers and coats for each "
-        "other.",
+        "It does not show what people wear elsewhere.",
+        splits="Training set and test set were drawn at random from the same range.",
+        flaws="The classes overlap: at this size people also confuse shirts, T-shirts, pullovers and coats.",
         unfit=(
             "photographs of people, of several articles, or with anything behind the article",
             "sorting, buying or selling real goods",
@@ -75,13 +74,12 @@ ORIGINS = {
         ),
         licence="MIT",
     ),
-    "kmnist": Origin(
+    "kmnist": Datasheet(
         things="cursive Japanese characters",
         made="Kuzushiji-MNIST (Clanuwat and others 2018): ten hiragana cut out of classical Japanese books by the "
         "Center for Open Data in the Humanities, framed into 28 × 28 grey pixels.",
-        people="The hands of those who wrote and cut the pages of these books, centuries ago. Today's handwriting "
-        "is not in it.",
-        parts="Its makers' division into training and test part is kept.",
+        people="Writers and woodblock cutters of these books, centuries ago. Today's handwriting is not included.",
+        splits="The makers' training set and test set are kept.",
         flaws="One character has several quite different historical forms, and some forms resemble another character.",
         unfit=(
             "reading a page: most characters of the script are not among the ten",

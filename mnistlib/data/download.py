@@ -1,4 +1,4 @@
-"""Fetch a dataset's files from torchvision's mirrors, each whole and checked or not at all."""
+"""Download a dataset's files from torchvision's mirrors; each is complete and checked, or not kept."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from mnistlib.core.errors import RunError
-from mnistlib.core.files import file_digest, shown, whole
+from mnistlib.core.files import atomic_write, file_digest, shown
 from mnistlib.data.datasets import DATASETS, FILES, Dataset
 
 TIMEOUT = 15
@@ -20,11 +20,11 @@ class UnreachableError(RunError):
 
 
 class FetchError(Exception):
-    """What a web address gave was nothing, or not all of it."""
+    """A web address returned nothing, or an incomplete file."""
 
 
 def mirrors(dataset: Dataset) -> list[str]:
-    """The addresses that torchvision knows for a dataset."""
+    """Return the addresses that torchvision knows for a dataset."""
     declare_missing_operators()
     from torchvision import datasets
 
@@ -32,7 +32,7 @@ def mirrors(dataset: Dataset) -> list[str]:
 
 
 def declare_missing_operators() -> None:
-    """Let torchvision be imported beside a CPU-only torch (pytorch/vision#9085); elsewhere, nothing."""
+    """Declare the operators that torchvision's import needs beside a CPU-only torch (pytorch/vision#9085)."""
     import importlib.metadata
 
     import torch
@@ -50,10 +50,16 @@ KEPT: list[object] = []
 
 
 def download(dataset: str, folder: Path, addresses: Sequence[str] | None = None) -> None:
-    """Fetch the four files into `folder`, those that are not there.
+    """Download the files that are missing in a folder.
 
-    Raises UnreachableError when no mirror answers for the first of those, RunError when none does for a later one, or
-    when what comes is never right.
+    Args:
+        dataset: its name in `DATASETS`.
+        folder: where the four .gz files go.
+        addresses: mirrors to try in turn; None means torchvision's.
+
+    Raises:
+        UnreachableError: no mirror answers for the first missing file.
+        RunError: no mirror answers for a later file, or every answer is wrong.
     """
     entry = DATASETS[dataset]
     addresses = mirrors(entry) if addresses is None else addresses
@@ -67,18 +73,18 @@ def download(dataset: str, folder: Path, addresses: Sequence[str] | None = None)
         except UnreachableError as error:
             if not fetched:
                 raise
-            raise RunError(f"{error}\nThe files before it came: run again to go on from there.") from error
+            raise RunError(f"{error}\nThe files before it are complete: run again to continue.") from error
         fetched = True
 
 
 def download_file(target: Path, md5: str, addresses: Sequence[str]) -> None:
-    """One file from the first mirror that gives the right one. Raises UnreachableError, RunError."""
+    """Download one file from the first mirror that has the right one. Raises UnreachableError and RunError."""
     answered = False
     faults = []
     for address in addresses:
         url = f"{address.rstrip('/')}/{target.name}"
         try:
-            with whole(target) as temporary:
+            with atomic_write(target) as temporary:
                 fetch(url, temporary)
                 answered = True
                 found = file_digest(temporary, "md5")
@@ -96,11 +102,11 @@ def download_file(target: Path, md5: str, addresses: Sequence[str]) -> None:
 
 
 def fetch(url: str, path: Path) -> None:
-    """Copy what a web address gives into a file. Raises FetchError when it gives nothing, or less than promised."""
+    """Download a web address into a file. Raises FetchError for no answer or an incomplete one."""
     request = urllib.request.Request(url, headers={"User-Agent": "mnistlib"})  # noqa: S310
     try:
         with urllib.request.urlopen(request, timeout=TIMEOUT) as answer:  # noqa: S310
             content = answer.read()
-    except (OSError, http.client.HTTPException) as error:  # the network's errors; the disk's are the file's
+    except (OSError, http.client.HTTPException) as error:  # of the network, not of the disk
         raise FetchError(str(error)) from error
     path.write_bytes(content)

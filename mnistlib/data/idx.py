@@ -1,4 +1,4 @@
-"""Read the IDX format in which MNIST is published, gzip or not."""
+"""Read the IDX format in which MNIST is published (https://yann.lecun.com/exdb/mnist/), gzip or not."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ LARGEST = 1 << 28  # bytes; MNIST's largest file holds 47 MB
 
 
 def is_packed(path: Path) -> bool:
-    """Whether the file is gzip, whatever it is called. Raises OSError."""
+    """Return whether the file is gzip, whatever its name. Raises OSError."""
     with path.open("rb") as file:
         return file.read(2) == b"\x1f\x8b"
 
 
 def unpack(path: Path) -> bytes:
-    """The file's content, gunzipped where it is gzip. Raises RunError when it is damaged or far too large."""
+    """Return the file's content, decompressed if it is gzip. Raises RunError when it is damaged or far too large."""
     try:
         with gzip.open(path) if is_packed(path) else path.open("rb") as stream:
             content = stream.read(LARGEST + 1)
@@ -37,7 +37,7 @@ def unpack(path: Path) -> bytes:
 
 
 def parse(content: bytes, name: str) -> np.ndarray:
-    """The uint8 array of an IDX file. Raises RunError when header and length do not agree."""
+    """Parse an IDX file of bytes into a uint8 array. Raises RunError when header and length disagree."""
     if len(content) < 4 or content[:3] != bytes([0, 0, UNSIGNED_BYTE]) or not 1 <= content[3] <= 3:
         raise RunError(f"{name} is not an IDX file of bytes: it begins with {content[:4].hex(' ') or 'nothing'}")
     start = 4 + 4 * content[3]

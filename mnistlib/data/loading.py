@@ -1,4 +1,4 @@
-"""Obtain the raw dataset and prove that it is the right one."""
+"""Obtain the raw dataset and verify it."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ import numpy as np
 
 from mnistlib.core.errors import RunError
 from mnistlib.core.files import ROOT, bytes_digest, file_digest, shown, write_json
-from mnistlib.core.formatting import by
+from mnistlib.core.formatting import dims
 from mnistlib.data import idx
 from mnistlib.data.datasets import DATASETS, FILES, Dataset, Raw
 from mnistlib.data.download import UnreachableError, download
-from mnistlib.data.locations import checked_folder, complete, had, has_local, local_folder, locate
+from mnistlib.data.locations import checked_folder, complete, has_local, local_folder, locate, previous_dataset
 from mnistlib.runs.layout import RAW, Run
 from mnistlib.runs.raw_data import read_raw
 
@@ -30,25 +30,28 @@ def obtain(
     """Return the dataset from the first source that has it.
 
     Args:
+        dataset: its name in `DATASETS`.
         source: `auto` tries the raw folder, the local folder, the folder that `before` read, a download and, last,
             scikit-learn's digits as a fallback; raw, local, download and digits try that source alone.
         local_dir: folder with the four files; empty means MNIST_DIR.
-        before: the run that is being made. One that was made with a real dataset never takes the fallback.
+        raw: folder of downloaded datasets.
+        mirrors: addresses for the download; None means torchvision's.
+        before: the run that is being made. A run that had a real dataset never takes the fallback.
 
     Raises:
         RunError: the dataset is unknown or out of reach, or a file is wrong: it is neither used nor replaced.
     """
     if dataset not in DATASETS:
-        raise RunError(f"data.dataset is {dataset!r}: known are {', '.join(DATASETS)}")
+        raise RunError(f"data.dataset is {dataset!r}; choose one of {', '.join(DATASETS)}")
     if dataset == "digits" or source == "digits":
-        return embedded(fallback=dataset != "digits")
+        return load_embedded(fallback=dataset != "digits")
     kept = raw / dataset
     if source == "raw" or (source == "auto" and complete(kept)):
         return read_folder(dataset, "raw", kept)
     if source == "local" or (source == "auto" and has_local(dataset, local_dir)):
         return read_folder(dataset, "local", checked_folder(local_folder(local_dir, dataset)))
-    known, folder = had(before) if before else ("", "")
-    if source == "auto" and known == dataset and folder and complete(ROOT / folder):
+    earlier, folder = previous_dataset(before) if before else ("", "")
+    if source == "auto" and earlier == dataset and folder and complete(ROOT / folder):
         return read_folder(dataset, "local", ROOT / folder)
     try:
         download(dataset, kept, mirrors)
@@ -56,17 +59,17 @@ def obtain(
         if source == "download":
             raise
         check_present(dataset, kept)
-        if before and known:
-            raise RunError(f"{out_of_reach(before, known, folder, dataset)}\n{error}") from error
-        return embedded(fallback=True)
+        if before and earlier:
+            raise RunError(f"{out_of_reach(before, earlier, folder, dataset)}\n{error}") from error
+        return load_embedded(fallback=True)
     return read_folder(dataset, "download", kept)
 
 
-def out_of_reach(run: Run, known: str, folder: str, dataset: str) -> str:
-    """Say why a run that was made with the dataset `known` does not take the fallback, and what to do instead."""
-    made = f"runs/{run.name} was made with {DATASETS[known].title}" + (f" from {folder}" if folder else "")
+def out_of_reach(run: Run, earlier: str, folder: str, dataset: str) -> str:
+    """Explain why a run that was made with the dataset `earlier` does not take the fallback, and what to do."""
+    made = f"runs/{run.name} was made with {DATASETS[earlier].title}" + (f" from {folder}" if folder else "")
     names = "MNIST_DIR=folder" if dataset == "mnist" else "SET=data.local_dir=folder"
-    back = f"\nSET=data.dataset={known} goes back to {DATASETS[known].title}." if known != dataset else ""
+    back = f"\nSET=data.dataset={earlier} goes back to {DATASETS[earlier].title}." if earlier != dataset else ""
     return (
         f"{made}. {DATASETS[dataset].title} is not there now and cannot be downloaded, so the run is left as it is.\n"
         f"{names} names the folder with the four files.\n"
@@ -75,19 +78,18 @@ def out_of_reach(run: Run, known: str, folder: str, dataset: str) -> str:
 
 
 def read_folder(dataset: str, source: str, folder: Path) -> Raw:
-    """The four files of a folder, each checked. Raises RunError that names the file and what to do."""
+    """Read and check the four files of a folder. Raises RunError that names the file and what to do."""
     found = [locate(folder, name) for name in FILES]
     missing = [name for name, path in zip(FILES, found, strict=True) if path is None]
     if missing:
-        hint = "delete the folder to fetch it anew" if source != "local" else "complete the folder or unset MNIST_DIR"
+        hint = "complete the folder or unset MNIST_DIR" if source == "local" else "delete it to download it again"
         raise RunError(f"{shown(folder)} lacks {', '.join(missing)} (.gz or unpacked): {hint}")
-    parts = [read_file(path, DATASETS[dataset], i) for i, path in enumerate(found) if path is not None]
-    arrays = [array for array, _ in parts]
-    return Raw(dataset, source, False, shown(folder), [row for _, row in parts], *arrays)
+    arrays, rows = zip(*(read_file(path, DATASETS[dataset], i) for i, path in enumerate(found) if path), strict=True)
+    return Raw(dataset, source, False, shown(folder), list(rows), *arrays)
 
 
 def check_present(dataset: str, folder: Path) -> None:
-    """Raises RunError for a file that is there and wrong: nothing stands in for it silently."""
+    """Raise RunError for a file that is present but wrong: no fallback replaces it silently."""
     for position, name in enumerate(FILES):
         path = locate(folder, name)
         if path is not None:
@@ -95,7 +97,7 @@ def check_present(dataset: str, folder: Path) -> None:
 
 
 def read_file(path: Path, dataset: Dataset, position: int) -> tuple[np.ndarray, dict[str, Any]]:
-    """One checked file and its row of provenance. Raises RunError when the checksum is another."""
+    """Return one checked file and its row of provenance. Raises RunError when its checksum differs."""
     if not path.is_file():
         raise RunError(f"{shown(path)} is not a file: put the dataset's file in its place")
     try:
@@ -109,21 +111,21 @@ def read_file(path: Path, dataset: Dataset, position: int) -> tuple[np.ndarray, 
         kind, expected, found = "MD5 of the .gz", dataset.md5[position], file_digest(path, "md5")
     else:
         raise RunError(
-            f"{shown(path)} is unpacked, and of {dataset.title} only the .gz files' checksums are published: put "
+            f"{shown(path)} is unpacked, but for {dataset.title} only checksums of the .gz files are published: put "
             f"{FILES[position]}.gz in its place"
         )
     if found != expected:
         raise RunError(
             f"{shown(path)} is not {dataset.title}'s {FILES[position]}.\n  expected {kind} {expected}\n"
-            f"  found    {kind} {found}\nReplace the file, or take it away: it is neither used nor overwritten."
+            f"  found    {kind} {found}\nReplace or remove the file: it is neither used nor overwritten."
         )
     array = idx.parse(content, path.name)
-    row = {"file": path.name, "bytes": path.stat().st_size, "shape": by(array.shape), kind: found}
+    row = {"file": path.name, "bytes": path.stat().st_size, "shape": dims(array.shape), kind: found}
     return array, row
 
 
-def embedded(fallback: bool) -> Raw:
-    """scikit-learn's digits, which need no network."""
+def load_embedded(fallback: bool) -> Raw:
+    """Return scikit-learn's digits, which need no network."""
     from mnistlib.data.sklearn_digits import load_digits
 
     arrays = load_digits()
@@ -132,7 +134,7 @@ def embedded(fallback: bool) -> Raw:
         {
             "file": f"{name} (embedded)",
             "bytes": array.nbytes,
-            "shape": by(array.shape),
+            "shape": dims(array.shape),
             "SHA-256 unpacked": bytes_digest(array.tobytes()),
         }
         for name, array in zip(names, arrays, strict=True)
@@ -141,16 +143,20 @@ def embedded(fallback: bool) -> Raw:
 
 
 def save_raw(run: Run, raw: Raw) -> None:
-    """Keep in the run which data it uses, for the stages that follow."""
+    """Write to `data/raw.json` which dataset the run uses, for the later stages."""
     keep = {name: getattr(raw, name) for name in ("dataset", "source", "fallback", "folder", "files")}
     write_json(run.raw_json, {**keep, "title": raw.title, "classes": list(raw.classes)})
 
 
 def load_raw(run: Run) -> Raw:
-    """The run's dataset, read again from where 01_data found it. Raises RunError when it is gone or has changed."""
+    """Read the run's dataset again from where 01_data found it.
+
+    Raises:
+        RunError: 01_data has not run, or the dataset is gone or has changed.
+    """
     kept = read_raw(run, hint="run 01_data first", needed=("dataset", "source", "folder", "files"))
     if kept["source"] == "digits":
-        raw = embedded(kept.get("fallback", False))
+        raw = load_embedded(kept.get("fallback", False))
     elif not complete(ROOT / kept["folder"]):
         raise RunError(
             f"{kept['folder']}, where 01_data found {DATASETS[kept['dataset']].title}, no longer holds it: put it "
@@ -159,5 +165,5 @@ def load_raw(run: Run) -> Raw:
     else:
         raw = read_folder(kept["dataset"], kept["source"], ROOT / kept["folder"])
     if raw.files != kept["files"]:
-        raise RunError(f"{kept['folder']} is no longer what 01_data saw there: re-run 01_data")
+        raise RunError(f"{kept['folder']} has changed since 01_data read it: re-run 01_data")
     return raw

@@ -1,4 +1,4 @@
-"""Where a dataset may lie on this machine, and whether it does: neither read nor checked."""
+"""Find where a dataset lies on this machine, without reading or checking it."""
 
 from __future__ import annotations
 
@@ -15,18 +15,23 @@ from mnistlib.runs.raw_data import read_raw
 
 
 def better_source_exists(dataset: str, local_dir: str = "", raw: Path = RAW) -> bool:
-    """Whether a run that had to use the fallback could have its dataset now, from this machine."""
+    """Return whether a run that took the fallback could have its dataset from this machine now.
+
+    Args:
+        local_dir: `data.local_dir`; empty means MNIST_DIR.
+        raw: folder of downloaded datasets.
+    """
     return complete(raw / dataset) or has_local(dataset, local_dir)
 
 
-def lies_here(dataset: str, local_dir: str = "", raw: Path = RAW) -> bool:
-    """Whether all its files lie on this machine, in one of the folders that are looked into."""
+def is_available_locally(dataset: str, local_dir: str = "", raw: Path = RAW) -> bool:
+    """Return whether all files of a dataset lie on this machine; arguments as for `better_source_exists`."""
     named = local_folder(local_dir, dataset) if has_local(dataset, local_dir) else None
     return complete(raw / dataset) or (named is not None and complete(named))
 
 
-def is_where_it_was(kept: dict[str, Any]) -> bool:
-    """Whether the files that `raw.json` names lie there still, as large as they were; embedded ones do."""
+def raw_files_present(kept: dict[str, Any]) -> bool:
+    """Return whether the files that `raw.json` names are there with their sizes; embedded data always are."""
     if kept.get("source") == "digits":
         return True
     folder = ROOT / str(kept.get("folder"))
@@ -34,27 +39,31 @@ def is_where_it_was(kept: dict[str, Any]) -> bool:
     return bool(paths) and all(path.is_file() and path.stat().st_size == size for path, size in paths)
 
 
-def had(run: Run) -> tuple[str, str]:
-    """Return the dataset that a run was made with and the folder that held it.
+def previous_dataset(run: Run) -> tuple[str, str]:
+    """Return the dataset that a run was made with, and the folder that held it.
 
     Returns:
-        Both empty for a run without a dataset or with scikit-learn's digits; the folder empty where it is not known.
+        Both empty for a run without a dataset or with scikit-learn's digits; the folder empty where it is unknown.
     """
     for path in (run.raw_json, run.processed / "statistics.json", run.model_json):
         with suppress(RunError):
             hint = "run 01_data first"
             kept = read_raw(run, hint) if path == run.raw_json else read_json(path, hint)
-            told = kept.get("training", kept)  # where model.json names it
-            dataset = str(told.get("dataset")) if isinstance(told, dict) else ""
+            described = kept.get("training", kept)  # where model.json names it
+            dataset = str(described.get("dataset")) if isinstance(described, dict) else ""
             if dataset in DATASETS and dataset != "digits":
                 return dataset, str(kept.get("folder", ""))
     return "", ""
 
 
 def local_folder(local_dir: str, dataset: str = "mnist") -> Path | None:
-    """Return `data.local_dir`, else MNIST_DIR, relative to the project's root; None when neither is set.
+    """Return the folder that `data.local_dir`, else MNIST_DIR, names, relative to the project's root.
 
-    Where torchvision's root is named, this is the folder below it that holds the dataset's files. Raises RunError.
+    Returns:
+        None when neither is set. If the folder is torchvision's root, the folder below it that holds the dataset.
+
+    Raises:
+        RunError: the home folder that ~ stands for is unknown.
     """
     text = local_dir or os.environ.get("MNIST_DIR", "")
     if not text:
@@ -69,12 +78,12 @@ def local_folder(local_dir: str, dataset: str = "mnist") -> Path | None:
 
 
 def has_local(dataset: str, local_dir: str) -> bool:
-    """Whether a folder was named for the dataset: by `data.local_dir` for any, by MNIST_DIR for MNIST alone."""
+    """Return whether a folder is set for the dataset: `data.local_dir` for any, MNIST_DIR for MNIST alone."""
     return bool(local_dir) or (dataset == "mnist" and local_folder("") is not None)
 
 
 def checked_folder(folder: Path | None) -> Path:
-    """A folder that can be listed. Raises RunError that says what MNIST_DIR should hold."""
+    """Return a folder that can be listed. Raises RunError that says what MNIST_DIR should hold."""
     if folder is None:
         raise RunError("data.source is 'local', but neither data.local_dir nor MNIST_DIR names a folder")
     try:
@@ -86,11 +95,11 @@ def checked_folder(folder: Path | None) -> Path:
 
 
 def complete(folder: Path) -> bool:
-    """Whether all four files are there, right or wrong; what a broken-off download left is not enough."""
+    """Return whether all four files are there, right or wrong."""
     return all(locate(folder, name) for name in FILES)
 
 
 def locate(folder: Path, name: str) -> Path | None:
-    """An IDX file under one of its usual names, or None; a folder of such a name is passed over."""
+    """Return an IDX file under one of its common names, or None; a folder of that name is skipped."""
     spellings = (f"{name}.gz", name, name.replace("-idx", ".idx") + ".gz", name.replace("-idx", ".idx"))
     return next((path for s in spellings if (path := folder / s).exists() and not path.is_dir()), None)

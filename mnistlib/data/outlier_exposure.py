@@ -1,8 +1,8 @@
-"""Pictures of nothing in particular to learn from: to whatever is no digit every digit shall seem as likely.
+"""Synthetic outliers for outlier exposure: the network learns to give every class the same probability on them.
 
-Outlier exposure (Hendrycks, Mazeika & Dietterich 2019). All are drawn here from strokes and squares; what `outliers`
-measures with, the fonts and the other kinds, is made in other ways and never learnt from, but that the finest speckles
-are much like its noise, and the emptiest are blank.
+Hendrycks, Mazeika & Dietterich 2019, https://arxiv.org/abs/1812.04606. All outliers are drawn here, from strokes and
+squares. The outliers of the evaluation (`evaluation.ood_data`) are made in other ways; only its noise resembles the
+finest speckles, and its blank pictures the emptiest ones.
 """
 
 from __future__ import annotations
@@ -11,22 +11,27 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from mnistlib.data.datasets import of_digits
-from mnistlib.data.letterforms import LETTERFORMS
-from mnistlib.data.synthetic import draw, smooth
+from mnistlib.data.datasets import are_digits
+from mnistlib.data.pen_strokes import letter_templates
+from mnistlib.data.synthetic import draw_variant, smooth
 from mnistlib.imaging.framing import rasterize
 
 NO_CLASS = -1
 
 
 def make_outliers(count: int, classes: Sequence[str], seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Pictures that are no digits: half of them letters, a quarter tangles of strokes, a quarter speckles.
+    """Draw outliers: half of them letters, a quarter tangles of strokes, a quarter speckles.
 
-    Returns images uint8 N×28×28 and labels int64 N, all `NO_CLASS`; the same for the same seed; none when `classes`
-    are no digits.
+    Args:
+        count: number of pictures.
+        classes: names of the dataset's classes; other classes than the ten digits get no outliers.
+        seed: the same seed gives the same pictures.
+
+    Returns:
+        Images uint8 N×28×28 and labels int64 N, all `NO_CLASS`.
     """
     noise = np.random.default_rng(seed)
-    count = count if of_digits(classes) else 0
+    count = count if are_digits(classes) else 0
     makers = (pen_letter, pen_letter, tangle, speckle)
     images = np.zeros((count, 28, 28), np.uint8)
     for i in range(count):
@@ -35,24 +40,23 @@ def make_outliers(count: int, classes: Sequence[str], seed: int) -> tuple[np.nda
 
 
 def pen_letter(noise: np.random.Generator) -> np.ndarray:
-    """One hand's version of a letter: uint8 28×28."""
-    forms = list(LETTERFORMS.values())
-    return draw([np.array(stroke, float) for stroke in forms[noise.integers(len(forms))]], noise)
+    """Draw a random version of a random letter: uint8 28×28."""
+    forms = list(letter_templates().values())
+    return draw_variant(forms[noise.integers(len(forms))], noise)
 
 
 def tangle(noise: np.random.Generator) -> np.ndarray:
-    """One to four strokes through points anywhere, straight or curved, the fewer the longer: uint8 28×28."""
+    """Draw one to four strokes through random points, straight or curved; fewer strokes are longer: uint8 28×28."""
     strokes = int(noise.integers(1, 5))
     fewest = max(2, 8 - 2 * strokes)
     paths = [noise.uniform(0, 100, (noise.integers(fewest, fewest + 5), 2)) for _ in range(strokes)]
-    curved = noise.random(strokes) < 0.5
-    return rasterize(
-        [smooth(path) if bent else path for path, bent in zip(paths, curved, strict=True)], noise.uniform(1.6, 4)
-    )
+    is_curved = noise.random(strokes) < 0.5
+    drawn = [smooth(path) if curved else path for path, curved in zip(paths, is_curved, strict=True)]
+    return rasterize(drawn, noise.uniform(1.6, 4))
 
 
 def speckle(noise: np.random.Generator) -> np.ndarray:
-    """Squares of 1, 2 or 4 pixels, few or many of them inked, each to a grey of its own: uint8 28×28."""
+    """Draw squares of 1, 2 or 4 pixels: a random share of them inked, each in a random grey: uint8 28×28."""
     side = int(noise.choice((1, 2, 4)))
     grey = noise.uniform(0, 256, (28 // side, 28 // side))
     inked = noise.random(grey.shape) < noise.uniform(0, 1)

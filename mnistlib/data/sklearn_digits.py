@@ -1,4 +1,4 @@
-"""scikit-learn's embedded digits in MNIST's shape: what is there when nothing else is."""
+"""Provide scikit-learn's embedded digits in MNIST's shape, as the fallback without a network."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ ENLARGED = 64
 
 
 def load_digits() -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Training images and labels, test images and labels: uint8 N×28×28 and uint8 N.
+    """Load the 1,797 digits of UCI's "Optical Recognition of Handwritten Digits", enlarged and framed as MNIST.
 
-    1,437 and 360 pictures. The 8×8 originals (UCI "Optical Recognition of Handwritten Digits",
-    values 0…16) are enlarged and framed as MNIST; the last 360 are the test part.
+    Returns:
+        Training images and labels (1,437), test images and labels (the last 360): uint8 N×28×28 and uint8 N.
     """
     from sklearn import datasets
 
@@ -26,7 +26,7 @@ def load_digits() -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
 
 
 def enlarge(small: np.ndarray) -> np.ndarray:
-    """8×8 in 0…16 → 64×64 in 0…255, smooth, with a clean background."""
+    """Enlarge 8×8 pixels in 0…16 to 64×64 in 0…255, smooth, with a clean background."""
     grey = Image.fromarray((small / 16 * 255).astype(np.float32))
     large = np.asarray(grey.resize((ENLARGED, ENLARGED), Image.Resampling.BICUBIC))
     return np.clip((large - 24) * (255 / (255 - 24)), 0, 255)

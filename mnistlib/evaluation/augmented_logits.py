@@ -1,7 +1,6 @@
-"""Validation pictures bent further than training bent its own: mistakes enough to fit a temperature to.
+"""Logits of strongly augmented validation images, to fit the temperature to.
 
-Of three thousand validation pictures a good network mistakes a dozen, and a temperature that hangs on a dozen is drawn
-by lot. Bent anew, several times, the same pictures bring hundreds.
+A good network makes too few validation errors to fit a temperature reliably. Augmented copies bring hundreds.
 """
 
 from __future__ import annotations
@@ -22,9 +21,17 @@ FURTHER = 1.5
 def predict_augmented(
     network: DigitNet, images: np.ndarray, distortion: Distortion, copies: int, seed: int
 ) -> list[np.ndarray]:
-    """Logits of `copies` of the pictures, uint8 N×28×28, each time bent anew: of each copy float32 N×classes.
+    """Return logits of several augmented copies of the images.
 
-    Bent by up to `FURTHER` times as much as by training's `distortion`, every one; no copies where that is none.
+    Args:
+        network: the trained network.
+        images: uint8 N×28×28.
+        distortion: the limits of training's augmentation; the copies use 1.5 times as much.
+        copies: number of copies, each with new random distortions.
+        seed: of the distortions.
+
+    Returns:
+        For each copy float32 N×classes; an empty list where training used no augmentation.
     """
     if distortion.is_none:
         return []
@@ -39,5 +46,5 @@ def predict_augmented(
 
 
 def load_distortion(run: Run) -> Distortion:
-    """How training bent the run's pictures; not at all where the run is older than that record."""
+    """Return the augmentation that the run's training used, none if its description does not say. Raises RunError."""
     return Distortion(**read_description(run)["training"].get("distortion", {}))

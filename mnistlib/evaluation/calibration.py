@@ -1,9 +1,8 @@
-"""How far the network's confidence can be trusted: temperature, reliability, and when to abstain."""
+"""Calibration: temperature scaling, and the thresholds of selective prediction."""
 
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from typing import Any
 
 import numpy as np
 
@@ -12,13 +11,13 @@ from mnistlib.core.files import as_json, read_json, shown
 from mnistlib.core.json_checks import between, with_new_names, wrong_fields
 from mnistlib.evaluation.metrics import nll, softmax
 from mnistlib.runs.layout import Run
-from mnistlib.runs.model_store import read_description, recalibrate_advice, replace_part
+from mnistlib.runs.model_store import is_fine_tuned, read_description, recalibrate_advice, replace_file
 
 FORMAT = 4
 KEPT = 0.975
 NOT_LIKE_A_DIGIT = "not like a digit"
 NOT_SURE_ENOUGH = "not sure enough"
-FOUND = {  # what a calibration file may hold
+FIELDS = {  # of a calibration file, with their ranges
     **{"temperature": between(0.01, 100), "threshold": between(0, 1), "ood_threshold": between(0, 1e6)},
     **{"coverage": between(0, 1), "accepted_error": between(0, 1)},
 }
@@ -26,10 +25,14 @@ FOUND = {  # what a calibration file may hold
 
 @dataclass(frozen=True)
 class Calibration:
-    """Found on validation data: divide logits by `temperature`; trust an answer from both thresholds on.
+    """What the validation set says about confidence.
 
-    `threshold`: of the confidence, for digits that could be another digit; `ood_threshold`: of what `ood_score` finds,
-    for what is no digit. `coverage`: share of validation answers so accepted; `accepted_error`: of errors among them.
+    Attributes:
+        temperature: divides the logits, 0.05…20.
+        threshold: least confidence of an accepted prediction, 0…1; it rejects ambiguous digits.
+        ood_threshold: least OOD score of an accepted prediction; it rejects inputs that are not digits.
+        coverage: accepted share of the validation predictions, 0…1.
+        accepted_error: share of errors among the accepted, 0…1.
     """
 
     temperature: float
@@ -39,64 +42,61 @@ class Calibration:
     accepted_error: float
 
 
-@dataclass(frozen=True)
-class Bin:
-    """One bin of a reliability diagram: count, mean confidence and accuracy of what falls into it.
-
-    `chance`: the accuracy's standard deviation were each answer right with just its own confidence.
-    """
-
-    low: float
-    high: float
-    count: int
-    confidence: float
-    accuracy: float
-    chance: float
-
-
 def calibrate(logits: np.ndarray, labels: np.ndarray, accepted_error: float, *augmented: np.ndarray) -> Calibration:
-    """Temperature and thresholds from validation logits N×classes and labels.
+    """Fit temperature and thresholds to the validation set.
 
-    The temperature is fitted to `augmented` besides, logits N×classes of the same pictures bent (`augmented_logits`).
-    `KEPT` of all are like a digit; among those the confidence's threshold holds the share of errors down.
+    The OOD threshold keeps 97.5 % of the validation images. The confidence threshold limits the errors among these.
+
+    Args:
+        logits: float N×classes of the validation set.
+        labels: int N.
+        accepted_error: largest share of errors among accepted predictions, 0…1.
+        augmented: logits N×classes of augmented copies, which only the temperature uses.
     """
-    temperature, least = fit_temperature(logits, labels, *augmented), float(np.quantile(ood_score(logits), 1 - KEPT))
-    like = ood_score(logits) >= least
+    scores = ood_score(logits)
+    temperature, ood_threshold = fit_temperature(logits, labels, *augmented), float(np.quantile(scores, 1 - KEPT))
+    inlier = scores >= ood_threshold
     confidence, right = softmax(logits, temperature).max(1), logits.argmax(1) == labels
-    threshold = fit_threshold(confidence[like], right[like], accepted_error)
-    accepted = like & (confidence >= threshold)
+    threshold = fit_threshold(confidence[inlier], right[inlier], accepted_error)
+    accepted = inlier & (confidence >= threshold)
     error = float((~right[accepted]).mean()) if accepted.any() else 0.0
-    return Calibration(temperature, threshold, least, float(accepted.mean()), error)
+    return Calibration(temperature, threshold, ood_threshold, float(accepted.mean()), error)
 
 
-def described(found: Calibration) -> dict[str, float]:
-    """What was found, by names; the errors among the accepted not by that of the parameter that limits them."""
-    told = asdict(found)
-    return told | {"errors_among_the_accepted": told.pop("accepted_error")}
+def calibration_metrics(found: Calibration) -> dict[str, float]:
+    """Return the fields by name; `accepted_error` is renamed, because a parameter has that name."""
+    fields = asdict(found)
+    return fields | {"errors_among_the_accepted": fields.pop("accepted_error")}
 
 
 def ood_score(logits: np.ndarray) -> np.ndarray:
-    """How much speaks for any class at all: the largest logit above the mean of all, float64 N, 0 or more.
+    """Return the OOD score, max logit − mean logit: float64 N, 0 or more, low where no class stands out.
 
-    Low where no class stands out, as training teaches for what is no digit; high for a digit that could be one of
-    two, which the confidence finds. Logits less their mean, for softmax leaves their common height open.
+    This is MaxLogit (https://arxiv.org/abs/1911.11132) after subtracting the mean, which softmax ignores.
+
+    Args:
+        logits: float N×classes.
     """
     exact = logits.astype(np.float64)
     return exact.max(1) - exact.mean(1)
 
 
 def rejection_reason(logits: np.ndarray, found: Calibration) -> np.ndarray:
-    """Why an answer deserves no trust, text N; empty for those that are accepted."""
-    like = ood_score(logits) >= found.ood_threshold  # a NaN is no reason to accept
-    sure = softmax(logits, found.temperature).max(1) >= found.threshold
-    return np.where(like, np.where(sure, "", NOT_SURE_ENOUGH), NOT_LIKE_A_DIGIT)
+    """Return why each prediction is rejected, text N; empty where it is accepted.
+
+    Args:
+        logits: float N×classes.
+        found: the run's calibration.
+    """
+    inlier = ood_score(logits) >= found.ood_threshold  # False for NaN
+    confident = softmax(logits, found.temperature).max(1) >= found.threshold
+    return np.where(inlier, np.where(confident, "", NOT_SURE_ENOUGH), NOT_LIKE_A_DIGIT)
 
 
 def fit_temperature(logits: np.ndarray, labels: np.ndarray, *augmented: np.ndarray) -> float:
-    """The temperature in 0.05…20 of least NLL (Guo et al. 2017), drawn towards 1 as if by two more examples.
+    """Return the temperature in 0.05…20 with the least NLL (Guo et al. 2017, https://arxiv.org/abs/1706.04599).
 
-    Without that, a small part without a mistake would make every answer certain. `augmented`: more logits for these
-    labels, with which the two are as many times in it as any picture.
+    A prior worth two examples draws it towards 1: a small set without errors would make every prediction certain.
     """
     from scipy.optimize import minimize_scalar
 
@@ -110,10 +110,7 @@ def fit_temperature(logits: np.ndarray, labels: np.ndarray, *augmented: np.ndarr
 
 
 def fit_threshold(confidence: np.ndarray, right: np.ndarray, accepted_error: float) -> float:
-    """The lowest confidence from which on the share of errors is at most `accepted_error`.
-
-    1.0 when not even the surest answers are that good.
-    """
+    """Return the lowest confidence above which the share of errors is at most `accepted_error`; 1.0 if none."""
     order = np.argsort(-confidence, kind="stable")
     errors = np.cumsum(~right[order]) / np.arange(1, len(order) + 1)
     last_of_value = np.append(np.diff(confidence[order]) != 0, True)
@@ -121,85 +118,25 @@ def fit_threshold(confidence: np.ndarray, right: np.ndarray, accepted_error: flo
     return float(confidence[order[good[-1]]]) if len(good) else 1.0
 
 
-def reliability_bins(probabilities: np.ndarray, labels: np.ndarray, bins: int) -> list[Bin]:
-    """Bins of equal width over 0…1 by confidence; empty ones are left out."""
-    confidence, right = probabilities.max(1), probabilities.argmax(1) == labels
-    edges = np.linspace(0, 1, bins + 1)
-    place = np.clip(np.digitize(confidence, edges[1:-1], right=True), 0, bins - 1)
-    groups = ((b, place == b) for b in range(bins))
-    return [
-        Bin(
-            float(edges[b]),
-            float(edges[b + 1]),
-            int(inside.sum()),
-            float(confidence[inside].mean()),
-            float(right[inside].mean()),
-            float(np.sqrt((confidence * (1 - confidence))[inside].sum()) / inside.sum()),
-        )
-        for b, inside in groups
-        if inside.any()
-    ]
-
-
-def ece(bins: list[Bin]) -> float:
-    """Expected calibration error (Naeini et al. 2015): mean gap of confidence and accuracy."""
-    total = sum(b.count for b in bins)
-    return sum(b.count * abs(b.confidence - b.accuracy) for b in bins) / total
-
-
-def ece_by_chance(bins: list[Bin]) -> float:
-    """The ECE to be expected of perfect calibration, for a sample never hits its mean (Bröcker & Smith 2007).
-
-    The mean size of a normal deviation in each bin: rough for bins of a few answers.
-    """
-    return float(np.sqrt(2 / np.pi)) * sum(b.count * b.chance for b in bins) / sum(b.count for b in bins)
-
-
-def risk_coverage(probabilities: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Coverage and error among the answered when only the surest answers count, both in 0…1, float64 N."""
-    confidence, right = probabilities.max(1), probabilities.argmax(1) == labels
-    order = np.argsort(-confidence, kind="stable")
-    answered = np.arange(1, len(order) + 1)
-    return answered / len(order), np.cumsum(~right[order]) / answered
-
-
-def confidence_metrics(logits: np.ndarray, labels: np.ndarray, found: Calibration, bins: int) -> dict[str, Any]:
-    """NLL, ECE, coverage and error among the accepted, of the test part, with the validation's temperature.
-
-    And the error among the surest 99 and 98 of 100 answers.
-    """
-    probabilities = softmax(logits, found.temperature)
-    diagram = reliability_bins(probabilities, labels, bins)
-    _, error = risk_coverage(probabilities, labels)
-    accepted = rejection_reason(logits, found) == ""
-    wrong = probabilities.argmax(1) != labels
-    return {
-        "test_nll": nll(logits, labels, found.temperature),
-        "test_nll_uncalibrated": nll(logits, labels),
-        "test_ece": ece(diagram),
-        "test_ece_by_chance": ece_by_chance(diagram),
-        "test_ece_uncalibrated": ece(reliability_bins(softmax(logits), labels, bins)),
-        "test_coverage": float(accepted.mean()),
-        "test_accepted_errors": int((wrong & accepted).sum()),
-        "test_error_at_99_coverage": float(error[max(0, len(error) * 99 // 100 - 1)]),
-        "test_error_at_98_coverage": float(error[max(0, len(error) * 98 // 100 - 1)]),
-    }
-
-
 def save_calibration(run: Run, found: Calibration) -> None:
-    """Write `models/calibration.json`, take away an export of another one; needs model.json. Raises RunError."""
+    """Write `models/calibration.json` and delete an ONNX export with another. Raises RunError without model.json."""
     kept = {"format": FORMAT, "model": read_description(run)["digest"], **asdict(found)}
-    replace_part(run, run.calibration_json, as_json(kept).encode())
+    replace_file(run, run.calibration_json, as_json(kept).encode())
 
 
 def load_calibration(run: Run) -> Calibration:
-    """The run's calibration. Raises RunError when it is missing, damaged, from another version or for other weights."""
+    """Return a run's calibration.
+
+    Raises:
+        RunError: when it is missing, damaged, of another version or of other weights.
+    """
     where = shown(run.calibration_json)
-    again = recalibrate_advice(run) if run.calibration_json.is_file() else "run 04_evaluate first"
+    measured = run.calibration_json.is_file() or is_fine_tuned(run)  # 04 never runs in a fine-tuned run
+    again = recalibrate_advice(run) if measured else "run 04_evaluate first"
     kept = with_new_names(read_json(run.calibration_json, hint=again))
     version, model = kept.pop("format", None), kept.pop("model", None)
     if version == FORMAT and model != read_description(run)["digest"]:
         raise RunError(f"{where} was made for other weights than {shown(run.weights)}: {recalibrate_advice(run)}")
-    if version != FORMAT or wrong_fields(kept, FOUND):
+    if version != FORMAT or wrong_fields(kept, FIELDS):
         raise RunError(f"{where} is damaged or from another version: {recalibrate_advice(run)}")
     return Calibration(**kept)

@@ -1,4 +1,4 @@
-"""Canny's edges of many pictures at once."""
+"""Canny's edge detector for a batch of images."""
 
 from __future__ import annotations
 
@@ -6,16 +6,21 @@ import numpy as np
 from scipy import ndimage
 
 SIGMA, LOW, HIGH = 1.0, 0.1, 0.2
-WITHIN_A_PICTURE = np.zeros((3, 3, 3), bool)
-WITHIN_A_PICTURE[1] = True
+CONNECTED = np.zeros((3, 3, 3), bool)
+CONNECTED[1] = True
 
 
 def canny(images: np.ndarray) -> np.ndarray:
-    """Edges of float32 N×H×W pictures in 0…1, bool N×H×W; none on the outermost pixels.
+    """Detect edges (Canny 1986, https://doi.org/10.1109/TPAMI.1986.4767851).
 
-    Gaussian of σ 1, Sobel's gradient, thinning to its ridges, and hysteresis between the thresholds 0.1 and 0.2
-    (J. Canny, "A computational approach to edge detection", 1986). The gradient is Sobel's plain sum, eight times the
-    slope per pixel, as the thresholds expect.
+    The steps are a Gaussian of σ 1, Sobel's gradient, non-maximum suppression, and hysteresis (thresholds 0.1 and 0.2).
+    The gradient is Sobel's plain sum, eight times the slope per pixel, as the thresholds expect.
+
+    Args:
+        images: float32 N×H×W in 0…1.
+
+    Returns:
+        bool N×H×W; no edges on the outermost pixels.
     """
     smooth = ndimage.gaussian_filter(images, SIGMA, axes=(1, 2), mode="nearest")
     down, right = slope(smooth, along=1, across=2), slope(smooth, along=2, across=1)
@@ -25,15 +30,15 @@ def canny(images: np.ndarray) -> np.ndarray:
 
 
 def slope(images: np.ndarray, along: int, across: int) -> np.ndarray:
-    """Sobel's sum: −1 0 1 along one axis, 1 2 1 across it. SciPy's own would also smooth over the pictures' axis."""
+    """Sobel's sum: −1 0 1 along one axis, 1 2 1 across it. SciPy's own would also smooth over the batch."""
     rise = ndimage.correlate1d(images, [-1.0, 0.0, 1.0], axis=along, mode="nearest")
     return ndimage.correlate1d(rise, [1.0, 2.0, 1.0], axis=across, mode="nearest")
 
 
 def on_ridge(down: np.ndarray, right: np.ndarray, strength: np.ndarray) -> np.ndarray:
-    """Where the gradient's strength is at least that of both neighbours in its direction, bool N×H×W.
+    """Return where the gradient is a maximum along its direction, bool N×H×W.
 
-    A neighbour lies between two pixels and is interpolated from them; the outermost pixels have none and are out.
+    Each neighbour is interpolated between two pixels. The outermost pixels have no neighbours and are left out.
     """
     inner = (slice(None), slice(1, -1), slice(1, -1))
     down, right, here = down[inner], right[inner], strength[inner]
@@ -51,14 +56,14 @@ def on_ridge(down: np.ndarray, right: np.ndarray, strength: np.ndarray) -> np.nd
 
 
 def moved(images: np.ndarray, down: int, right: int) -> np.ndarray:
-    """What lies `down` and `right` of each inner pixel: a view N×(H−2)×(W−2)."""
+    """Return a view N×(H−2)×(W−2) of what lies `down` and `right` of each inner pixel."""
     height, width = images.shape[1:]
     return images[:, 1 + down : height - 1 + down, 1 + right : width - 1 + right]
 
 
 def hysteresis(weak: np.ndarray, strong: np.ndarray) -> np.ndarray:
-    """The connected pieces of `weak` that hold something `strong`, bool N×H×W; corners connect, pictures do not."""
-    pieces, count = ndimage.label(weak, WITHIN_A_PICTURE)
+    """Keep the components of `weak` that contain a `strong` pixel, bool N×H×W; diagonal neighbours connect."""
+    pieces, count = ndimage.label(weak, CONNECTED)
     kept = np.zeros(count + 1, bool)
     kept[pieces[weak & strong]] = True
     return kept[pieces]

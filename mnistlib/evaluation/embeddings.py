@@ -1,4 +1,4 @@
-"""What the network has learnt: embeddings, and their maps by PCA and t-SNE."""
+"""Embeddings of the test set and their projections by PCA and t-SNE."""
 
 from __future__ import annotations
 
@@ -10,7 +10,16 @@ from mnistlib.runs.layout import Run
 
 
 def save_embeddings(run: Run, embeddings: np.ndarray, labels: np.ndarray, predictions: np.ndarray) -> None:
-    """Write embeddings float32 N×D, labels, predictions and indices into the test part to `.npz`."""
+    """Write `reports/embeddings/embeddings.npz`.
+
+    Args:
+        run: the run to write into.
+        embeddings: float N×D.
+        labels, predictions: int N of the test set, in its order.
+
+    Raises:
+        RunError: when the file cannot be written.
+    """
     write_arrays(
         run.embeddings,
         embeddings=embeddings.astype(np.float32),
@@ -21,12 +30,12 @@ def save_embeddings(run: Run, embeddings: np.ndarray, labels: np.ndarray, predic
 
 
 def save_tsne(run: Run, points: np.ndarray, indices: np.ndarray) -> None:
-    """Write points N×2 of t-SNE, float32, and the indices of their pictures in the test part, for the front page."""
+    """Write t-SNE points N×2 and their indices into the test set, int N, for the front page. Raises RunError."""
     write_arrays(run.tsne, points=points.astype(np.float32), indices=np.asarray(indices, np.int64))
 
 
 def project_pca(embeddings: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The two directions of most variance: points N×2 and the shares of variance they hold."""
+    """Return the first two principal components N×2 of embeddings N×D, and their shares of variance."""
     from sklearn.decomposition import PCA
 
     pca = PCA(n_components=2, random_state=0)
@@ -34,7 +43,7 @@ def project_pca(embeddings: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def stratified_sample(labels: np.ndarray, count: int, seed: int) -> np.ndarray:
-    """Sorted indices of about `count` examples, the same number of each class where there are as many."""
+    """Return sorted indices of about `count` of the labels, as many of each class where possible; seeded."""
     generator = np.random.default_rng(seed)
     classes = np.unique(labels)
     each = max(1, count // len(classes))
@@ -43,9 +52,13 @@ def stratified_sample(labels: np.ndarray, count: int, seed: int) -> np.ndarray:
 
 
 def project_tsne(embeddings: np.ndarray, perplexity: float, seed: int) -> np.ndarray:
-    """t-SNE (van der Maaten & Hinton 2008) from a PCA start: points N×2.
+    """Project embeddings N×D by t-SNE (van der Maaten & Hinton 2008), initialized with PCA.
 
-    Raises RunError when there are too few points for the perplexity.
+    Returns:
+        Points float32 N×2.
+
+    Raises:
+        RunError: when N is not above `perplexity`.
     """
     from sklearn.manifold import TSNE
 
@@ -55,11 +68,11 @@ def project_tsne(embeddings: np.ndarray, perplexity: float, seed: int) -> np.nda
 
 
 def neighbour_accuracy(points: np.ndarray, labels: np.ndarray, neighbours: int) -> float:
-    """Share of points N×D whose nearest others, by majority, are of their class (leave one out)."""
+    """Return the leave-one-out accuracy, 0…1, of a majority vote of nearest `neighbours` among points N×D."""
+    from scipy.stats import mode
     from sklearn.neighbors import KNeighborsClassifier
 
-    points = np.ascontiguousarray(points, np.float32)  # of which scikit-learn compares a few at a time
+    points = np.ascontiguousarray(points, np.float32)  # scikit-learn then compares in chunks
     model = KNeighborsClassifier(min(neighbours, len(labels) - 1)).fit(points, labels)
     nearest = model.kneighbors(return_distance=False)
-    votes = np.apply_along_axis(lambda row: np.bincount(row, minlength=10), 1, np.asarray(labels)[nearest])
-    return float((votes.argmax(1) == labels).mean())
+    return float((mode(np.asarray(labels)[nearest], axis=1).mode == labels).mean())

@@ -1,4 +1,4 @@
-"""Logits in one place; every figure of quality as a pure function of (logits, labels)."""
+"""Logits and embeddings of a network, and metrics as pure functions of (logits, labels)."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ import numpy as np
 
 from mnistlib.core.errors import RunError
 from mnistlib.core.files import read_arrays, shown, write_arrays
-from mnistlib.runs.layout import Run, make_again
+from mnistlib.runs.layout import Run, make_command
 from mnistlib.training.numpy_network import NumpyNet
 
-if TYPE_CHECKING:  # pages need the figures of quality, and should not wait for torch
+if TYPE_CHECKING:  # pages need the metrics and should not wait for torch
     from mnistlib.training.fusion import FusedNet
     from mnistlib.training.model import DigitNet
 
@@ -21,7 +21,12 @@ Z95 = 1.959963984540054
 
 
 def predict_logits(network: DigitNet | FusedNet | NumpyNet, images: np.ndarray) -> np.ndarray:
-    """Logits float32 N×classes of uint8 N×28×28 pictures."""
+    """Return logits float32 N×classes.
+
+    Args:
+        network: in torch or in NumPy; a torch network is put in eval mode.
+        images: uint8 N×28×28, a memory map or array.
+    """
     if isinstance(network, NumpyNet):
         return network.logits(images)
     from mnistlib.training.device import one_thread_for
@@ -31,15 +36,15 @@ def predict_logits(network: DigitNet | FusedNet | NumpyNet, images: np.ndarray) 
 
 
 def embed(network: DigitNet, images: np.ndarray) -> np.ndarray:
-    """Embeddings float32 N×hidden, the activations before the last layer."""
+    """Return embeddings float32 N×hidden, the activations before the last layer, of images uint8 N×28×28."""
     return in_batches(network, images, network.embed, network.architecture.hidden)
 
 
 def in_batches(network: DigitNet | FusedNet, images: np.ndarray, function: Any, width: int) -> np.ndarray:
-    """A function of the network over all images, a thousand at a time, memory-mapped arrays included."""
+    """Apply a function of the network to all images, a thousand at a time."""
     import torch
 
-    if network.training:  # walking through its layers takes a tenth of the time of one answer
+    if network.training:  # eval() takes a tenth of the time of one prediction
         network.eval()
     device = next(network.parameters()).device
     result = np.empty((len(images), width), np.float32)
@@ -52,7 +57,7 @@ def in_batches(network: DigitNet | FusedNet, images: np.ndarray, function: Any, 
 
 
 def softmax(logits: np.ndarray, temperature: float = 1.0) -> np.ndarray:
-    """Probabilities N×classes, float64."""
+    """Return probabilities float64 N×classes of logits N×classes divided by `temperature`."""
     scaled = logits.astype(np.float64) / temperature
     powers = np.exp(scaled - scaled.max(1, keepdims=True))
     probabilities: np.ndarray = powers / powers.sum(1, keepdims=True)
@@ -60,12 +65,17 @@ def softmax(logits: np.ndarray, temperature: float = 1.0) -> np.ndarray:
 
 
 def accuracy(logits: np.ndarray, labels: np.ndarray) -> float:
-    """Share of right answers."""
+    """Return the accuracy, 0…1, of logits N×classes for labels int N."""
     return float((logits.argmax(1) == labels).mean())
 
 
 def accuracy_interval(errors: int, count: int) -> tuple[float, float]:
-    """95 % interval of an accuracy (Wilson 1927), which stays inside 0…1."""
+    """Return the 95 % Wilson interval of an accuracy, within 0…1 (https://doi.org/10.1080/01621459.1927.10502953).
+
+    Args:
+        errors: number of wrong predictions.
+        count: number of predictions, 1 or more.
+    """
     p = 1 - errors / count
     middle = (p + Z95**2 / (2 * count)) / (1 + Z95**2 / count)
     half = Z95 * np.sqrt(p * (1 - p) / count + Z95**2 / (4 * count**2)) / (1 + Z95**2 / count)
@@ -73,7 +83,7 @@ def accuracy_interval(errors: int, count: int) -> tuple[float, float]:
 
 
 def nll(logits: np.ndarray, labels: np.ndarray, temperature: float = 1.0) -> float:
-    """Mean negative log-likelihood of the right class, in nats."""
+    """Return the mean negative log-likelihood of the labels in nats; logits are divided by `temperature`."""
     scaled = logits.astype(np.float64) / temperature
     top = scaled.max(1)
     log_sums = top + np.log(np.exp(scaled - top[:, None]).sum(1))
@@ -81,17 +91,17 @@ def nll(logits: np.ndarray, labels: np.ndarray, temperature: float = 1.0) -> flo
 
 
 def confusion(labels: np.ndarray, predictions: np.ndarray, classes: int) -> np.ndarray:
-    """How many of each class (rows) were taken for which (columns), int64."""
+    """Return the confusion matrix, int64 classes×classes: rows are labels, columns are predictions."""
     flat = np.bincount(labels.astype(np.int64) * classes + predictions, minlength=classes * classes)
     return flat.reshape(classes, classes)
 
 
 def per_class(matrix: np.ndarray, names: list[str]) -> list[dict[str, Any]]:
-    """Precision, recall, F1 and support of each class, from its confusion matrix; 0 where undefined."""
-    right, actual, given = np.diag(matrix), matrix.sum(1), matrix.sum(0)
-    precision = right / np.maximum(given, 1)
+    """Return precision, recall, F1 and support of each class from the confusion matrix; 0 where undefined."""
+    right, actual, predicted = np.diag(matrix), matrix.sum(1), matrix.sum(0)
+    precision = right / np.maximum(predicted, 1)
     recall = right / np.maximum(actual, 1)
-    f1 = 2 * right / np.maximum(actual + given, 1)
+    f1 = 2 * right / np.maximum(actual + predicted, 1)
     columns = zip(names, precision, recall, f1, actual, strict=True)
     return [
         {"class": name, "precision": float(p), "recall": float(r), "F1": float(f), "pictures": int(n)}
@@ -101,7 +111,7 @@ def per_class(matrix: np.ndarray, names: list[str]) -> list[dict[str, Any]]:
 
 @dataclass(frozen=True)
 class Mistake:
-    """A picture that was taken for something else, and how sure the network was of that."""
+    """A wrong prediction: index in the test set, image uint8 28×28, label, prediction, and confidence in 0…1."""
 
     index: int
     image: np.ndarray
@@ -110,8 +120,17 @@ class Mistake:
     confidence: float
 
 
-def surest_mistakes(images: np.ndarray, labels: np.ndarray, probabilities: np.ndarray, count: int) -> list[Mistake]:
-    """The wrong answers with the highest confidence, surest first."""
+def most_confident_mistakes(
+    images: np.ndarray, labels: np.ndarray, probabilities: np.ndarray, count: int
+) -> list[Mistake]:
+    """Return the wrong predictions with the highest confidence, most confident first.
+
+    Args:
+        images: uint8 N×28×28.
+        labels: int N.
+        probabilities: float N×classes.
+        count: how many to return at most.
+    """
     predictions, confidence = probabilities.argmax(1), probabilities.max(1)
     wrong = np.flatnonzero(predictions != labels)
     order = wrong[np.argsort(-confidence[wrong], kind="stable")][:count]
@@ -120,8 +139,8 @@ def surest_mistakes(images: np.ndarray, labels: np.ndarray, probabilities: np.nd
     ]
 
 
-def headline(logits: np.ndarray, labels: np.ndarray) -> dict[str, Any]:
-    """Accuracy, its 95 % interval, errors and count of the test part, as metrics."""
+def accuracy_metrics(logits: np.ndarray, labels: np.ndarray) -> dict[str, Any]:
+    """Return the test set's accuracy, its 95 % interval, errors and count, by metric name."""
     errors, count = int((logits.argmax(1) != labels).sum()), len(labels)
     low, high = accuracy_interval(errors, count)
     return {
@@ -134,13 +153,17 @@ def headline(logits: np.ndarray, labels: np.ndarray) -> dict[str, Any]:
 
 
 def save_predictions(run: Run, logits: np.ndarray, labels: np.ndarray) -> None:
-    """Keep logits float32 N×classes and labels of the test part, for comparisons between runs."""
+    """Write the test set's logits float32 N×classes and labels int N, for comparisons. Raises RunError."""
     write_arrays(run.test_predictions, logits=logits, labels=np.asarray(labels))
 
 
 def load_predictions(run: Run) -> tuple[np.ndarray, np.ndarray]:
-    """Return labels N and logits N×classes of the test part. Raises RunError when they are missing or damaged."""
-    again = make_again(run, "evaluate")
+    """Return labels int N and logits float N×classes of the test set.
+
+    Raises:
+        RunError: when the file is missing or damaged.
+    """
+    again = make_command(run, "evaluate")
     labels, logits = read_arrays(run.test_predictions, ["labels", "logits"], hint=again)
     whole = logits.ndim == 2 and logits.dtype.kind == "f" and np.isfinite(logits).all()
     if not whole or labels.shape != logits.shape[:1] or labels.dtype.kind not in "iu" or labels.size == 0:

@@ -1,8 +1,8 @@
-"""Pictures that are no digits, to measure with: noise, scribbles, letters of the machine's fonts, digits overlaid.
+"""Out-of-distribution (OOD) test samples: noise, scribbles, letters of installed fonts, overlaid digits.
 
-Each kind is a function of how many and of chance → uint8 N×28×28; what is ink is framed as MNIST. None of them is
-learnt from: what `exposure` makes for that is made in other ways. Only noise and blank pictures come close to speckles
-of its making: how well they are refused says little of what was never seen.
+Each kind is a function of a count and a random generator → uint8 N×28×28, framed as MNIST where it has ink. Training
+never sees them: its outliers are made in other ways. Only noise and blank images resemble the speckles among those,
+so their rejection says little about unseen kinds.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from mnistlib.data.datasets import DATASETS, of_digits, shows_digits
+from mnistlib.data.datasets import DATASETS, are_digits, shows_digits
 from mnistlib.data.loading import obtain
 from mnistlib.data.locations import complete
 from mnistlib.imaging.framing import SIZE, frame, rasterize
@@ -30,11 +30,20 @@ FONTS = 40
 def make_ood_data(
     count: int, images: np.ndarray, labels: np.ndarray, classes: Sequence[str], seed: int
 ) -> dict[str, np.ndarray]:
-    """`count` pictures of each kind by its name, the digits overlaid from `images`; none when `classes` are no digits.
+    """Return OOD images of each kind by its name.
 
-    The same for the same seed, the same fonts and the same datasets on the machine.
+    The result depends on the seed, the installed fonts and the datasets on this machine.
+
+    Args:
+        count: images of each kind.
+        images, labels: the test set, uint8 N×28×28 and int N, of which two digits are overlaid.
+        classes: names of the network's classes.
+        seed: of all kinds.
+
+    Returns:
+        uint8 count×28×28 by kind; empty for a count of 0 or a network of other classes than digits.
     """
-    if not count or not of_digits(classes):
+    if not count or not are_digits(classes):
         return {}
     kinds: dict[str, Callable[[int, np.random.Generator], np.ndarray]] = {
         "letters": partial(letters, alphabet=LETTERS),
@@ -50,17 +59,17 @@ def make_ood_data(
 
 
 def blank(count: int, noise: np.random.Generator) -> np.ndarray:
-    """Nothing at all."""
+    """Black images."""
     return np.zeros((count, SIZE, SIZE), np.uint8)
 
 
 def uniform_noise(count: int, noise: np.random.Generator) -> np.ndarray:
-    """Every pixel a grey of its own."""
+    """Independent uniform greys."""
     return noise.integers(0, 256, (count, SIZE, SIZE), dtype=np.uint8)
 
 
 def blobs(count: int, noise: np.random.Generator) -> np.ndarray:
-    """Gaussian noise, blurred over 1 to 4 pixels; what rises above a level is ink."""
+    """Gaussian noise, blurred by 1 to 4 pixels and cut at a random level."""
     from scipy.ndimage import gaussian_filter
 
     made = np.zeros((count, SIZE, SIZE), np.uint8)
@@ -71,13 +80,13 @@ def blobs(count: int, noise: np.random.Generator) -> np.ndarray:
 
 
 def scribbles(count: int, noise: np.random.Generator) -> np.ndarray:
-    """One to three strokes of a pen whose curvature wanders, long enough to be no digit by accident."""
+    """One to three strokes of wandering curvature, long enough not to be a digit by accident."""
     drawn = [[wander(noise, 240 // n) for _ in range(n)] for n in noise.integers(1, 4, count)]
     return np.stack([rasterize(strokes, noise.uniform(1.8, 3.2)) for strokes in drawn])
 
 
 def wander(noise: np.random.Generator, steps: int) -> np.ndarray:
-    """A smooth path N×2 of unit steps from anywhere in a box of 30: its curvature is a damped random walk."""
+    """Return a smooth path N×2 of unit steps; its curvature is a damped random walk."""
     curvature = np.zeros(steps)
     for i, push in enumerate(noise.normal(0, 0.08, steps - 1)):
         curvature[i + 1] = 0.95 * curvature[i] + push
@@ -86,21 +95,21 @@ def wander(noise: np.random.Generator, steps: int) -> np.ndarray:
 
 
 def overlaid(count: int, noise: np.random.Generator, images: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """Two digits of different classes, one upon the other: the brighter of both in every pixel."""
+    """The pixelwise maximum of two digits of different classes."""
     first = noise.integers(len(labels), size=count)
     second = [noise.choice(np.flatnonzero(labels != label)) for label in labels[first]]
     return np.maximum(images[first], images[second])
 
 
 def letters(count: int, noise: np.random.Generator, alphabet: str = LETTERS) -> np.ndarray:
-    """Letters, one as often as another, of fonts on this machine, a little slanted and turned."""
+    """Letters of installed fonts in equal numbers, slightly slanted and rotated."""
     fonts = some_fonts(min(FONTS, count), noise)
-    bent = zip(noise.integers(len(fonts), size=count), noise.normal(0, 0.1, (count, 2)), strict=True)
-    return np.stack([glyph(fonts[font], alphabet[i % len(alphabet)], *form) for i, (font, form) in enumerate(bent)])
+    forms = zip(noise.integers(len(fonts), size=count), noise.normal(0, 0.1, (count, 2)), strict=True)
+    return np.stack([glyph(fonts[font], alphabet[i % len(alphabet)], *form) for i, (font, form) in enumerate(forms)])
 
 
 def some_fonts(count: int, noise: np.random.Generator) -> list[str]:
-    """Files of up to `count` fonts that have letters; matplotlib's own are always among those to choose from."""
+    """Return files of up to `count` fonts that have letters; matplotlib's own fonts are among the candidates."""
     from matplotlib import font_manager
 
     files = {Path(font.fname).name: font.fname for font in font_manager.fontManager.ttflist}
@@ -111,7 +120,7 @@ def some_fonts(count: int, noise: np.random.Generator) -> list[str]:
 
 @cache
 def has_letters(path: str) -> bool:
-    """Whether a font's letters look like letters, not like symbols, empty boxes or nothing."""
+    """Return whether a font's letters look like letters, and not like symbols, boxes or nothing."""
     from matplotlib import get_data_path
 
     plain = str(Path(get_data_path()) / "fonts" / "ttf" / "DejaVuSans.ttf")
@@ -119,11 +128,11 @@ def has_letters(path: str) -> bool:
         pairs = [(glyph(plain, c).ravel(), glyph(path, c).ravel()) for c in "AEHKMRTWacehkmrt"]
     except OSError:
         return False
-    return all(there.any() and np.corrcoef(known, there)[0, 1] > 0.1 for known, there in pairs)
+    return all(there.any() and np.corrcoef(expected, there)[0, 1] > 0.1 for expected, there in pairs)
 
 
 def glyph(path: str, letter: str, slant: float = 0.0, turn: float = 0.0) -> np.ndarray:
-    """A letter of a font, its upper end `slant` of its height to the right, turned by radians: uint8 28×28."""
+    """Draw a letter, its top slanted to the right by a share of its height, rotated by radians: uint8 28×28."""
     middle = 1.5 * HEIGHT
     page = Image.new("L", (3 * HEIGHT, 3 * HEIGHT))
     ImageDraw.Draw(page).text((middle, middle), letter, fill=255, font=opened(path), anchor="mm")
@@ -136,16 +145,16 @@ def glyph(path: str, letter: str, slant: float = 0.0, turn: float = 0.0) -> np.n
 
 @cache
 def opened(path: str) -> ImageFont.FreeTypeFont:
-    """A font at the size that letters are drawn in. Raises OSError."""
+    """Return a font at drawing size. Raises OSError."""
     return ImageFont.truetype(path, HEIGHT)
 
 
 def is_other_data_here(dataset: str) -> bool:
-    """Whether an MNIST-shaped dataset of other things than digits lies on this machine."""
+    """Return whether this machine has the files of an MNIST-shaped dataset without digits."""
     return not shows_digits(dataset) and complete(RAW / dataset)
 
 
 def sample(count: int, noise: np.random.Generator, dataset: str) -> np.ndarray:
-    """Test pictures of another dataset."""
+    """Random test images of another dataset."""
     images = obtain(dataset, source="raw").test_images
     return images[noise.permutation(len(images))[:count]]

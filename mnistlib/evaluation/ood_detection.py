@@ -1,4 +1,4 @@
-"""How well digits are told from what is none: scores of outliers against scores of the known."""
+"""Out-of-distribution (OOD) detection: how well the OOD score separates inliers from outliers."""
 
 from __future__ import annotations
 
@@ -14,30 +14,38 @@ from mnistlib.training.model import DigitNet
 RECALL = 0.95
 
 
-def auroc(known: np.ndarray, outliers: np.ndarray) -> float:
-    """Chance that something known scores above a stranger, a tie counting half (Hanley & McNeil 1982); 0…1."""
-    from scipy.stats import rankdata
+def auroc(inliers: np.ndarray, outliers: np.ndarray) -> float:
+    """Return the area under the ROC curve, 0…1: P(inlier scores higher) + P(equal) / 2."""
+    from sklearn.metrics import roc_auc_score
 
-    ranks = rankdata(np.concatenate([known, outliers]))[: len(known)]
-    above = ranks.sum() - len(known) * (len(known) + 1) / 2
-    return float(above / (len(known) * len(outliers)))
+    return float(roc_auc_score(is_inlier(inliers, outliers), np.concatenate([inliers, outliers])))
 
 
-def false_positive_rate(known: np.ndarray, outliers: np.ndarray, recall: float = RECALL) -> float:
-    """Share of outliers that score no lower than the highest cut which at least `recall` of the known reach; 0…1."""
-    shares = np.arange(1, len(known) + 1) / len(known)
-    cut = np.sort(known)[::-1][np.searchsorted(shares, recall)]
-    return float((outliers >= cut).mean())
+def false_positive_rate(inliers: np.ndarray, outliers: np.ndarray, recall: float = RECALL) -> float:
+    """Return the share of outliers, 0…1, at or above the highest threshold that keeps `recall` of the inliers."""
+    from sklearn.metrics import roc_curve
+
+    scores = np.concatenate([inliers, outliers])
+    fpr, tpr, _ = roc_curve(is_inlier(inliers, outliers), scores, drop_intermediate=False)
+    return float(fpr[np.searchsorted(tpr, recall)])
+
+
+def is_inlier(inliers: np.ndarray, outliers: np.ndarray) -> np.ndarray:
+    return np.repeat([True, False], [len(inliers), len(outliers)])
 
 
 def ood_rows(
-    network: DigitNet, calibration: Calibration, known: np.ndarray, outliers: Mapping[str, np.ndarray]
+    network: DigitNet, calibration: Calibration, inliers: np.ndarray, outliers: Mapping[str, np.ndarray]
 ) -> list[dict[str, Any]]:
-    """One row per kind: how well `ood_score` tells it from the known logits N×classes, and the share accepted.
+    """Return one row per kind of outlier: number of images, AUROC, false-positive rate at 95 % recall, share accepted.
 
-    `outliers`: uint8 N×28×28 by kind.
+    Args:
+        network: the trained network.
+        calibration: its thresholds.
+        inliers: logits float N×classes of the test set.
+        outliers: uint8 N×28×28 by kind.
     """
-    scores = ood_score(known)
+    scores = ood_score(inliers)
     rows = []
     for kind, images in outliers.items():
         logits = predict_logits(network, images)
@@ -48,6 +56,6 @@ def ood_rows(
 
 
 def ood_metrics(rows: Sequence[Mapping[str, Any]]) -> dict[str, float]:
-    """The rows as metrics, named after measure and kind; fractions."""
+    """Return the rows as metrics named after measure and kind; fractions."""
     names = {"AUROC": "auroc", "FPR": "fpr", "accepted": "accepted"}
     return {f"ood_{name}_{row['kind']}": row[column] for row in rows for column, name in names.items()}

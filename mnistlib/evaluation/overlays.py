@@ -1,6 +1,6 @@
-"""What can lie over pictures: fog, spatter and lines, drawn for a whole batch at once.
+"""Corruptions that are drawn over images: fog, spatter and lines, for a whole batch.
 
-`images` everywhere float32 N×28×28 in 0…1, ink bright; what is returned may exceed 1 and is clipped by the caller.
+Images are float32 N×28×28 in 0…1, ink bright. Results may exceed 1; the caller clips them.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ AMPLITUDE = HALF_PERIOD = 2.0
 
 
 def fog(images: np.ndarray, noise: np.random.Generator) -> np.ndarray:
-    """A plasma three times as bright as ink, then darkened so that the brightest possible stays as bright as it was.
+    """Add a plasma three times as bright as ink, then darken: the brightest possible pixel keeps its brightness.
 
-    A map for each of 10,000 pictures would take longer than all the rest: at most 256 serve all, each in eight guises
-    as probable as itself, for a plasma may be mirrored at its first point, on its torus, and turned inside out.
+    At most 256 maps serve all images, each shifted, mirrored and inverted in eight equally probable ways: one map per
+    image would take longer than all other corruptions together.
     """
     count, corner = len(images), np.arange(SIZE)
     maps = plasma(max(1, min(count, MAPS)), noise)
@@ -32,32 +32,36 @@ def fog(images: np.ndarray, noise: np.random.Generator) -> np.ndarray:
 
 
 def plasma(count: int, noise: np.random.Generator) -> np.ndarray:
-    """Fractal clouds, float32 N×256×256 in 0…1, by diamond-square on a torus (Fournier, Fussell & Carpenter 1982).
+    """Return fractal clouds, float32 N×256×256 in 0…1 (Fournier, Fussell & Carpenter 1982, https://doi.org/10.1145/358523.358553).
 
-    The middle of each square, then of each of its sides, is the mean of its four neighbours and a wobble, uniform up
-    to the square of 1.4 ** −level: the published corruption multiplies its wibble by a draw as large as itself.
+    Diamond-square on a torus: the middle of each square, then of each side, is the mean of four neighbours plus uniform
+    noise. Its amplitude is the square of 1.4 ** −level, because MNIST-C multiplies two equal factors.
     """
     maps = np.zeros((count, MAP, MAP), np.float32)
-    step, wibble = MAP, 1.0
+    step, amplitude = MAP, 1.0
     while step > 1:
         half = step // 2
         corners, middles = maps[:, ::step, ::step], maps[:, half::step, half::step]
         right, below = np.roll(corners, -1, axis=2), np.roll(corners, -1, axis=1)
-        middles[:] = wobbled(corners + right + below + np.roll(right, -1, axis=1), wibble**2, noise)
-        maps[:, ::step, half::step] = wobbled(corners + right + middles + np.roll(middles, 1, axis=1), wibble**2, noise)
-        maps[:, half::step, ::step] = wobbled(corners + below + middles + np.roll(middles, 1, axis=2), wibble**2, noise)
-        step, wibble = half, wibble / ROUGHNESS
+        middles[:] = mean_with_noise(corners + right + below + np.roll(right, -1, axis=1), amplitude**2, noise)
+        maps[:, ::step, half::step] = mean_with_noise(
+            corners + right + middles + np.roll(middles, 1, axis=1), amplitude**2, noise
+        )
+        maps[:, half::step, ::step] = mean_with_noise(
+            corners + below + middles + np.roll(middles, 1, axis=2), amplitude**2, noise
+        )
+        step, amplitude = half, amplitude / ROUGHNESS
     maps -= maps.min(axis=(1, 2), keepdims=True)
     return maps / maps.max(axis=(1, 2), keepdims=True)
 
 
-def wobbled(sums: np.ndarray, most: float, noise: np.random.Generator) -> np.ndarray:
-    """The mean of four, from their sum, and a uniform draw from −most…most."""
+def mean_with_noise(sums: np.ndarray, most: float, noise: np.random.Generator) -> np.ndarray:
+    """Return the mean of four values from their sum, plus uniform noise in −most…most."""
     return sums / 4 + most * (2 * noise.random(sums.shape, dtype=np.float32) - 1)
 
 
 def spatter(images: np.ndarray, noise: np.random.Generator) -> np.ndarray:
-    """Grey splashes that hide what they cover: a blurred normal field above its mean, smoothed, its edges cut off."""
+    """Grey splashes that hide what they cover: a blurred normal field above its mean, smoothed, without edges."""
     field = np.float32(0.65) + np.float32(0.3) * noise.standard_normal(images.shape, dtype=np.float32)
     drops = (blurred(field, 1.0) > 0.65).astype(np.float32)
     mask = blurred(drops, 1.5)
@@ -66,7 +70,7 @@ def spatter(images: np.ndarray, noise: np.random.Generator) -> np.ndarray:
 
 
 def blurred(images: np.ndarray, sigma: float) -> np.ndarray:
-    """Each picture by a Gaussian of `sigma` pixels, its edge repeated outside."""
+    """Blur each image by a Gaussian of `sigma` pixels; the edge repeats outside."""
     return ndimage.gaussian_filter(images, sigma, axes=(1, 2), mode="nearest")
 
 
@@ -78,7 +82,7 @@ def dotted_line(images: np.ndarray, noise: np.random.Generator) -> np.ndarray:
 
 
 def zigzag(images: np.ndarray, noise: np.random.Generator) -> np.ndarray:
-    """A line of short teeth from column 2 to column 25, up or down by at most five rows."""
+    """A zigzag line from column 2 to column 25 that rises or falls by at most five rows."""
     start, end = 2, 25
     rise = noise.integers(-5, 5, size=(len(images), 1))
     length = np.hypot(end - start, rise)
@@ -95,10 +99,10 @@ def zigzag(images: np.ndarray, noise: np.random.Generator) -> np.ndarray:
 
 
 def segment(x: np.ndarray, y: np.ndarray, to_x: np.ndarray, to_y: np.ndarray) -> np.ndarray:
-    """Ink N×28×28 of straight lines between two points, N×1 each coordinate.
+    """Return the ink N×28×28 of straight lines between two points, coordinates N×1 each.
 
-    In each column that a line reaches into it is drawn whole, so that two that meet within one both are; in the column
-    that it ends at exactly, it is not.
+    Each column that the line enters is drawn whole, so that two lines meeting within a column are both drawn. A column
+    where the line ends exactly is not drawn.
     """
     columns = np.arange(SIZE)
     heights = y + (to_y - y) * (columns - x) / (to_x - x)
@@ -107,9 +111,9 @@ def segment(x: np.ndarray, y: np.ndarray, to_x: np.ndarray, to_y: np.ndarray) ->
 
 
 def line(heights: np.ndarray, drawn: np.ndarray) -> np.ndarray:
-    """Ink N×28×28 about the heights N×28 of a curve, in the columns that are `drawn`, bool 28 or N×1×28.
+    """Return ink N×28×28 around the heights N×28 of a curve, in the columns `drawn`, bool 28 or N×1×28.
 
-    1 on the curve, falling with the vertical distance d as 1 + ln(1 − d / 2.3) and 0 from about 1.45 pixels on.
+    Ink is 1 on the curve, falls with the vertical distance d as 1 + ln(1 − d / 2.3), and is 0 from about 1.45 pixels.
     """
     distance = np.abs(np.arange(SIZE)[:, None] - heights[:, None, :]).astype(np.float32)
     near = 1 - np.minimum(distance, np.float32(0.999 * LINE)) / np.float32(LINE)

@@ -1,1 +1,1 @@
-"""Ink on paper → the 28×28 picture that MNIST's makers would have made of it."""
+"""From ink on paper to 28×28 pixels, as MNIST's makers framed their digits."""

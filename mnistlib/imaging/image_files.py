@@ -1,4 +1,4 @@
-"""A person's image file → 28×28, through the same framing as MNIST's own pictures."""
+"""Find a user's picture files and turn them into 28×28 pixels, with the framing of MNIST's own pictures."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from PIL import Image
 from mnistlib.core.errors import RunError
 from mnistlib.core.files import ROOT
 from mnistlib.core.system_info import cores
-from mnistlib.imaging.background import border, raised_above_paper, stands_out
+from mnistlib.imaging.background import border, isolate_digit, subtract_background
 from mnistlib.imaging.decoding import decode
 from mnistlib.imaging.framing import SIZE, frame
-from mnistlib.imaging.image_formats import EXTRAS, left_out_words, suffixes, with_pages
+from mnistlib.imaging.image_formats import EXTRAS, describe_left_out, suffixes, with_pages
 from mnistlib.imaging.limits import PictureError, refusal
 from mnistlib.imaging.restoration import restore
 
@@ -29,26 +29,43 @@ NO_INK = "no ink: nothing stands out from the background"
 
 
 def find_pictures(text: str) -> list[Path]:
-    """The picture files that INPUT names: a picture, a folder's and its subfolders' by path, or several of these.
+    """Find the picture files that INPUT names.
 
-    `text` is one path, or several quoted as in a shell; relative to the project's root.
-    Raises RunError when nothing is there or it cannot be read.
+    Args:
+        text: the path of a picture or of a folder, whose subfolders are searched too; or several paths, quoted as in a
+            shell. They are relative to the project's root.
+
+    Returns:
+        The files, a folder's in the order of their paths.
+
+    Raises:
+        RunError: nothing is there, or it cannot be read.
     """
     return search(text)[0]
 
 
-def given_pictures(text: str) -> tuple[list[Path], str]:
-    """The pictures that INPUT names, each page of a PDF one, and in words what was left out. Raises RunError."""
+def input_pictures(text: str) -> tuple[list[Path], str]:
+    """Find the pictures that INPUT names, with each page of a PDF as one picture.
+
+    Args:
+        text: as for `find_pictures`.
+
+    Returns:
+        The files, and a text that says what was left out.
+
+    Raises:
+        RunError: nothing is there, or it cannot be read.
+    """
     found, left_out = search(text)
-    return with_pages(found), left_out_words(left_out)
+    return with_pages(found), describe_left_out(left_out)
 
 
 def search(text: str) -> tuple[list[Path], Counter[str]]:
-    """The picture files that INPUT names, and how many other files of each extension. Raises RunError."""
+    """Find the picture files that INPUT names, and count other files by extension. Raises RunError."""
     try:
         text.encode()
     except UnicodeEncodeError:
-        raise RunError(f"INPUT {text!r} is no UTF-8: rename it, or name the folder that it lies in") from None
+        raise RunError(f"INPUT {text!r} is not UTF-8: rename it, or name its folder") from None
     left_out: Counter[str] = Counter()
     try:
         names = [text] if (ROOT / Path(text).expanduser()).exists() else shlex.split(text)
@@ -62,40 +79,40 @@ def search(text: str) -> tuple[list[Path], Counter[str]]:
             f"INPUT {text!r} cannot be read: {reason}. Name the file or folder by its whole path."
         ) from error
     if not found:
-        told = f"; {left_out_words(left_out)}" if left_out else ""
-        raise RunError(f"INPUT {text!r} holds no pictures ({', '.join(sorted(suffixes()))}){told}")
+        others = f"; {describe_left_out(left_out)}" if left_out else ""
+        raise RunError(f"INPUT {text!r} holds no pictures ({', '.join(sorted(suffixes()))}){others}")
     return found, left_out
 
 
 def pictures_at(path: Path, left_out: Counter[str]) -> list[Path]:
-    """The file itself, or the pictures of a folder and its subfolders; other files are counted in `left_out`.
+    """Return the file itself, or the pictures of a folder and its subfolders; count other files in `left_out`.
 
-    A file of a kind that needs a package which is not installed is left out, and so is one that is far too large.
-    Raises OSError, also for what may never end: a device or a pipe.
+    Files that are too large, or that need a package which is not installed, are left out. Raises OSError, also for a
+    device or a pipe, whose content may never end.
     """
     if not path.is_dir():
         kind = path.suffix.lower()
-        if told := refusal(path.stat()):
-            raise OSError(errno.EINVAL, told)
+        if reason := refusal(path.stat()):
+            raise OSError(errno.EINVAL, reason)
         if kind not in EXTRAS or kind in suffixes():
             return [path]
-        left_out[kind] += 1  # nothing is answered, so that the next make with the package begins anew
+        left_out[kind] += 1  # without the package, the next make tries again
         return []
     pictures = []
     for file in filter(Path.is_file, files_in(path, left_out)):
         kind = file.suffix.lower()
-        told = refusal(file.stat()) if kind in suffixes() else kind or "no extension"
-        if told:
-            left_out[told] += 1
+        reason = refusal(file.stat()) if kind in suffixes() else kind or "no extension"
+        if reason:
+            left_out[reason] += 1
         else:
             pictures.append(file)
     return pictures
 
 
 def files_in(folder: Path, left_out: Counter[str]) -> list[Path]:
-    """What lies in a folder and its subfolders, by path: nothing hidden, nothing behind a link to a folder.
+    """List the files of a folder and its subfolders by path, without hidden files and linked folders.
 
-    Raises OSError where the folder cannot be read; subfolders of which that is true are counted.
+    Raises OSError where the folder cannot be read; subfolders that cannot be read are counted.
     """
 
     def note(error: OSError) -> None:
@@ -111,21 +128,27 @@ def files_in(folder: Path, left_out: Counter[str]) -> list[Path]:
 
 
 def read_batches(paths: Sequence[Path], size: int) -> Iterator[tuple[np.ndarray, list[str]]]:
-    """Picture files in order, `size` at a time: uint8 N×28×28, and for each why it cannot be read; blank then, else "".
+    """Read picture files in order, in batches; all cores decode the next batch meanwhile.
 
-    Ink is bright on dark. While the ink of one lot is lifted off its paper, all cores decode the next.
+    Args:
+        paths: the files or pages.
+        size: pictures per batch.
+
+    Yields:
+        Images uint8 N×28×28, ink bright on 0, and for each the reason why it cannot be read, with a blank picture; else
+        an empty text.
     """
     with ThreadPoolExecutor(cores()) as readers:
         starts = range(0, len(paths), size)
-        lots = ([readers.submit(decode_or_reason, path) for path in paths[at : at + size]] for at in starts)
-        for lot, _the_next in pairwise(chain(lots, [[]])):
-            greys, reasons = zip(*(decoded.result() for decoded in lot), strict=True)
+        batches = ([readers.submit(decode_or_reason, path) for path in paths[at : at + size]] for at in starts)
+        for batch, _next in pairwise(chain(batches, [[]])):
+            greys, reasons = zip(*(decoded.result() for decoded in batch), strict=True)
             images = to_digits(greys)
             yield images, [why if why or image.any() else NO_INK for why, image in zip(reasons, images, strict=True)]
 
 
 def decode_or_reason(path: Path) -> tuple[np.ndarray, str]:
-    """A picture file's luminance and no reason; or a blank picture and why it cannot be read."""
+    """Return the luminance and an empty text; or a blank picture and the reason why it cannot be read."""
     try:
         return decode(path), ""
     except PictureError as error:
@@ -133,9 +156,9 @@ def decode_or_reason(path: Path) -> tuple[np.ndarray, str]:
 
 
 def to_digits(greys: Sequence[np.ndarray]) -> np.ndarray:
-    """Ink on its own, framed: uint8 N×28×28, all 0 where nothing stands out. What is MNIST's already stays as it is.
+    """Frame the ink of each picture: uint8 N×28×28, all 0 without ink. Pictures framed like MNIST's stay unchanged.
 
-    Pictures of MNIST's size with something at their border are restored all at once, in a seventh of the time.
+    Pictures of 28×28 pixels with something at their border are restored as one batch, in a seventh of the time.
     """
     corrupted = [i for i, grey in enumerate(greys) if grey.shape == (SIZE, SIZE) and border(grey).any()]
     restored = restore(np.stack([greys[i] for i in corrupted])).astype(np.float32) if corrupted else ()
@@ -144,15 +167,15 @@ def to_digits(greys: Sequence[np.ndarray]) -> np.ndarray:
 
 
 def to_digit(grey: np.ndarray, raised: np.ndarray | None) -> np.ndarray:
-    """One of them; `raised`: its ink as restored, if it was."""
+    """Frame the ink of one picture; `raised`: its restored ink, if it was restored."""
     if raised is None and grey.shape == (SIZE, SIZE):
         framed = frame(grey)
         return grey if np.abs(framed.astype(int) - grey).max() <= 1 else framed
-    return frame(stands_out(raised_above_paper(grey) if raised is None else raised))
+    return frame(isolate_digit(subtract_background(grey) if raised is None else raised))
 
 
 def to_png(image: np.ndarray) -> bytes:
-    """A picture H×W uint8 as PNG."""
+    """Encode a picture, uint8 H×W, as PNG."""
     buffer = io.BytesIO()
     Image.fromarray(image).save(buffer, "PNG")
     return buffer.getvalue()

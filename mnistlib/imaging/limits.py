@@ -1,4 +1,4 @@
-"""What a picture may cost: which files are opened, how long one is read, how much memory all threads take together."""
+"""Limit what a picture may cost: which files are opened, computing time, and the memory of all threads together."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ LARGEST_FILE = 100_000_000  # bytes
 LARGEST = 50_000_000  # pixels
 MEMORY = 400_000_000  # bytes, over all threads together
 KEPT = 16_000_000  # bytes that a thread may keep for its next picture
-SECONDS = 5.0  # that a decoder may compute for one file
+SECONDS = 5.0  # of computing per file
 TOO_SLOW = f"it takes more than {SECONDS:.0f} s to read"
 SYSTEM = (Path("/proc"), Path("/sys"))
 
 
 class PictureError(ValueError):
-    """Why a picture cannot be recognised, in a few words."""
+    """A picture cannot be recognized; the message is the reason."""
 
 
 class TimedFile(io.BufferedReader):
-    """A file whose reads fail once this thread has computed for SECONDS: the decoder that asked for more then ends.
+    """A file whose reads fail once this thread has computed for SECONDS, which ends the decoder.
 
-    The time is this thread's own, so that a busy machine refuses no picture.
+    Only the thread's own time counts, so that a busy machine refuses no picture.
     """
 
     def __init__(self, raw: io.RawIOBase) -> None:
@@ -56,12 +56,12 @@ class TimedFile(io.BufferedReader):
 
 @cache
 def system_devices() -> frozenset[int]:
-    """The devices of /proc and /sys: what they make up as it is read might never end, though it says it is a file."""
+    """Return the devices of /proc and /sys, whose files may never end though they look regular."""
     return frozenset(place.stat().st_dev for place in SYSTEM if place.is_dir())
 
 
 def refusal(status: os.stat_result) -> str:
-    """Return why something is not to be opened as a picture, or "". A link counts as what it points to."""
+    """Return why a file must not be opened as a picture, or an empty text. A link counts as its target."""
     if not stat.S_ISREG(status.st_mode):
         return "neither a picture file nor a folder"
     if status.st_dev in system_devices():
@@ -72,7 +72,7 @@ def refusal(status: os.stat_result) -> str:
 
 
 def open_file(path: Path) -> TimedFile:
-    """Open a plain file of bounded size that has something in it. Raises PictureError and OSError."""
+    """Open a regular file of limited size that is not empty. Raises PictureError and OSError."""
     try:
         check(path.stat())
     except FileNotFoundError:
@@ -87,14 +87,14 @@ def open_file(path: Path) -> TimedFile:
 
 
 def check(status: os.stat_result) -> None:
-    """Raises PictureError for what is not to be opened, and for nothing."""
-    told = refusal(status) or ("" if status.st_size else "the file is empty")
-    if told:
-        raise PictureError(told)
+    """Raise PictureError for a file that must not be opened, or is empty."""
+    reason = refusal(status) or ("" if status.st_size else "the file is empty")
+    if reason:
+        raise PictureError(reason)
 
 
-class Room:
-    """Memory that threads share: who wants more than is free waits until others have given theirs back."""
+class MemoryBudget:
+    """Memory that threads share: a thread that wants more than is free waits."""
 
     def __init__(self, size: int) -> None:
         self.size = self.free = size
@@ -102,7 +102,7 @@ class Room:
 
     @contextmanager
     def taken(self, size: int) -> Iterator[None]:
-        """Hold `size` bytes while the block runs, at most all there is."""
+        """Reserve `size` bytes while the block runs, at most the whole budget."""
         size = min(size, self.size)
         with self.changed:
             self.changed.wait_for(lambda: self.free >= size)
@@ -118,9 +118,9 @@ class Room:
 
 
 def trim() -> None:
-    """Give memory that was freed back to the system: each thread's share of the heap would keep it, up to its most."""
-    with suppress(AttributeError, OSError):  # glibc alone has it
+    """Return freed memory to the system; each thread's share of the heap would keep its peak."""
+    with suppress(AttributeError, OSError):  # only glibc has it
         ctypes.CDLL(None).malloc_trim(0)
 
 
-ROOM = Room(MEMORY)
+MEMORY_BUDGET = MemoryBudget(MEMORY)

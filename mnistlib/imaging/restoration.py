@@ -1,7 +1,7 @@
-"""Bring spoilt pictures of MNIST's size back to ink on black, a whole batch at once; what is not spoilt stays.
+"""Restore corrupted pictures of 28×28 pixels to ink on black, a whole batch at once.
 
-Against noise, uneven light, inverted parts and blur, without having learnt from any. The numbers below were set on
-validation pictures spoilt as `corrupt` does.
+Against noise, uneven light, inverted regions and blur, without any training. The constants were tuned on corrupted
+validation pictures.
 """
 
 from __future__ import annotations
@@ -18,23 +18,29 @@ FAINT = 64
 
 
 def restore(images: np.ndarray) -> np.ndarray:
-    """Ink alone, bright on black, of pictures uint8 N×28×28: uint8 N×28×28.
+    """Extract the ink of pictures with any background.
 
-    Ink is whatever differs from the paper, brighter or darker, so that a picture of which half is inverted is whole
-    again. Stretched so that its strongest pixels are full ink; what stays below a quarter of that is not ink.
+    Ink is whatever differs from the estimated background, brighter or darker, so that a half-inverted digit is complete
+    again. Its strongest pixels are stretched to 255; what stays below a quarter of that is not ink.
+
+    Args:
+        images: uint8 N×28×28.
+
+    Returns:
+        uint8 N×28×28, ink bright on 0.
     """
-    pixels = without_specks(images.astype(np.float32))
-    ink = np.abs(pixels - paper(pixels))
+    pixels = despeckle(images.astype(np.float32))
+    ink = np.abs(pixels - estimate_background(pixels))
     strongest = np.sort(ink.reshape(len(ink), SIZE * SIZE), axis=1)[:, -FULL]
     ink *= (255 / np.maximum(strongest, LEAST_CONTRAST))[:, None, None]
     ink[ink < FAINT] = 0
     return np.rint(ink.clip(0, 255)).astype(np.uint8)
 
 
-def without_specks(images: np.ndarray) -> np.ndarray:
-    """Each pixel no brighter than the second brightest of its eight neighbours, no darker than the second darkest.
+def despeckle(images: np.ndarray) -> np.ndarray:
+    """Limit each pixel to the range from the second darkest to the second brightest of its eight neighbours.
 
-    That is what single pixels of noise exceed and the pixels of a stroke, having two like them beside them, do not.
+    Single pixels of noise exceed this range; pixels of a stroke have two like them beside them and stay.
     """
     wide = np.pad(images, ((0, 0), (1, 1), (1, 1)), mode="edge")
     beside = [(down, right) for down in range(3) for right in range(3) if (down, right) != (1, 1)]
@@ -43,13 +49,13 @@ def without_specks(images: np.ndarray) -> np.ndarray:
     return images.clip(around[1], around[-2])
 
 
-def paper(images: np.ndarray) -> np.ndarray:
-    """The brightness behind the ink, float32 N×28×28 (or N×1×1 broadcast), from the outermost pixels alone.
+def estimate_background(images: np.ndarray) -> np.ndarray:
+    """Estimate the brightness behind the ink from the outermost pixels: float32 N×28×28.
 
-    Where most of these agree, their median; else a surface through all four sides, the sum of both ruled surfaces less
-    the bilinear one between the corners (Coons 1967). Along a side a running median passes over what crosses it.
+    If most of them agree, it is their median; else a Coons patch through all four sides, each smoothed by a running
+    median that ignores what crosses it.
     """
-    from scipy import ndimage  # a quarter of a second, for pictures that need it
+    from scipy import ndimage  # its import takes a quarter of a second: only some pictures need it
 
     sides = np.stack([images[:, 0], images[:, -1], images[:, :, 0], images[:, :, -1]])
     top, bottom, left, right = ndimage.median_filter(sides, (1, 1, REACH), mode="nearest")
@@ -57,12 +63,15 @@ def paper(images: np.ndarray) -> np.ndarray:
     middle = np.median(around, axis=1)[:, None]
     agree = (np.abs(around - middle) <= EVEN).mean(axis=1) >= MOSTLY
     surface = np.broadcast_to(middle[..., None], images.shape).copy()
-    surface[~agree] = coons(*(side[~agree] for side in (top, bottom, left, right)))
+    surface[~agree] = coons_patch(*(side[~agree] for side in (top, bottom, left, right)))
     return surface
 
 
-def coons(top: np.ndarray, bottom: np.ndarray, left: np.ndarray, right: np.ndarray) -> np.ndarray:
-    """Surfaces float32 N×28×28 between four sides N×28, which meet halfway where they disagree at a corner."""
+def coons_patch(top: np.ndarray, bottom: np.ndarray, left: np.ndarray, right: np.ndarray) -> np.ndarray:
+    """Return Coons patches float32 N×28×28 between four sides N×28, averaged where they disagree at a corner.
+
+    Coons 1967, https://apps.dtic.mil/sti/citations/AD0663504: the sum of both ruled surfaces minus the bilinear one.
+    """
     along = np.linspace(0, 1, SIZE, dtype=np.float32)
     x, y = along[None, None, :], along[None, :, None]
     first, last = (
@@ -76,6 +85,6 @@ def coons(top: np.ndarray, bottom: np.ndarray, left: np.ndarray, right: np.ndarr
 
 
 def blend(first: np.ndarray, last: np.ndarray, share: np.ndarray) -> np.ndarray:
-    """From `first` at share 0 to `last` at share 1."""
+    """Interpolate from `first` at share 0 to `last` at share 1."""
     mixed: np.ndarray = first * (1 - share) + last * share
     return mixed

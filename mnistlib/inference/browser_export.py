@@ -1,4 +1,4 @@
-"""The pad in a run's front page: its network, when to trust it and a few drawings, as data for templates/network.js."""
+"""Export of the network for the drawing pad in a run's front page; templates/network.js computes with it."""
 
 from __future__ import annotations
 
@@ -22,20 +22,28 @@ from mnistlib.training.fusion import FusedNet
 from mnistlib.training.model import DigitNet, Flatten
 from mnistlib.training.numpy_network import NumpyNet
 
-MOST_BYTES = 950_000  # with its scripts the pad stays within 1 MB
+MOST_BYTES = 950_000  # the pad with its scripts stays below 1 MB
 MOST_DRAWINGS, MOST_POINTS = 20, 5000  # of all drawings together
-LEVELS = 127  # of a weight in eight bits, either way from 0
-SIDE, FILLED = 280, 0.7  # of the page's paper, in its own units, and the share of it that a drawing fills
+LEVELS = 127  # of a signed byte
+SIDE, FILLED = 280, 0.7  # side of the page's canvas, and the share of it that a drawing fills
 
 
-def keep_pad(run: Run, predictor: Predictor, drawings: Sequence[Strokes]) -> dict[str, Any]:
-    """Write `reports/pad.json`, from which the front page recognises what is drawn on it, and the last `drawings`.
+def save_browser_pad(run: Run, predictor: Predictor, drawings: Sequence[Strokes]) -> dict[str, Any]:
+    """Write `reports/pad.json`: the network, its calibration and the last drawings, for the front page.
 
-    For networks of digits that it can hold; of others the file says why not. Returns what it holds, to be shown.
+    A page holds networks of digits of up to 950 kB. For others the file says why there is no pad.
+
+    Args:
+        run: the run to write into.
+        predictor: its predictor.
+        drawings: strokes to replay; the last 20 are kept.
+
+    Returns:
+        Facts about the file, for display.
     """
     replays = to_replay(drawings)
     try:
-        text, bits = hold(predictor, replays)
+        text, bits = page_data(predictor, replays)
     except RunError as error:
         write_text(run.pad_json, json.dumps({"model": predictor.model, "rejection_reason": str(error)}))
         return {"in the page": f"no pad: {error}"}
@@ -43,11 +51,8 @@ def keep_pad(run: Run, predictor: Predictor, drawings: Sequence[Strokes]) -> dic
     return {"drawings in the page": len(replays), "bytes in the page": len(text), "bits of a weight": bits}
 
 
-def hold(predictor: Predictor, replays: list[Any]) -> tuple[str, int]:
-    """The page's JSON and the bits of a weight in it: 16, or 8 where it would take more than `MOST_BYTES`.
-
-    Raises RunError when the page cannot hold the network or recognise with it.
-    """
+def page_data(predictor: Predictor, replays: list[Any]) -> tuple[str, int]:
+    """Return the page's JSON and the bits of a weight in it: 16, or 8 when that is too large. Raises RunError."""
     content = {"model": predictor.model, **asdict(predictor.calibration), "drawings": replays}
     for bits in (16, 8):
         layers = export_layers(predictor, bits)
@@ -58,15 +63,15 @@ def hold(predictor: Predictor, replays: list[Any]) -> tuple[str, int]:
 
 
 def export_layers(predictor: Predictor, bits: int) -> list[dict[str, Any]]:
-    """The network's steps in order, in base64, float16 but for the weights where `bits` is 8: convolutions (a fully
-    connected layer is one as large as its map), scales (a batch norm), pools of 2×2 and relus.
+    """Return the network's layers in order, with weights in base64.
 
-    Raises RunError for what the page cannot recognise with.
+    Kinds are convolutions (a fully connected layer is one as large as its map), scales (batch norm), pools and relus.
+    Raises RunError for a network that the page cannot compute.
     """
     if not shows_digits(predictor.dataset):
-        raise RunError("it recognises no digits")
+        raise RunError("its classes are not digits")
     network = predictor.network
-    assert not isinstance(network, NumpyNet), "the page holds what load_predictor gives"
+    assert not isinstance(network, NumpyNet), "use load_predictor"
     fused = FusedNet(network) if isinstance(network, DigitNet) else network
     side, steps = fused.architecture.sides()[-1], []
     for layer in fused.layers:
@@ -86,36 +91,36 @@ def export_layers(predictor: Predictor, bits: int) -> list[dict[str, Any]]:
             case Flatten():  # channels last, as the next layer's weights are taken
                 pass
             case _:
-                raise RunError(f"the page knows no {type(layer).__name__}")
+                raise RunError(f"the page cannot compute a {type(layer).__name__}")
     return steps
 
 
 def convolution(weight: Tensor, bias: Tensor | None, stride: int, bits: int) -> dict[str, Any]:
-    """A convolution without padding, weight out×in×side×side."""
+    """Describe a convolution without padding, weight out×in×side×side."""
     outputs, inputs, kernel, _ = weight.shape
     shape = {"outputs": outputs, "inputs": inputs, "kernel": kernel, "stride": stride}
     shift = torch.zeros(outputs) if bias is None else bias
-    numbers = {"weight": halves(weight)} if bits == 16 else octets(weight)
-    return {"kind": "convolution", **shape, **numbers, "bias": halves(shift)}
+    numbers = {"weight": to_float16(weight)} if bits == 16 else to_int8(weight)
+    return {"kind": "convolution", **shape, **numbers, "bias": to_float16(shift)}
 
 
-def octets(weight: Tensor) -> dict[str, str]:
-    """Weights as whole numbers of a byte, each output's with a factor of its own (Jacob et al. 2018, symmetric)."""
+def to_int8(weight: Tensor) -> dict[str, str]:
+    """Quantize weights to signed bytes with a factor per output channel (https://arxiv.org/abs/1712.05877)."""
     largest = weight.flatten(1).abs().amax(1).clamp(min=1e-3)
     factor = (largest / LEVELS).half().float()
     whole = (weight / factor.view(-1, 1, 1, 1)).round().clamp(-LEVELS, LEVELS).to(torch.int8)
-    return {"weight": base64.b64encode(whole.numpy().tobytes()).decode(), "factor": halves(factor)}
+    return {"weight": base64.b64encode(whole.numpy().tobytes()).decode(), "factor": to_float16(factor)}
 
 
 def scale(norm: nn.BatchNorm2d) -> dict[str, Any]:
-    """A batch norm as a factor and a bias for each channel."""
+    """Describe a batch norm as a factor and a bias per channel."""
     assert norm.running_var is not None and norm.running_mean is not None
     factor = norm.weight / torch.sqrt(norm.running_var + norm.eps)
-    return {"kind": "scale", "weight": halves(factor), "bias": halves(norm.bias - norm.running_mean * factor)}
+    return {"kind": "scale", "weight": to_float16(factor), "bias": to_float16(norm.bias - norm.running_mean * factor)}
 
 
-def halves(values: Tensor) -> str:
-    """Numbers as float16, little-endian, in base64. Raises RunError for any that is too large for it."""
+def to_float16(values: Tensor) -> str:
+    """Return numbers as little-endian float16 in base64. Raises RunError when one is too large."""
     exact = values.detach().numpy()
     with np.errstate(over="ignore"):
         half = exact.astype("<f2")
@@ -125,7 +130,7 @@ def halves(values: Tensor) -> str:
 
 
 def to_replay(drawings: Sequence[Strokes]) -> list[list[list[list[float]]]]:
-    """The last drawings, placed in the middle of the page's paper; without those that would be too many points."""
+    """Center and scale the last drawings to the page's canvas, 5,000 points at most."""
     placed, points = [], 0
     for strokes in reversed(drawings[-MOST_DRAWINGS:]):
         paths = [np.array(stroke, float) for stroke in strokes if len(stroke)]

@@ -1,4 +1,4 @@
-"""The person's own drawings: kept whole, told apart by their strokes, scored again by every later model."""
+"""A person's drawings: saved with their predictions, and scored again by later models."""
 
 from __future__ import annotations
 
@@ -24,15 +24,19 @@ from mnistlib.inference.predictor import Prediction, Predictor
 from mnistlib.runs.layout import HANDWRITING, Run
 
 Strokes = list[list[list[float]]]
-LARGEST = 2_000_000  # bytes of a drawing; an hour with a pen takes less
+LARGEST = 2_000_000  # bytes of a drawing; an hour of drawing takes less
 
 
 @dataclass(frozen=True)
 class Drawing:
-    """What a person drew, and what was said of it.
+    """A drawing and its prediction.
 
-    `strokes`: of [x, y], y down; `digit`, `probabilities`, `accepted`: the model's answer; `model`: SHA-256 of its
-    weights; `label`: the right digit as the person gave it, None until then; `drawn_at`: ISO 8601.
+    Attributes:
+        strokes: lists of [x, y], y down.
+        digit, probabilities, accepted: the prediction when it was drawn.
+        model: SHA-256 of the model's weights, in hex.
+        label: the correct digit according to the person, None until then.
+        drawn_at: ISO 8601.
     """
 
     strokes: Strokes
@@ -45,12 +49,12 @@ class Drawing:
 
     @property
     def name(self) -> str:
-        """The same for the same strokes, so that nothing is kept twice."""
+        """Return a name that depends on the strokes alone, so that nothing is saved twice."""
         return bytes_digest(repr(self.strokes).encode())[:12]
 
     @property
     def image(self) -> np.ndarray:
-        """The strokes framed as MNIST: uint8 28×28."""
+        """Return the strokes framed as in MNIST, uint8 28×28."""
         return rasterize(self.strokes)
 
 
@@ -58,17 +62,21 @@ DRAWING = TypeAdapter(Drawing)
 
 
 def describe_drawing(strokes: Sequence[Sequence[Sequence[float]]], answer: Prediction, model: str) -> Drawing:
-    """A drawing with a model's answer, ready to be kept."""
+    """Return strokes with their prediction as a `Drawing` without a label; `model` is the weights' SHA-256."""
     exact = [[[float(x), float(y)] for x, y in stroke] for stroke in strokes]
     probabilities = [round(float(p), 6) for p in answer.probabilities]
     moment = time.strftime("%Y-%m-%dT%H:%M:%S%z")
     return Drawing(exact, answer.digit, probabilities, answer.accepted, model, None, moment)
 
 
-def keep_drawing(run: Run, drawing: Drawing) -> tuple[Path, bool]:
-    """Keep strokes, answer and picture as a folder in `data/inference/drawings/`, whole or not at all.
+def save_drawing(run: Run, drawing: Drawing) -> tuple[Path, bool]:
+    """Save a drawing atomically as a folder in `data/inference/drawings/`.
 
-    Returns the folder and whether it is new: the same strokes are kept once. Raises RunError.
+    Returns:
+        The folder, and whether it is new: equal strokes are saved once.
+
+    Raises:
+        RunError: when it cannot be written.
     """
     folder = run.drawings / drawing.name
     if folder.is_dir():
@@ -82,17 +90,17 @@ def keep_drawing(run: Run, drawing: Drawing) -> tuple[Path, bool]:
         write_bytes(temporary / "picture.png", to_png(drawing.image))
         temporary.rename(folder)
     except OSError as error:
-        if folder.is_dir():  # somebody else has kept it meanwhile
+        if folder.is_dir():  # another process has saved it meanwhile
             return folder, False
-        raise RunError(f"cannot keep the drawing in {shown(run.drawings)}: {error.strerror}") from error
+        raise RunError(f"cannot save the drawing in {shown(run.drawings)}: {error.strerror}") from error
     finally:
         if temporary is not None:
             shutil.rmtree(temporary, ignore_errors=True)
     return folder, True
 
 
-def keep_label(folder: Path, label: int) -> Drawing:
-    """Write what the person says a kept drawing is: there, and into the regression set. Raises RunError."""
+def save_label(folder: Path, label: int) -> Drawing:
+    """Save the correct digit of a saved drawing, there and in `runs/handwriting/`. Raises RunError."""
     drawing = replace(read_drawing(folder / "drawing.json"), label=label)
     write_json(HANDWRITING / f"{drawing.name}.json", asdict(drawing))
     write_json(folder / "drawing.json", asdict(drawing))
@@ -100,40 +108,41 @@ def keep_label(folder: Path, label: int) -> Drawing:
 
 
 def read_drawing(path: Path) -> Drawing:
-    """A kept drawing. Raises RunError, naming the file, when it is damaged."""
+    """Read a saved drawing. Raises RunError, naming the file, when it is damaged."""
     content = read_json(path, hint="move the file away to go on without it", most=LARGEST)
     try:
         DRAWING.validate_json(json.dumps(content), strict=True)
         drawing = Drawing(**content)
         if not drawing.image.any():
             raise ValueError("it has no ink")
-        said = [drawing.digit] if drawing.label is None else [drawing.digit, drawing.label]
-        if not all(type(digit) is int and digit in range(10) for digit in said):
+        if not {drawing.digit, drawing.label} <= {None, *range(10)}:
             raise ValueError("digit and label are whole numbers from 0 to 9")
-        if not isinstance(drawing.drawn_at, str):
-            raise ValueError("drawn_at is text")
     except (TypeError, ValueError, OverflowError) as error:
         reason = " ".join(str(error).split())[:300]
         raise RunError(f"{shown(path)} is no drawing ({reason}): move the file away to go on without it") from error
     return drawing
 
 
-def kept_drawings(run: Run) -> list[Drawing]:
-    """What was drawn in a run, oldest first. Raises RunError."""
+def load_drawings(run: Run) -> list[Drawing]:
+    """Return the drawings of a run, oldest first. Raises RunError."""
     return in_order(read_drawing(path) for path in run.drawings.glob("[!.]*/drawing.json") if path.is_file())
 
 
 def drawings_to_show(run: Run, predictor: Predictor) -> list[tuple[Strokes, Prediction]]:
-    """What was drawn in a run, else the copybook's examples, with what the predictor makes of each now."""
-    strokes = [drawing.strokes for drawing in kept_drawings(run)]
+    """Return the strokes drawn in a run, or else examples, each with its prediction now.
+
+    Raises:
+        RunError: when a saved drawing is damaged.
+    """
+    strokes = [drawing.strokes for drawing in load_drawings(run)]
     shown = strokes or [[stroke.tolist() for stroke in drawing] for drawing in examples()]
     return [(drawing, predictor.strokes(drawing)) for drawing in shown]
 
 
 def load_handwriting(folder: Path = HANDWRITING) -> list[Drawing]:
-    """The regression set: every drawing that a person gave the right digit of, oldest first. Raises RunError."""
-    kept = (read_drawing(path) for path in folder.glob("*.json") if path.is_file())
-    return in_order(drawing for drawing in kept if drawing.label is not None)
+    """Return all drawings with a label, from `runs/handwriting/`, oldest first. Raises RunError."""
+    saved = (read_drawing(path) for path in folder.glob("*.json") if path.is_file())
+    return in_order(drawing for drawing in saved if drawing.label is not None)
 
 
 def in_order(drawings: Any) -> list[Drawing]:
@@ -141,9 +150,11 @@ def in_order(drawings: Any) -> list[Drawing]:
 
 
 def rescore(predictor: Predictor, drawings: Sequence[Drawing]) -> list[dict[str, object]]:
-    """One row per drawing: what it is, what it was taken for when drawn, what it is taken for now, won or lost.
+    """Return one row per labelled drawing: label, prediction when drawn, prediction now, and what changed.
 
-    No rows when the predictor recognises no digits.
+    Args:
+        predictor: the model to score; no rows when its classes are not digits.
+        drawings: with labels.
     """
     if not drawings or not shows_digits(predictor.dataset):
         return []
@@ -162,14 +173,14 @@ def rescore(predictor: Predictor, drawings: Sequence[Drawing]) -> list[dict[str,
 
 
 def change(then: bool, now: bool) -> str:
-    """What became of a drawing with a new model."""
+    """Return how a drawing's prediction changed with a new model."""
     if then == now:
         return "" if now else "still wrong"
     return "won" if now else "lost"
 
 
 def handwriting_metrics(rows: Sequence[dict[str, object]]) -> dict[str, int]:
-    """How many drawings there are, are right, were won and lost; nothing when there are none."""
+    """Return by metric name how many drawings there are, are right, were won and lost; {} for no rows."""
     if not rows:
         return {}
     counts = {name: sum(row["change"] == name for row in rows) for name in ("won", "lost")}

@@ -1,4 +1,4 @@
-"""Teach a model a person's own hand: a few of their drawings, a rehearsal of the dataset, seconds."""
+"""Fine-tuning on a person's drawings, mixed with images of the dataset against forgetting."""
 
 from __future__ import annotations
 
@@ -11,20 +11,26 @@ import torch
 from torch.nn import functional as F
 
 from mnistlib.data.augmentation import Distortion, distort
-from mnistlib.data.synthetic import another_version
+from mnistlib.data.synthetic import vary_drawing
 from mnistlib.inference.drawings import Drawing
 from mnistlib.training.model import DigitNet
 from mnistlib.training.optim import AdamW, parameter_groups
 from mnistlib.training.tensor_dataset import TensorDataset
-from mnistlib.training.trainer import floats_of, soft_targets
+from mnistlib.training.trainer import floats_of, one_cycle, soft_targets
 
 
 @dataclass(frozen=True)
-class Lesson:
-    """How to teach: `versions` of each drawing are made; a step sees `own` of them and `rehearsed` of the dataset.
+class FineTuneRecipe:
+    """The hyperparameters of fine-tuning.
 
-    `share`: how far the weights that are kept lie towards the taught ones;
-    `smoothing` of the labels as in the default's training.
+    Attributes:
+        steps: number of steps.
+        versions: augmented versions made of each drawing.
+        own, rehearsed: images of the drawings and of the dataset in each step.
+        learning_rate: peak of the one-cycle schedule.
+        share: weight of the fine-tuned network in the result, 0…1.
+        smoothing: label smoothing, 0…1, as in training.
+        distortion: limits of the data augmentation.
     """
 
     steps: int = 120
@@ -37,51 +43,68 @@ class Lesson:
     distortion: Distortion = field(default_factory=lambda: Distortion(8.0, 0.1, 0.1, 0.08))
 
 
-def teach(
-    network: DigitNet, own: tuple[np.ndarray, np.ndarray], rehearsal: TensorDataset, lesson: Lesson, seed: int
+def fine_tune(
+    network: DigitNet, own: tuple[np.ndarray, np.ndarray], rehearsal: TensorDataset, recipe: FineTuneRecipe, seed: int
 ) -> DigitNet:
-    """A copy of the network that has learnt `own` (uint8 N×28×28 and labels) without forgetting the rehearsal.
+    """Fine-tune a copy of the network.
 
-    Batch norm keeps its statistics and nothing is dropped: fifty drawings are too few to measure anew. What is kept
-    lies between the weights before and after (Wortsman et al. 2022), which forgets less and learns nearly as much.
+    Batch norm keeps its statistics, because fifty drawings are too few to estimate them. The result lies between the
+    weights before and after, which forgets less (WiSE-FT, https://arxiv.org/abs/2109.01903).
+
+    Args:
+        network: the trained network, on the CPU; it is not changed.
+        own: the drawings, uint8 N×28×28, and their labels, uint8 N.
+        rehearsal: images of the dataset.
+        recipe: the hyperparameters.
+        seed: of the batches and the augmentation.
+
+    Returns:
+        The fine-tuned network in eval mode.
     """
-    taught = copy.deepcopy(network).eval().requires_grad_(True)
-    optimizer = AdamW(parameter_groups(taught, 0.01), lr=lesson.learning_rate)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(
-        optimizer, lesson.learning_rate, total_steps=lesson.steps + 1, pct_start=0.2, cycle_momentum=False
-    )
+    tuned = copy.deepcopy(network).eval().requires_grad_(True)
+    optimizer = AdamW(parameter_groups(tuned, 0.01), lr=recipe.learning_rate)
+    schedule = one_cycle(optimizer, recipe.steps, warmup=0.2)
     chance = torch.Generator().manual_seed(seed)
-    mine = TensorDataset.of(torch.device("cpu"), own)
-    for _ in range(lesson.steps):
+    drawings = TensorDataset.of(torch.device("cpu"), own)
+    for _ in range(recipe.steps):
         chosen = [
-            part.batch(torch.randint(len(part), (count,), generator=chance))
-            for part, count in ((mine, lesson.own), (rehearsal, lesson.rehearsed))
+            source.batch(torch.randint(len(source), (count,), generator=chance))
+            for source, count in ((drawings, recipe.own), (rehearsal, recipe.rehearsed))
         ]
-        images, labels = (torch.cat(parts) for parts in zip(*chosen, strict=True))
-        logits = taught(distort(images, lesson.distortion, chance))
-        loss = F.cross_entropy(logits, soft_targets(labels, logits.shape[1], lesson.smoothing))
-        taught.zero_grad(set_to_none=True)
+        images, labels = (torch.cat(tensors) for tensors in zip(*chosen, strict=True))
+        logits = tuned(distort(images, recipe.distortion, chance))
+        loss = F.cross_entropy(logits, soft_targets(labels, logits.shape[1], recipe.smoothing))
+        tuned.zero_grad(set_to_none=True)
         loss.backward()
         optimizer.step()
         schedule.step()
-    taught.eval().requires_grad_(False)
-    torch._foreach_lerp_(floats_of(taught), floats_of(network), 1 - lesson.share)
-    return taught
+    tuned.eval().requires_grad_(False)
+    torch._foreach_lerp_(floats_of(tuned), floats_of(network), 1 - recipe.share)
+    return tuned
 
 
-def versions_of(drawings: Sequence[Drawing], count: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """`count` versions of each drawing as the same hand might draw it again: uint8 N×28×28, labels uint8 N."""
+def augment_drawings(drawings: Sequence[Drawing], count: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return versions of each drawing as the same person might draw it again.
+
+    Args:
+        drawings: with labels.
+        count: versions of each.
+        seed: of the versions.
+
+    Returns:
+        Images uint8 N×28×28 and labels uint8 N.
+    """
     chance = np.random.default_rng(seed)
-    images = [another_version(d.strokes, chance) for d in drawings for _ in range(count)]
+    images = [vary_drawing(d.strokes, chance) for d in drawings for _ in range(count)]
     return np.stack(images), np.repeat(np.array([d.label for d in drawings], np.uint8), count)
 
 
-def hold_back(drawings: Sequence[Drawing]) -> tuple[list[Drawing], list[Drawing]]:
-    """What is taught, and what is kept back to see whether it was learnt: of each digit every fourth drawing."""
-    taught: list[Drawing] = []
-    held: list[Drawing] = []
+def split_drawings(drawings: Sequence[Drawing]) -> tuple[list[Drawing], list[Drawing]]:
+    """Return the drawings to fine-tune on and those to score with: of each digit every fourth is held out."""
+    train: list[Drawing] = []
+    held_out: list[Drawing] = []
     for digit in range(10):
         same = [d for d in drawings if d.label == digit]
         for place, drawing in enumerate(same):
-            (held if place % 4 == 3 else taught).append(drawing)
-    return taught, held
+            (held_out if place % 4 == 3 else train).append(drawing)
+    return train, held_out

@@ -1,4 +1,4 @@
-"""The network for programs without torch, as ONNX, and the proof that it says the same: for `make export RUN=…`."""
+"""Export of a network to ONNX, checked against torch: `make export RUN=…`."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import io
 import json
 import logging
 import statistics
-import time
+import timeit
 import warnings
 from collections.abc import Callable
 from dataclasses import asdict
@@ -22,7 +22,7 @@ from mnistlib.core.log import say
 from mnistlib.core.system_info import pip_install
 from mnistlib.data.preprocess import load_split
 from mnistlib.evaluation.calibration import load_calibration
-from mnistlib.runs.layout import Run, check_own_files, existing, existing_runs
+from mnistlib.runs.layout import Run, check_own_files, existing_run, existing_runs
 from mnistlib.runs.model_store import read_description
 from mnistlib.training.fusion import FusedNet
 from mnistlib.training.model import SIDE, load_model
@@ -34,7 +34,7 @@ TOLERANCE = 1e-4
 
 def export_run(name: str) -> int:
     """Export the model of the run, or of the newest one without a name; return the exit code."""
-    run = existing(name) if name else next(iter(existing_runs()), None)
+    run = existing_run(name) if name else next(iter(existing_runs()), None)
     if run is None:
         raise RunError("no run holds a model yet: make all, then make export")
     check_own_files(run)
@@ -43,11 +43,16 @@ def export_run(name: str) -> int:
 
 
 def export_onnx(run: Run) -> str:
-    """Write `models/model.onnx` once ONNX Runtime gives the logits that torch gives; returns what to tell.
+    """Write `models/model.onnx` when ONNX Runtime's logits differ from torch's by at most 1e-4.
 
-    Its input `images` is float32 N×1×28×28 in 0…1, its output `logits` float32 N×classes; `metadata` says
-    of what it was made. Raises RunError, and writes nothing, when what is needed is missing or the logits differ by
-    more than 1e-4.
+    Its input `images` is float32 N×1×28×28 in 0…1, its output `logits` float32 N×classes. Its metadata hold the
+    calibration, the run and the weights' SHA-256.
+
+    Returns:
+        A line for the terminal: size, largest difference, and time per image.
+
+    Raises:
+        RunError: when a package is missing or the logits differ; then nothing is written.
     """
     missing = [name for name in NEEDED if not importlib.util.find_spec(name)]
     if missing:
@@ -58,7 +63,7 @@ def export_onnx(run: Run) -> str:
     answer = runtime(content)
     with torch.inference_mode():
         gap = float(np.abs(network(torch.from_numpy(images)).numpy() - answer(images)).max())
-        if not gap <= TOLERANCE:  # nor where it is NaN
+        if not gap <= TOLERANCE:  # also true for NaN
             raise RunError(f"ONNX Runtime's logits differ from torch's by {gap:.2g}, above {TOLERANCE:g}: not written")
         ours = milliseconds(lambda: network(torch.from_numpy(images[:1])))
     theirs = milliseconds(lambda: answer(images[:1]))
@@ -70,20 +75,20 @@ def export_onnx(run: Run) -> str:
 
 
 def metadata(run: Run) -> dict[str, str]:
-    """What the file says besides the network: temperature and thresholds, and the run and weights that it is of."""
+    """Return the ONNX file's metadata: calibration as JSON, the run's name, and the weights' SHA-256."""
     calibration = json.dumps(asdict(load_calibration(run)))
     return {"calibration": calibration, "run": run.name, "weights_sha256": read_description(run)["weights_sha256"]}
 
 
-def to_onnx(network: FusedNet, told: dict[str, str]) -> bytes:
-    """The fused network as an ONNX model for any number of images."""
+def to_onnx(network: FusedNet, properties: dict[str, str]) -> bytes:
+    """Convert the fused network to an ONNX model for any number of images."""
     import onnx
 
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)
     buffer, example = io.BytesIO(), torch.zeros(2, 1, SIDE, SIDE)
     shapes = {"images": {0: torch.export.Dim("count")}}
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", FutureWarning)  # torch's exporter calls torch's old names
+        warnings.simplefilter("ignore", FutureWarning)  # torch's exporter uses deprecated names
         program: Any = torch.onnx.export(
             network,
             (example,),
@@ -95,14 +100,14 @@ def to_onnx(network: FusedNet, told: dict[str, str]) -> bytes:
         )
     program.save(buffer)
     model = onnx.load_from_string(buffer.getvalue())
-    onnx.helper.set_model_props(model, told)
+    onnx.helper.set_model_props(model, properties)
     onnx.checker.check_model(model, full_check=True)
     content: bytes = model.SerializeToString()
     return content
 
 
 def runtime(content: bytes) -> Callable[[np.ndarray], np.ndarray]:
-    """ONNX Runtime's answer to images float32 N×1×28×28: logits N×classes, with as many threads as torch has."""
+    """Return ONNX Runtime's function from images float32 N×1×28×28 to logits, with as many threads as torch."""
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
@@ -111,11 +116,6 @@ def runtime(content: bytes) -> Callable[[np.ndarray], np.ndarray]:
     return lambda images: session.run(None, {"images": images})[0]
 
 
-def milliseconds(call: Callable[[], object], times: int = 200) -> float:
-    """The median of that many calls."""
-    spent = []
-    for _ in range(times):
-        began = time.perf_counter()
-        call()
-        spent.append((time.perf_counter() - began) * 1e3)
-    return statistics.median(spent)
+def milliseconds(call: Callable[[], object]) -> float:
+    """Return the median time of 200 calls."""
+    return 1e3 * statistics.median(timeit.repeat(call, number=1, repeat=200))

@@ -9,7 +9,7 @@ from pathlib import Path
 from mnistlib.core.errors import RunError
 from mnistlib.core.files import shown
 from mnistlib.runs.layout import Run, check_own_files
-from mnistlib.runs.lock import hold
+from mnistlib.runs.lock import lock_run
 
 
 def clean_run(name: str) -> int:
@@ -32,7 +32,7 @@ def clean_run(name: str) -> int:
         print("nothing deleted")
         return 1
     if run.folder.is_dir():
-        hold(run)
+        lock_run(run)
     return delete(run)
 
 

@@ -68,7 +68,7 @@ def finish(run: Run, work: Path, record: Record) -> None:
     if ended_well:
         report(record, run.log)
         return
-    if stage in ("03_train", "04_evaluate") and record.verdict != INTERRUPTED and previous_model.bring_back(run, stage):
+    if stage in ("03_train", "04_evaluate") and record.verdict != INTERRUPTED and previous_model.restore(run, stage):
         logger.error("   the model before this one is back in %s", shown(run.models))
     report(record, write_pages(run, stage))
 

@@ -46,7 +46,7 @@ def use_built_environment() -> None:
     """Become the Python of `.venv` where make would use that and it starts."""
     python = environment.VENV / "bin" / "python"
     in_it = Path(sys.prefix).resolve() == environment.VENV.resolve()
-    if environment.active() or in_it or not system_info.answer(str(python), "-V"):
+    if environment.active() or in_it or not system_info.command_output(str(python), "-V"):
         return
     os.execv(python, [str(python), "-m", "mnistlib.pipeline.doctor"])  # noqa: S606
 
@@ -97,8 +97,9 @@ def look_at_lock() -> Iterator[Said]:
     missing = [name for name in locked if name not in there and not environment.metadata_version(name)]
     others = [f"{n} {there[n]} for {v}" for n, v in locked.items() if n in there and there[n] != v]
     if missing:
-        verdict = NOTE if environment.active() else WRONG
-        yield verdict, f"not there, of requirements.lock: {few(missing)}: make env, or pip install -r requirements.lock"
+        active = environment.active()  # which make uses as it is, and never installs into
+        remedy = "pip install -r requirements.lock" if active else "make env puts it back"
+        yield NOTE if active else WRONG, f"not there, of requirements.lock: {few(missing)}: {remedy}"
     if others:
         yield NOTE, f"other versions than requirements.lock: {few(others)}: results may differ in their last digits"
 

@@ -28,7 +28,9 @@ from mnistlib.pipeline.kernel import EarlyKernel
 from mnistlib.pipeline.plan import check_still_there, inputs_now, reasons
 from mnistlib.pipeline.progress_line import terminal
 from mnistlib.runs import fingerprint, previous_model
-from mnistlib.runs.layout import Run, make_writable
+from mnistlib.runs.layout import Run
+from mnistlib.runs.lock import make_writable
+from mnistlib.runs.raw_data import raw_files
 from mnistlib.runs.record import (
     DIED,
     FAILED,
@@ -37,11 +39,10 @@ from mnistlib.runs.record import (
     TIMED_OUT,
     Inputs,
     Record,
-    alike_digest,
     begin_record,
     duration_estimate,
-    missing,
-    raw_files,
+    missing_outputs,
+    workload_digest,
 )
 from mnistlib.runs.stages import STAGE, Stage
 
@@ -156,7 +157,7 @@ def execute(run: Run, stage: Stage, parameters: dict[str, Any], inputs: Inputs, 
             previous_model.keep(run)
         begin_record(run, stage.name, inputs)
         run_notebook(stage, work, parameters, limits, kernel, cells)
-        lacking = missing(run, stage.name)
+        lacking = missing_outputs(run, stage.name)
         if lacking:
             verdict, error = FAILED, f"the notebook ended without leaving {', '.join(lacking)}"
     except (Exception, KeyboardInterrupt, SystemExit) as caught:  # whatever it was, the status must say so
@@ -173,7 +174,7 @@ def execute(run: Run, stage: Stage, parameters: dict[str, Any], inputs: Inputs, 
             error=error,
             cell=cell,
             commit=fingerprint.code_version(),
-            alike=alike_digest(run, stage.name, parameters),
+            alike=workload_digest(run, stage.name, parameters),
             machine=describe_machine(),
         )
         finish(run, work, record)

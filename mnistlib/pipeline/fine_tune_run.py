@@ -14,7 +14,7 @@ import torch
 
 from mnistlib.core.config import DEFAULT
 from mnistlib.core.errors import RunError
-from mnistlib.core.files import link_or_copy, shown, sweep, write_json, write_text
+from mnistlib.core.files import link_or_copy, remove_stale, shown, write_json, write_text
 from mnistlib.core.formatting import Table, percent
 from mnistlib.data.datasets import shows_digits
 from mnistlib.data.outlier_exposure import make_outliers
@@ -23,14 +23,14 @@ from mnistlib.evaluation.augmented_logits import load_distortion, predict_augmen
 from mnistlib.evaluation.calibration import calibrate, save_calibration
 from mnistlib.evaluation.metrics import accuracy, predict_logits
 from mnistlib.inference.drawings import Drawing, load_handwriting
-from mnistlib.inference.fine_tune import Lesson, hold_back, teach, versions_of
+from mnistlib.inference.fine_tune import FineTuneRecipe, augment_drawings, fine_tune, split_drawings
 from mnistlib.inference.predictor import trained_on
 from mnistlib.reporting.figures import keep_figure
 from mnistlib.reporting.pages import render
 from mnistlib.reporting.plots.inference import plot_before_after
 from mnistlib.reporting.runs_table import write_runs_table_page
 from mnistlib.runs import layout
-from mnistlib.runs.layout import Run, check_own_files, existing
+from mnistlib.runs.layout import Run, check_own_files, existing_run
 from mnistlib.runs.model_store import check_made_by_make, read_description
 from mnistlib.runs.state import parameters_used
 from mnistlib.training.model import DigitNet, load_model, save_model
@@ -39,22 +39,22 @@ from mnistlib.training.tensor_dataset import TensorDataset
 FEWEST = 10
 
 
-def fine_tune(name: str) -> int:
+def teach_run(name: str) -> int:
     """Fine-tune the model of a run (the default's without a name) on the corrected drawings; return the exit code."""
-    print(make_fine_tuned_run(existing(name or DEFAULT)))
+    print(make_fine_tuned_run(existing_run(name or DEFAULT)))
     return 0
 
 
 def make_fine_tuned_run(base: Run, seed: int = 0) -> str:
     """Teach, calibrate, score and keep: returns what is said in the terminal. Raises RunError; nothing is kept then."""
-    began, lesson = time.perf_counter(), Lesson()
+    began, lesson = time.perf_counter(), FineTuneRecipe()
     check_own_files(base)
     check_made_by_make(base)
     network, drawings = load_model(base), load_handwriting()
     check_can_fine_tune(base, drawings)
     parts = {name: load_split(base, name) for name in ("val", "test")}
-    lessons, held = hold_back(drawings)
-    tuned = teach(network, versions_of(lessons, lesson.versions, seed), rehearse(base, seed), lesson, seed)
+    lessons, held = split_drawings(drawings)
+    tuned = fine_tune(network, augment_drawings(lessons, lesson.versions, seed), rehearse(base, seed), lesson, seed)
     scores = {"drawings_learned": len(lessons), "drawings_held_back": len(held), "fine_tuned_from": base.name}
     before, after = answers(network, held), answers(tuned, held)
     scores |= measure(network, held, before, parts["test"], "before")
@@ -96,7 +96,7 @@ def new_run(base: Run) -> Iterator[Run]:
 
     Raises RunError when it cannot be made.
     """
-    sweep(layout.RUNS.glob(f".{base.name}-taught*.part"))
+    remove_stale(layout.RUNS.glob(f".{base.name}-taught*.part"))
     names = (f"{base.name}-taught{f'-{n}' if n > 1 else ''}" for n in itertools.count(1))
     run = next(run for name in names if (run := claim(name)))
     try:
@@ -164,7 +164,7 @@ def setting(base: Run, section: str, name: str) -> float:
 def before_and_after(scores: dict[str, Any]) -> Table:
     """The scores as a table."""
     held, accuracies = scores["drawings_held_back"], ("test_accuracy_before", "test_accuracy_after")
-    row = {"what": f"right of {held} drawings kept back", "before": scores["held_back_right_before"]}
+    row = {"what": f"correct of {held} held-out drawings", "before": scores["held_back_right_before"]}
     figures = dict(zip(("before", "after"), (percent(scores[name], 2) for name in accuracies), strict=True))
     return Table([row | {"after": scores["held_back_right_after"]}, {"what": "test accuracy", **figures}])
 
@@ -184,7 +184,9 @@ def write_page(
 ) -> None:
     """Write `reports/teach.html`: the scores, and the drawings kept back with both answers."""
     figure = plot_before_after([d.image for d in held], [d.label or 0 for d in held], before, after)
-    picture = keep_figure(run, "before_and_after", figure, "drawings kept back, with the answers before and after")
+    picture = keep_figure(
+        run, "before_and_after", figure, "held-out drawings with the predictions before and after fine-tuning"
+    )
     page = {"title": f"{run.name} · fine-tuned", "run": run.name, "scores": scores, "picture": picture}
     page["table"] = before_and_after(scores)._repr_html_()
     write_text(run.page("teach"), render("teach.html.j2", page))

@@ -21,7 +21,7 @@ from urllib.parse import quote, unquote, unquote_plus
 
 from mnistlib.core.errors import RunError
 from mnistlib.core.files import bytes_digest
-from mnistlib.core.log import Told, log_to, logger
+from mnistlib.core.log import PlainFormatter, log_to, logger
 from mnistlib.core.system_info import pip_install
 from mnistlib.runs import layout
 from mnistlib.runs.layout import Run
@@ -49,7 +49,7 @@ def track_run(name: str) -> int:
     """Log the run to `MLFLOW_TRACKING_URI`, or to runs/mlflow.db. Return 0: a good run stays one."""
     run = Run(name)
     terminal = logging.StreamHandler(sys.stdout)
-    terminal.setFormatter(Told())
+    terminal.setFormatter(PlainFormatter())
     log_to(run.log, "tracking", terminal)
     uri = os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{os.path.relpath(layout.tracking_database())}"
     try:

@@ -14,14 +14,14 @@ from mnistlib.core import config as parameters
 from mnistlib.core.config_schema import Params
 from mnistlib.core.errors import RunError
 from mnistlib.core.files import ROOT, file_digest, shown
-from mnistlib.data.locations import better_source_exists, is_where_it_was, lies_here
+from mnistlib.data.locations import better_source_exists, is_available_locally, raw_files_present
 from mnistlib.runs import fingerprint
 from mnistlib.runs.layout import HANDWRITING, Run
 from mnistlib.runs.model_store import is_fine_tuned
 from mnistlib.runs.raw_data import read_raw
 from mnistlib.runs.record import NOT_RUN, OK, Inputs, lost_outputs, read_record
 from mnistlib.runs.stages import STAGE, STAGES, Stage
-from mnistlib.runs.state import needs, reads_now
+from mnistlib.runs.state import needs
 
 DATASET_FILE = re.compile(r"ubyte(\.gz)?$")  # a record from elsewhere makes nobody read anything else
 MOST = 3  # reasons of one kind that are named
@@ -35,7 +35,7 @@ def inputs_now(run: Run, stage: Stage, params: Params) -> Inputs:
         parameters=json.loads(json.dumps(values)),
         notebook=fingerprint.cell_digests(stage.notebook),
         code=fingerprint.code_digests(stage.notebook),
-        reads=reads_now(run, stage.name),
+        reads=run.input_digests(stage.name),
         outside=outside_now(run, stage, params),
     )
 
@@ -183,9 +183,9 @@ def data_reasons(run: Run, params: Params) -> list[str]:
     if params.data.source == "digits":  # asked for, whatever else lies here
         return []
     raw = read_raw(run, hint="delete it and run make again")
-    if not raw.get("fallback") and is_where_it_was(raw):
+    if not raw.get("fallback") and raw_files_present(raw):
         return []
-    found = better_source_exists if raw.get("fallback") else lies_here
+    found = better_source_exists if raw.get("fallback") else is_available_locally
     if not found(params.data.dataset, params.data.local_dir):
         return []
     lacked = "the run had to do without it" if raw.get("fallback") else f"{raw.get('folder')} no longer holds it"

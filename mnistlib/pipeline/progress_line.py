@@ -10,7 +10,7 @@ import time
 from typing import TextIO
 
 from mnistlib.core.formatting import seconds_text
-from mnistlib.core.log import GONE, Told, chosen_level, silence
+from mnistlib.core.log import GONE, PlainFormatter, chosen_level, silence
 from mnistlib.reporting.progress import read_epoch
 from mnistlib.runs.stages import runs_side_by_side
 
@@ -32,7 +32,7 @@ def terminal(stage: str, expected: float, epochs: int, began: float, stream: Tex
     else:
         handler = Heard(stream)
         handler.setLevel(chosen_level())
-    handler.setFormatter(Told(colored=able and not os.environ.get("NO_COLOR")))
+    handler.setFormatter(PlainFormatter(colored=able and not os.environ.get("NO_COLOR")))
     return handler
 
 

@@ -14,15 +14,15 @@ from typing import NoReturn
 from mnistlib.core import config
 from mnistlib.core.config_schema import Params
 from mnistlib.core.errors import RunError
-from mnistlib.core.files import sweep, write_text
+from mnistlib.core.files import remove_stale, write_text
 from mnistlib.core.formatting import seconds_text
 from mnistlib.core.log import chosen_level, say
 from mnistlib.core.system_info import threads
 from mnistlib.pipeline.plan import check_still_there, named_pictures, plan, stages_of
 from mnistlib.reporting.page_digests import stale_pages
 from mnistlib.runs import fingerprint, previous_model
-from mnistlib.runs.layout import Run, check_own_files, leftovers, make_writable, nearest, suggestion
-from mnistlib.runs.lock import hold
+from mnistlib.runs.layout import Run, check_own_files, leftovers, nearest_run, suggestion
+from mnistlib.runs.lock import lock_run, make_writable
 from mnistlib.runs.model_store import check_made_by_make, is_fine_tuned
 from mnistlib.runs.record import duration_estimate
 from mnistlib.runs.stages import STAGE, asked_to_run_nothing, keeps_going, runs_side_by_side
@@ -78,9 +78,9 @@ def begin(run: Run, resolved: Params, asked: Request) -> int:
     """Take the run, keep what is asked for, and become the make that executes what is stale; 0 when nothing is."""
     goal = asked.goal
     make_writable(run)
-    hold(run)
-    sweep(leftovers(run))
-    previous_model.settle(run)
+    lock_run(run)
+    remove_stale(leftovers(run))
+    previous_model.reconcile(run)
     todo = plan(run, resolved, goal)
     if todo.get("06_infer"):
         check_still_there(run, resolved.infer.input)
@@ -118,9 +118,9 @@ def print_first_answers(run: Run, todo: dict[str, list[str]], pictures: str) -> 
     """
     if {"03_train", "04_evaluate"} & todo.keys():
         return "print"
-    from mnistlib.inference.answers import print_answers  # only who gives pictures waits for it
+    from mnistlib.inference.terminal_output import print_predictions  # only who gives pictures waits for it
 
-    print_answers(run, pictures)
+    print_predictions(run, pictures)
     return "printed"
 
 
@@ -129,9 +129,9 @@ def end(run: Run, answers: str) -> int:
     if not answers:
         say(run.headline.read_text(encoding="utf-8").rstrip("\n"))
         return 0
-    from mnistlib.inference.answers import closing_words
+    from mnistlib.inference.terminal_output import results_message
 
-    words, code = closing_words(run)
+    words, code = results_message(run)
     say(words)
     return code
 
@@ -160,7 +160,7 @@ def check_is_there(name: str) -> None:
     """
     if name == config.DEFAULT or Run(name).params().is_file():
         return
-    near, others = nearest(name), suggestion(name)
+    near, others = nearest_run(name), suggestion(name)
     hint = f": make infer RUN={near} INPUT=…, or " if near else f"; {others}. " if others else ": "
     raise RunError(f"there is no runs/{name} to recognize pictures with{hint}make all RUN={name} makes it first")
 

@@ -1,4 +1,4 @@
-"""What is known of a trained run: its model, its data, its parameters, and what it measured, in rows of words."""
+"""The facts of a trained run for its model card: model, data, parameters and results."""
 
 from __future__ import annotations
 
@@ -10,93 +10,91 @@ import numpy as np
 
 from mnistlib.core.config import nested
 from mnistlib.core.errors import RunError
-from mnistlib.core.formatting import percent
-from mnistlib.data.datasets import DATASETS, of_digits
-from mnistlib.data.datasheets import ORIGINS, Origin
+from mnistlib.core.formatting import counted, percent
+from mnistlib.data.datasets import DATASETS, are_digits
+from mnistlib.data.datasheets import DATASHEETS, Datasheet
 from mnistlib.evaluation.calibration import load_calibration
 from mnistlib.evaluation.metrics import accuracy_interval, confusion, load_predictions
 from mnistlib.runs.layout import Run
 from mnistlib.runs.model_store import read_description
 from mnistlib.runs.raw_data import read_raw
-from mnistlib.runs.state import merged_metrics, parameters_used, stands
+from mnistlib.runs.state import is_current, merged_metrics, parameters_used
 
-CORRUPTED, PASSED = "corrupted_error_", "ood_accepted_"
+CORRUPTED, OOD_ACCEPTED = "corrupted_error_", "ood_accepted_"
 
 
 @dataclass(frozen=True)
 class Facts:
-    """What a card is made of: the run's model, metrics and parameters, and its data's origin in words."""
+    """The run's model, calibration, metrics and parameters, and the datasheet of its dataset."""
 
     run: Run
     title: str
     classes: tuple[str, ...]
     fallback: bool
-    origin: Origin
+    origin: Datasheet
     model: dict[str, Any]
     metrics: dict[str, Any]
     params: dict[str, Any]
     calibration: dict[str, Any]
 
     @property
-    def framed(self) -> str:
-        """Whose frames its pictures have: all digits here are framed as MNIST's makers did it."""
-        return DATASETS["mnist"].title if of_digits(self.classes) else self.title
+    def framing(self) -> str:
+        """The dataset whose framing the images have: all digits here are framed like MNIST."""
+        return DATASETS["mnist"].title if are_digits(self.classes) else self.title
 
 
-def gather(run: Run) -> Facts:
-    """The facts of a run that has been trained. Raises RunError when it has not, or its data is none that is known."""
+def load_facts(run: Run) -> Facts:
+    """Return the facts of a trained run. Raises RunError when it is not trained or its dataset is unknown."""
     raw = read_raw(run, hint="run 01_data first", needed=["dataset"])
     model = read_description(run)
     try:
-        calibration = asdict(load_calibration(run)) if stands(run, "04_evaluate") else {}
+        calibration = asdict(load_calibration(run)) if is_current(run, "04_evaluate") else {}
     except RunError:
         calibration = {}
-    known = DATASETS[raw["dataset"]]
-    metrics, given = merged_metrics(run), nested(parameters_used(run))
-    origin, fallback = ORIGINS[raw["dataset"]], bool(raw.get("fallback"))
-    return Facts(run, known.title, known.classes, fallback, origin, model, metrics, given, calibration)
+    dataset = DATASETS[raw["dataset"]]
+    metrics, params = merged_metrics(run), nested(parameters_used(run))
+    origin, fallback = DATASHEETS[raw["dataset"]], bool(raw.get("fallback"))
+    return Facts(run, dataset.title, dataset.classes, fallback, origin, model, metrics, params, calibration)
 
 
 def lead(f: Facts) -> str:
-    """The run in two sentences, for someone who was not there."""
+    """Return what the run is and how accurate it is, in three sentences."""
     m, count = f.metrics, f.model["training"].get("pictures", f.metrics.get("train_count", 0))
-    own = m.get("synthetic_ink_count", 0) + m.get("outliers_count", 0)
-    beside = f", and {own:,} of this project's own making," if own else ""
-    told = (
-        f"A network of {f.model['parameters']:,} parameters that has learnt from {count:,} pictures{beside} to tell "
-        f"{len(f.classes)} kinds of {f.origin.things} apart: {', '.join(f.classes)}."
+    synthetic = m.get("synthetic_ink_count", 0) + m.get("outliers_count", 0)
+    more = f" and {counted(synthetic, 'synthetic image')}" if synthetic else ""
+    what = (
+        f"This network of {f.model['parameters']:,} parameters classifies images of {f.origin.things} into "
+        f"{len(f.classes)} classes: {', '.join(f.classes)}. It was trained on {count:,} images of {f.title}{more}."
     )
     if "test_errors" not in m:
-        return f"{told} How good it is has not been measured yet."
-    tested = f"Of the {m['test_count']:,} pictures in the test part of {f.title}, none of which it learnt from"
-    return f"{told} {tested}, it mistakes {m['test_errors']:,}."
+        return f"{what} Its accuracy has not been measured yet."
+    errors = counted(m["test_errors"], "error")
+    return f"{what} On the test set of {m['test_count']:,} images, which it was not trained on, it makes {errors}."
 
 
-def corrupted_rows(m: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """Errors on spoilt pictures: in the mean, and where they are worst."""
+def corruption_facts(m: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Return the mean error on corrupted images and the largest one."""
     if "corrupted_error_mean" not in m:
         return []
-    each = {k.removeprefix(CORRUPTED): v for k, v in m.items() if k.startswith(CORRUPTED)}
-    own = {k: v for k, v in each.items() if not k.startswith(("mean", "restored_", "reframed_"))}
-    worst = max(own, key=lambda name: own[name])
-    plain, restored = (percent(m[f"corrupted_error_{way}mean"], 1) for way in ("", "restored_"))
-    means = f"{plain} as they are, {restored} restored"
+    errors = {k.removeprefix(CORRUPTED): v for k, v in m.items() if k.startswith(CORRUPTED)}
+    errors = {k: v for k, v in errors.items() if not k.startswith(("mean", "restored_", "reframed_"))}
+    worst = max(errors, key=lambda name: errors[name])
+    mean, restored = (percent(m[f"{CORRUPTED}{treatment}mean"], 1) for treatment in ("", "restored_"))
     return [
-        (f"errors on pictures spoilt in {len(own)} ways, mean", means),
-        ("the worst of these", f"{worst.replace('_', ' ')}, {percent(own[worst], 1)} errors as they are"),
+        (f"mean error under {len(errors)} corruptions", f"{mean}, {restored} after restoring the images"),
+        ("largest of these errors", f"{worst.replace('_', ' ')}, {percent(errors[worst], 1)}"),
     ]
 
 
-def ood_rows(m: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """The share of each kind of stranger that passes for one of the classes."""
-    return [
-        (f"{k.removeprefix(PASSED)} taken for a digit", percent(v, 1)) for k, v in m.items() if k.startswith(PASSED)
-    ]
+def ood_facts(m: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Return the share of each kind of out-of-distribution images that is accepted as one of the classes."""
+    kinds = {k.removeprefix(OOD_ACCEPTED): v for k, v in m.items() if k.startswith(OOD_ACCEPTED)}
+    return [(f"OOD inputs accepted: {kind}", percent(share, 1)) for kind, share in kinds.items()]
 
 
 def class_rows(run: Run, classes: Sequence[str]) -> list[tuple[str, ...]]:
-    """Pictures, errors and share recognised of each class, with its interval; none where none stand or can be read."""
-    if not stands(run, "04_evaluate"):
+    """Return images, errors and recall of each class with its 95 % interval; nothing without valid predictions."""
+    if not is_current(run, "04_evaluate"):
         return []
     try:
         labels, logits = load_predictions(run)
@@ -106,14 +104,6 @@ def class_rows(run: Run, classes: Sequence[str]) -> list[tuple[str, ...]]:
     rows: list[tuple[str, ...]] = []
     for name, count, right in zip(classes, matrix.sum(1).tolist(), np.diag(matrix).tolist(), strict=True):
         if count:
-            low, high = accuracy_interval(count - right, count)
-            rows.append(
-                (
-                    name,
-                    f"{count:,}",
-                    f"{count - right:,}",
-                    percent(right / count, 2),
-                    f"{percent(low, 2)} to {percent(high, 2)}",
-                )
-            )
+            low, high = (percent(bound, 2) for bound in accuracy_interval(count - right, count))
+            rows.append((name, f"{count:,}", f"{count - right:,}", percent(right / count, 2), f"{low} to {high}"))
     return rows

@@ -1,4 +1,4 @@
-"""Keep a figure in the run and show it, with words for those who cannot see it."""
+"""Save a figure in the run and show it with a text alternative."""
 
 from __future__ import annotations
 
@@ -23,10 +23,7 @@ DARK = (
 
 @dataclass(frozen=True)
 class Picture:
-    """A PNG with its text, shown at half its pixels, so that it is crisp.
-
-    As HTML, for JupyterLab tells nobody the text of a plain PNG, and leaves it white in its dark theme.
-    """
+    """A PNG with its alt text; an `<img>` element, because JupyterLab shows no alt text for a plain PNG."""
 
     png: bytes
     alt: str
@@ -45,17 +42,28 @@ class Picture:
 
 
 def keep_figure(run: Run, name: str, figure: Figure, alt: str) -> Picture:
-    """Write `reports/figures/<name>.png` and return the picture to be shown; `alt` says what it shows."""
+    """Write a figure to `reports/figures/<name>.png` and return it for display.
+
+    Args:
+        alt: text for readers who cannot see the figure.
+
+    Raises:
+        RunError: when the file cannot be written.
+    """
     picture = picture_of(figure, alt)
     write_bytes(run.figure(name), picture.png)
     return picture
 
 
 def picture_of(figure: Figure, alt: str) -> Picture:
-    """A figure as a picture of 256 colors, the same to the eye in a third of the bytes; `alt` says what it shows."""
+    """Return a figure as a PNG of 256 colors, which takes a third of the bytes and looks the same.
+
+    Args:
+        alt: text for readers who cannot see the figure.
+    """
     drawn, slim = io.BytesIO(), io.BytesIO()
     figure.savefig(drawn, format="png", dpi=DPI, metadata={"Software": None}, pil_kwargs={"compress_level": 1})
     few = Image.open(drawn).convert("RGB").quantize(COLORS, Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE)
-    few.putpalette([255 if part >= NEARLY_WHITE else part for part in few.getpalette() or []])
+    few.putpalette([255 if level >= NEARLY_WHITE else level for level in few.getpalette() or []])
     few.save(slim, "PNG", optimize=True)
     return Picture(slim.getvalue(), alt, int(figure.get_figwidth() * 96))

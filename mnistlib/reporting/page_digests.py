@@ -1,4 +1,4 @@
-"""What each page of a run is made of, as a digest in its head: by this, and not by times, a page is up to date."""
+"""The digest of a page's sources, stored in its head: it decides whether a page is up to date; file times do not."""
 
 from __future__ import annotations
 
@@ -13,45 +13,54 @@ from mnistlib.runs import fingerprint
 from mnistlib.runs.layout import Run, runs_table_page
 from mnistlib.runs.model_store import is_fine_tuned
 from mnistlib.runs.stages import STAGE
-from mnistlib.runs.state import standing
+from mnistlib.runs.state import current_records
 
 HEAD = 4000  # bytes of a page in which its digest stands
 META = re.compile(rb'<meta (?:name="made-of" )?content="([0-9a-f]{64})"')  # nbconvert sorts the attributes
 
 
 def page_digest(run: Run, stage: str) -> str:
-    """Hash of what the stage's page is made of: its notebook, its record, the run in words, and the look."""
+    """Return the digest of everything that a stage's page is made from.
+
+    Args:
+        run: the run.
+        stage: the stage's name.
+
+    Returns:
+        SHA-256, hexadecimal, of its notebook, record, verdict, the run's description, the templates and their code.
+    """
     notebooks = (run.notebook(stage), run.failed_notebook(stage))
     contents = [file_digest(path) for path in notebooks if path.is_file()]
-    told = [standing(run)[stage].verdict, describe_run(run, stage)]
-    return bytes_digest(
-        json.dumps([contents, record_digest(run, stage), told, look("mnistlib.reporting.notebook_html")]).encode()
-    )
+    texts = [current_records(run)[stage].verdict, describe_run(run, stage)]
+    return json_digest(contents, record_digest(run, stage), texts, code_digest("mnistlib.reporting.notebook_html"))
 
 
 def index_digest(run: Run) -> str:
-    """Hash of what the front page is made of: the records of all stages, the run in words, and the look."""
-    verdicts = [record.verdict for record in standing(run).values()]
+    """Return the digest of the front page: all records and verdicts, the run's description, templates and code."""
+    verdicts = [record.verdict for record in current_records(run).values()]
     records = [record_digest(run, stage) for stage in STAGE]
-    return bytes_digest(
-        json.dumps([records, verdicts, describe_run(run), look("mnistlib.reporting.front_page")]).encode()
-    )
+    return json_digest(records, verdicts, describe_run(run), code_digest("mnistlib.reporting.front_page"))
+
+
+def json_digest(*parts: object) -> str:
+    """Return the SHA-256 of the parts as JSON."""
+    return bytes_digest(json.dumps(parts).encode())
 
 
 def record_digest(run: Run, stage: str) -> str:
-    """Hash of a stage's record; empty without one."""
+    """Return the SHA-256 of a stage's record; empty without one."""
     return file_digest(run.status(stage)) if run.status(stage).is_file() else ""
 
 
-def look(module: str) -> str:
-    """Hash of the templates, and of the code that fills them."""
+def code_digest(module: str) -> str:
+    """Return the SHA-256 of the templates and of the code of `module` with all that it imports."""
     files = [path for path in sorted(TEMPLATES.rglob("*")) if path.is_file()]
     texts = [f"{path.relative_to(ROOT)} {file_digest(path)}" for path in files]
     return bytes_digest("\n".join([fingerprint.modules_digest([module]), *texts]).encode())
 
 
 def read_page_digest(path: Path) -> str:
-    """The digest that a page bears; empty where there is none."""
+    """Return the digest in the head of the page at `path`, hexadecimal; empty when the page is missing or has none."""
     try:
         with path.open("rb") as file:
             found = META.search(file.read(HEAD))
@@ -61,13 +70,20 @@ def read_page_digest(path: Path) -> str:
 
 
 def stale_stage_pages(run: Run) -> list[str]:
-    """The stages whose notebooks were executed, and whose pages are made of something else or missing."""
+    """Return the executed stages whose pages are missing or out of date."""
     executed = [name for name in STAGE if run.notebook(name).is_file() or run.failed_notebook(name).is_file()]
     return [name for name in executed if read_page_digest(run.page(name)) != page_digest(run, name)]
 
 
 def stale_pages(run: Run) -> list[str]:
-    """The pages to render anew: of stages, and the front page with the files that are written beside it."""
+    """Return which pages of a run must be rendered again.
+
+    Args:
+        run: the run.
+
+    Returns:
+        Names of stages, and `index` for the front page and the files beside it.
+    """
     stages = stale_stage_pages(run)
     if is_fine_tuned(run):
         return stages

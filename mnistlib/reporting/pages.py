@@ -1,4 +1,4 @@
-"""Pages from templates: style, scripts and a policy that lets in nothing else."""
+"""Pages from Jinja2 templates, each with a content security policy that allows only its own style and scripts."""
 
 from __future__ import annotations
 
@@ -15,9 +15,16 @@ TEMPLATES = Path(__file__).parent / "templates"
 def render(
     template: str, page: Mapping[str, Any], folder: Path = TEMPLATES, scripts: Sequence[str] = ("page.js",)
 ) -> str:
-    """A page from the template of that name: `page` with style, scripts and policy; every text is escaped.
+    """Render a self-contained HTML page; every text is escaped.
 
-    `scripts`: files of the templates' folder that the page holds; data for them is put in by Jinja2's `tojson`.
+    Args:
+        template: the template's file name.
+        page: what the template shows, as its variable `page`, beside style, scripts and policy.
+        folder: where the template is.
+        scripts: files of this package's templates that the page holds.
+
+    Returns:
+        The page as HTML.
     """
     import jinja2
 
@@ -27,23 +34,23 @@ def render(
     return environment.get_template(template).render(page={**assets(scripts), **page})
 
 
-def render_markdown(template: str, **given: Any) -> str:
-    """Markdown from the template of that name; whatever is put in is text, not markup."""
+def render_markdown(template: str, **values: Any) -> str:
+    """Render Markdown from a template; every value is text, not markup."""
     import jinja2
 
     environment = jinja2.Environment(  # noqa: S701 - every value goes through as_markdown
         loader=jinja2.FileSystemLoader(TEMPLATES), undefined=jinja2.StrictUndefined, finalize=as_markdown
     )
-    return environment.get_template(template).render(given)
+    return environment.get_template(template).render(values)
 
 
 def as_markdown(value: Any) -> str:
-    """A value on one line, with a backslash before each sign that Markdown or HTML would read as markup."""
+    """Return a value on one line, with a backslash before each character that Markdown or HTML reads as markup."""
     return re.sub(r"([\\`*{}\[\]<>&|#~$]|\b_\B|\B_\b|\B_\B)", r"\\\1", " ".join(str(value).split()))
 
 
 def assets(scripts: Sequence[str] = ("page.js",)) -> dict[str, Any]:
-    """Style and scripts to be put into a page, and a policy that lets just these in."""
+    """Return style and scripts of a page, and the content security policy that allows only these."""
     style = read_template("style.css") + (read_template("pad.css") if "pad.js" in scripts else "")
     texts = [read_template(name) for name in scripts]
     rules = ["default-src 'none'", "img-src data:", "base-uri 'none'", "form-action 'none'"]
@@ -52,10 +59,10 @@ def assets(scripts: Sequence[str] = ("page.js",)) -> dict[str, Any]:
 
 
 def read_template(name: str) -> str:
-    """The text of a file of the templates' folder."""
+    """Return the text of a file of the templates' folder."""
     return (TEMPLATES / name).read_text(encoding="utf-8")
 
 
 def source_hash(text: str) -> str:
-    """An inline style or script as a page's policy names it."""
+    """Return the hash by which a content security policy allows an inline style or script."""
     return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"

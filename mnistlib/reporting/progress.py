@@ -1,4 +1,4 @@
-"""Training as it happens: a live bar and growing curves by hand, one plain line per epoch when headless."""
+"""Progress of training: curves and a bar in an interactive session, one line per epoch in a headless one."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ LINE = re.compile(r"epoch +(\d+)  loss (\S+)  .*  (\d+\.\d) s")
 
 
 def print_epoch(epoch: Epoch) -> None:
-    """One line: losses, accuracies, seconds."""
+    """Print losses, accuracy and seconds of an epoch in one line."""
     print(
         f"epoch {epoch.epoch:3d}  loss {epoch.train_loss:.4f}  val loss {epoch.val_loss:.4f}  "
         f"val accuracy {epoch.val_accuracy:.2%}  {epoch.seconds:.1f} s",
@@ -24,7 +24,13 @@ def print_epoch(epoch: Epoch) -> None:
 
 
 def live_curves(epochs: int) -> Callable[[Epoch], None]:
-    """For `on_epoch`: a line for each, and where a person watches, curves that grow until the last of `epochs`."""
+    """Return a callback for `fit(on_epoch=…)` that reports each epoch.
+
+    It prints a line per epoch. In an interactive session it also updates the learning curves after each epoch.
+
+    Args:
+        epochs: of the whole training; after the last one the curves are removed, because the notebook plots them.
+    """
     if is_headless():
         return print_epoch
     from IPython.display import HTML, DisplayHandle
@@ -39,22 +45,28 @@ def live_curves(epochs: int) -> Callable[[Epoch], None]:
         print_epoch(epoch)
         history.append(epoch)
         show = handle.update if len(history) > 1 else handle.display
-        curves = picture_of(plot_curves(history), "loss and errors so far")
-        show(curves if epoch.epoch < epochs else HTML(""))  # the notebook shows them whole
+        curves = picture_of(plot_curves(history), "learning curves: loss and errors so far")
+        show(curves if epoch.epoch < epochs else HTML(""))
 
     return grow
 
 
 def read_epoch(line: str) -> tuple[int, str, float] | None:
-    """Number, loss and seconds of the epoch that `print_epoch` told of; None for any other line."""
+    """Parse a line of `print_epoch`.
+
+    Returns:
+        Epoch, loss as text and seconds; None for any other line.
+    """
     found = LINE.fullmatch(line.strip())
     return (int(found[1]), found[2], float(found[3])) if found else None
 
 
 def live_bar(unit: str = "batch", every: int = 0) -> Callable[[int, int], None]:
-    """For `on_step` and the like: a bar that moves with each call (done, of how many).
+    """Return a callback that takes (steps done, steps in all) and moves a progress bar.
 
-    Headless, a line each time that `every` more are done, or nothing.
+    Args:
+        unit: name of one step.
+        every: in a headless session, print a line after each `every` steps instead; 0 prints nothing.
     """
     if is_headless():
         return lambda done, total: print_progress(done, total, unit, every)
@@ -72,6 +84,6 @@ def live_bar(unit: str = "batch", every: int = 0) -> Callable[[int, int], None]:
 
 
 def print_progress(done: int, total: int, unit: str, every: int) -> None:
-    """A line when a further `every` are done."""
+    """Print a line after each `every` steps and after the last one."""
     if every and done >= every and (done % every == 0 or done == total):
         print(f"{done:,} of {total:,} {unit}s", flush=True)

@@ -1,4 +1,4 @@
-"""All runs on one page, `runs/index.html`: what became of each, how good it is, what differs, and what was taught."""
+"""The runs table, `runs/index.html`: status, accuracy and changed settings of each run, and the fine-tuned runs."""
 
 from __future__ import annotations
 
@@ -17,9 +17,10 @@ from mnistlib.reporting.pages import render
 from mnistlib.reporting.run_summary import describe_run
 from mnistlib.runs import layout
 from mnistlib.runs.layout import Run, runs_table_page
+from mnistlib.runs.model_store import retrain_advice
 from mnistlib.runs.record import NOT_RUN, OK
 from mnistlib.runs.stages import STAGE
-from mnistlib.runs.state import merged_metrics, standing
+from mnistlib.runs.state import current_records, merged_metrics
 from mnistlib.training.history import load_history
 
 WIDTH, HEIGHT = 96, 28
@@ -27,7 +28,7 @@ KEPT = (
     *("test_accuracy", "test_accuracy_low", "test_accuracy_high", "train_seconds", "model_parameters"),
     *("handwriting_right", "handwriting_count"),
 )
-TAUGHT = (
+FINE_TUNED_METRICS = (
     *("drawings_learned", "drawings_held_back", "held_back_right_before", "held_back_right_after"),
     *("test_accuracy_before", "test_accuracy_after"),
 )
@@ -38,26 +39,31 @@ SUMMARY = {
     "metrics": lambda value: isinstance(value, dict) and not wrong_fields(value, dict.fromkeys(KEPT, NUMBER), True),
     "curve": list_of(NUMBER, most=1000),
 }
-LESSON = dict.fromkeys(TAUGHT, NUMBER) | {"fine_tuned_from": is_text, "teach_seconds": NUMBER}
+FINE_TUNED = dict.fromkeys(FINE_TUNED_METRICS, NUMBER) | {"fine_tuned_from": is_text, "teach_seconds": NUMBER}
 
 
 def write_runs_table(run: Run) -> None:
-    """Keep the run's line in `status/summary.json`, and write the page of all runs anew from theirs."""
-    write_json(run.summary, summarise(run))
+    """Write the run's row to `status/summary.json`, and the runs table from the rows of all runs."""
+    write_json(run.summary, summarize(run))
     write_runs_table_page()
 
 
 def write_runs_table_page() -> None:
-    """Write the page of all runs anew from the lines that they keep."""
-    lines = [read_line(run) for run in holding("status/summary.json")]
-    rows = sorted(lines, key=lambda line: str(line["finished"]), reverse=True)
-    drawn = any("handwriting_count" in line["metrics"] for line in rows)
-    taught = [read_fine_tuned(run) for run in holding("reports/teach.json")]
-    write_text(runs_table_page(), render("runs_table.html.j2", {"runs": rows, "drawn": drawn, "taught": taught}))
+    """Write the runs table from the rows that the runs keep, the newest first.
+
+    Raises:
+        RunError: when the page cannot be written.
+    """
+    rows = [read_row(run) for run in runs_with("status/summary.json")]
+    rows.sort(key=lambda row: str(row["finished"]), reverse=True)
+    has_drawings = any("handwriting_count" in row["metrics"] for row in rows)
+    fine_tuned = [read_fine_tuned(run) for run in runs_with("reports/teach.json")]
+    page = {"runs": rows, "has_drawings": has_drawings, "fine_tuned": fine_tuned}
+    write_text(runs_table_page(), render("runs_table.html.j2", page))
 
 
-def holding(name: str) -> list[Run]:
-    """Return the runs that hold such a file, by name; a folder that cannot be a run is none."""
+def runs_with(name: str) -> list[Run]:
+    """Return the runs that have this file, by name; folders whose name no run can have are left out."""
     found = []
     for path in sorted(layout.RUNS.glob(f"*/{name}")):
         with suppress(RunError):
@@ -65,44 +71,44 @@ def holding(name: str) -> list[Run]:
     return found
 
 
-def read_line(run: Run) -> dict[str, Any]:
-    """Return a run's line; where its summary cannot be read, the reason stands in its place."""
+def read_row(run: Run) -> dict[str, Any]:
+    """Return a run's row; when its summary cannot be read, a row with the reason."""
     try:
-        kept = read_checked(run.summary, SUMMARY)
+        kept = read_checked(run.summary, SUMMARY, f"delete it, and make all RUN={run.name} writes it anew")
     except RunError as error:
-        nothing = {"dataset": "", "finished": "", "fallback": False, "differing": [], "metrics": {}, "curve": ""}
-        return nothing | {"name": run.name, "verdict": "cannot be read", "ok": False, "unread": reason(error)}
+        empty = {"dataset": "", "finished": "", "fallback": False, "differing": [], "metrics": {}, "curve": ""}
+        return empty | {"name": run.name, "verdict": "cannot be read", "ok": False, "unread": reason(error)}
     return kept | {"name": run.name, "curve": thumbnail(kept["curve"]), "unread": ""}
 
 
 def read_fine_tuned(run: Run) -> dict[str, Any]:
-    """Return what a fine-tuned run won and what it cost, or why that cannot be read."""
+    """Return the accuracies of a fine-tuned run before and after, or why they cannot be read."""
     try:
-        return read_checked(run.teach_json, LESSON) | {"name": run.name, "unread": ""}
+        return read_checked(run.teach_json, FINE_TUNED, retrain_advice(run)) | {"name": run.name, "unread": ""}
     except RunError as error:
         return {"name": run.name, "unread": reason(error)}
 
 
 def reason(error: RunError) -> str:
-    """Return what is wrong with a file by its name alone: a whole path would not fit into a row."""
+    """Return an error's text with file names instead of paths, which would not fit into a row."""
     return " ".join(Path(word).name for word in str(error).split(" "))[:300]
 
 
-def read_checked(path: Path, fields: Mapping[str, Check]) -> dict[str, Any]:
-    """Return a file's content that is as it should be. Raises RunError, saying at which fields it is not."""
-    kept = with_new_names(read_json(path, hint="the run's next make writes it anew", most=1_000_000))
+def read_checked(path: Path, fields: Mapping[str, Check], hint: str) -> dict[str, Any]:
+    """Return the checked content of a file. Raises RunError, naming the wrong fields and ending in `hint`."""
+    kept = with_new_names(read_json(path, hint, most=1_000_000))
     wrong = wrong_fields(kept, fields)
     if wrong:
-        raise RunError(f"{shown(path)} is damaged or of another version at {', '.join(wrong[:5])}")
+        raise RunError(f"{shown(path)} is damaged or of another version at {', '.join(wrong[:5])}: {hint}")
     return kept
 
 
-def summarise(run: Run) -> dict[str, Any]:
-    """The run in one line: verdict, dataset, key metrics, what differs, and its validation errors by epoch."""
-    statuses = list(standing(run).values())
+def summarize(run: Run) -> dict[str, Any]:
+    """Return the run's row: verdict, dataset, key metrics, changed parameters, validation error by epoch."""
+    statuses = list(current_records(run).values())
     bad = [f"{s.stage} {s.verdict}" for s in statuses if s.verdict not in (OK, NOT_RUN)]
     done = sum(s.verdict == OK for s in statuses)
-    metrics, told = merged_metrics(run), describe_run(run)
+    metrics, description = merged_metrics(run), describe_run(run)
     try:
         curve = [1 - epoch.val_accuracy for epoch in load_history(run)]
     except RunError:
@@ -110,9 +116,7 @@ def summarise(run: Run) -> dict[str, Any]:
     return {
         "verdict": bad[0] if bad else OK if done == len(STAGE) else f"{done} of {len(STAGE)} stages",
         "ok": not bad,
-        "dataset": told["dataset"],
-        "fallback": told["fallback"],
-        "differing": told["differing"],
+        **{name: description[name] for name in ("dataset", "fallback", "differing")},
         "finished": max(s.finished for s in statuses),
         "metrics": {name: metrics[name] for name in KEPT if name in metrics},
         "curve": curve,
@@ -120,7 +124,7 @@ def summarise(run: Run) -> dict[str, Any]:
 
 
 def thumbnail(errors: list[float]) -> str:
-    """Validation errors by epoch as a small line, logarithmic: an SVG in base64; empty for fewer than two."""
+    """Return validation errors by epoch as a small line plot with a logarithmic axis: SVG in base64, or empty."""
     heights = np.log(np.maximum(np.array(errors, float), 1e-5))
     if len(heights) < 2 or not np.isfinite(heights).all():
         return ""

@@ -1,97 +1,183 @@
-"""The sections of a run's front page: figures, each with what to notice."""
+"""The figures of a run's front page, in sections with a heading and an explanation."""
 
 from __future__ import annotations
 
 import base64
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
+
+from markupsafe import Markup
 
 from mnistlib.runs.layout import Run
 from mnistlib.runs.stages import FIGURES
-from mnistlib.runs.state import stands
+from mnistlib.runs.state import is_current
+
+
+@dataclass(frozen=True)
+class FigureText:
+    """A figure's file name, its title, which is its alternative text too, and what to notice."""
+
+    name: str
+    title: str
+    notice: str
 
 
 @dataclass(frozen=True)
 class Section:
-    """A heading, a sentence or two, and figures by name with what they show."""
+    """A heading, an explanation as HTML, and figures; the `id` is the link's target and no figure's name."""
 
     id: str
     title: str
-    text: str
-    figures: tuple[tuple[str, str], ...]
+    text: Markup
+    figures: tuple[FigureText, ...]
 
 
 SECTIONS = (
     Section(
-        "errs",
-        "Where it errs",
-        "Every test picture, counted by what it is and by what it was taken for; then the mistakes it was surest of.",
+        "errors",
+        "Confusion matrix",
+        Markup(
+            'The <a href="https://scikit-learn.org/stable/modules/model_evaluation.html#confusion-matrix">confusion '
+            "matrix</a> counts every test image by its true class and its predicted class. The errors with the highest "
+            "confidence deserve a closer look, because some of their labels are doubtful."
+        ),
         (
-            (
+            FigureText(
                 "confusion_matrix",
-                "Rows: what the picture is; columns: what it was recognised as. Color: mistakes alone.",
+                "Confusion matrix of the test set",
+                "Rows are true classes, columns are predicted classes. Color marks errors only.",
             ),
-            (
+            FigureText(
                 "mistakes",
-                "The surest mistakes: what each is, what it was taken for, how surely, its number in the part.",
+                "Test errors with the highest confidence",
+                "Above each image: its class, the prediction, the confidence and the index in the test set.",
             ),
         ),
     ),
     Section(
-        "learnt",
-        "What it has learnt",
-        "The layer before its answer places like beside like; pictures that it mistakes lie mostly at an island's rim. "
-        "Its first layer looks for strokes and their edges.",
-        (
-            ("tsne_plot", "Test pictures by t-SNE, some of each class: neighbours stay neighbours; ringed: mistaken."),
-            (
-                "pca_plot",
-                "By PCA, a straight projection: what is far apart here is far apart, what is close may not be.",
-            ),
-            ("first_layer", "The first layer's kernels: blue where ink speaks for it, red where it speaks against."),
+        "calibration",
+        "Calibration and selective prediction",
+        Markup(
+            'A <a href="https://scikit-learn.org/stable/modules/calibration.html">calibrated</a> network is right in '
+            "90 % of the predictions that it makes with 90 % confidence. "
+            '<a href="https://arxiv.org/abs/1706.04599">Temperature scaling</a> divides the logits by a constant so '
+            "that confidence matches accuracy. Two thresholds then decide when to accept a prediction. The first, on "
+            "the OOD score, rejects images that look like none of the classes. The second, on the confidence, rejects "
+            "ambiguous images."
         ),
-    ),
-    Section(
-        "trust",
-        "How far to trust it",
-        "An answer counts as not known where the picture is like no class, or its confidence lies below a threshold.",
         (
-            (
+            FigureText(
+                "reliability",
+                "Reliability diagram",
+                "On the dashed line, confidence equals accuracy. The thin bars show the 95 % range expected from a "
+                "perfectly calibrated network.",
+            ),
+            FigureText(
                 "risk_coverage",
-                "Error among the answered by the share answered, the surest first; red: what pad and pages accept.",
+                "Risk–coverage curve",
+                "The error falls when only the predictions with the highest confidence are accepted. The red point "
+                "shows this run's two thresholds.",
             ),
-            ("reliability", "Accuracy against confidence: on the dashed line, the confidence means what it says."),
         ),
     ),
     Section(
-        "spoilt",
-        "What it makes of spoilt pictures, and of what is none of these",
-        "What a person still reads should be recognised; what is none of the classes should be refused.",
+        "robustness",
+        "Robustness to corruptions",
+        Markup(
+            "Noise, blur, fog and lines make images harder to classify. The 15 corruptions follow "
+            '<a href="https://arxiv.org/abs/1906.02337">MNIST-C</a>. People can still read most of these images.'
+        ),
         (
-            (
+            FigureText(
                 "corruptions",
-                "A test picture spoilt in fifteen ways, and the error on such pictures; bold: learnt from.",
+                "A test image under 15 corruptions, with the error on such images",
+                "Gray: images as corrupted. Blue: denoised and without background. Orange: also re-framed, that is, "
+                "cropped and centered again. Bold names: transformations used in training.",
             ),
-            ("ood_detection", "Pictures of none of the classes; red: what those that were let in passed for."),
         ),
     ),
     Section(
-        "data",
-        "What it was trained on",
-        "The pictures as they come, what training makes of them, and loss and errors after each epoch.",
+        "out-of-distribution",
+        "Out-of-distribution inputs",
+        Markup(
+            "An out-of-distribution (OOD) input belongs to none of the classes; the network should reject it. Its OOD "
+            'score is the <a href="https://arxiv.org/abs/1911.11132">maximum logit</a> minus the mean logit. Inputs '
+            "with a score below the OOD threshold are rejected."
+        ),
         (
-            ("samples", "Pictures of the dataset, by class."),
-            ("distortions", "Training pictures, and below them what training saw of them."),
-            ("learning_curves", "Loss and errors by epoch, on training and on validation."),
+            FigureText(
+                "ood_detection",
+                "Out-of-distribution images by kind",
+                "A red digit above an image means that the network accepted the image as this digit. Lookalikes are "
+                "letters written like a digit, such as O and 0.",
+            ),
         ),
     ),
     Section(
-        "new",
-        "What it makes of new pictures",
-        "Drawn on the pad, or given as files.",
+        "embeddings",
+        "Learned features",
+        Markup(
+            "The embedding of an image is the output of the layer before the logits. "
+            '<a href="https://scikit-learn.org/stable/modules/manifold.html#t-sne">t-SNE</a> and '
+            '<a href="https://scikit-learn.org/stable/modules/decomposition.html#pca">PCA</a> project the embeddings '
+            "onto two dimensions. The kernels of the first convolution respond to strokes and their edges."
+        ),
         (
-            ("pad", "Strokes, what the network saw of them, what it says; copybook forms until somebody draws."),
-            ("what_the_model_saw", "The last pictures given, as the network saw them, with its answers."),
+            FigureText(
+                "tsne_plot",
+                "t-SNE of the embeddings",
+                "Neighbors stay neighbors; distances between clusters mean nothing. Rings mark errors, which mostly "
+                "lie at the edge of a cluster.",
+            ),
+            FigureText(
+                "pca_plot",
+                "PCA of the embeddings",
+                "Images that lie far apart here are far apart in the embedding. Images that overlap here may still "
+                "be separated in other dimensions.",
+            ),
+            FigureText(
+                "first_layer",
+                "Kernels of the first convolution",
+                "Blue weights are positive, red weights are negative.",
+            ),
+        ),
+    ),
+    Section(
+        "training",
+        "Training data and learning curves",
+        Markup("The network is trained on augmented images of the dataset, for a fixed number of epochs."),
+        (
+            FigureText("samples", "Images of the dataset", "They are drawn at random and sorted by class."),
+            FigureText(
+                "distortions",
+                "Data augmentation",
+                "Top row: original training images. Bottom row: the same images as the network sees them.",
+            ),
+            FigureText(
+                "learning_curves",
+                "Loss and error after each epoch",
+                "Augmentation and outliers make training images harder, so the training loss can stay above the "
+                "validation loss.",
+            ),
+        ),
+    ),
+    Section(
+        "predictions",
+        "Predictions on new images",
+        Markup("The network classifies drawings from the pad of notebook 06 and image files."),
+        (
+            FigureText(
+                "pad",
+                "Predictions on drawings",
+                "Left to right: the strokes, the 28 × 28 image that the network sees, the probabilities. Template "
+                "drawings are shown until you draw.",
+            ),
+            FigureText(
+                "what_the_model_saw",
+                "Predictions on image files",
+                "Each image is shown as the network sees it, below its file name, its predicted class and its "
+                "confidence. Red: rejected.",
+            ),
         ),
     ),
 )
@@ -99,19 +185,18 @@ WIDE = 1050  # pixels of a PNG, shown at two thirds of them, from which on it ta
 
 
 def section_data(run: Run) -> list[dict[str, Any]]:
-    """The sections with those figures that are there and stand, as data to be put into the page; none without one."""
-    told = []
-    standing = {name for stage, names in FIGURES.items() if stands(run, stage) for name in names}
+    """Return the sections with those figures that exist and are up to date; sections without figures are left out."""
+    current = {name for stage, names in FIGURES.items() if is_current(run, stage) for name in names}
+    sections = []
     for section in SECTIONS:
-        there = [(name, text) for name, text in section.figures if name in standing and run.figure(name).is_file()]
-        figures = [figure_data(run, name, text) for name, text in there]
+        figures = [figure_data(run, f) for f in section.figures if f.name in current and run.figure(f.name).is_file()]
         if figures:
-            told.append({"id": section.id, "title": section.title, "text": section.text, "figures": figures})
-    return told
+            sections.append({"id": section.id, "title": section.title, "text": section.text, "figures": figures})
+    return sections
 
 
-def figure_data(run: Run, name: str, text: str) -> dict[str, Any]:
-    """One figure: what it shows, its PNG in base64, whether it is wide."""
-    png = run.figure(name).read_bytes()
+def figure_data(run: Run, figure: FigureText) -> dict[str, Any]:
+    """Return a figure's texts, its PNG in base64, and whether it is wide."""
+    png = run.figure(figure.name).read_bytes()
     wide = int.from_bytes(png[16:20]) >= WIDE  # where a PNG's header says its width
-    return {"name": name, "text": text, "png": base64.b64encode(png).decode(), "wide": wide}
+    return {**asdict(figure), "png": base64.b64encode(png).decode(), "wide": wide}

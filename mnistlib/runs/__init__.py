@@ -1,1 +1,1 @@
-"""A run's folder, and what is true of it."""
+"""The folder of a run, and which of its results are current."""

@@ -1,4 +1,4 @@
-"""A model's two files, `models/model.json` and the weights that it describes: how they are read, and replaced."""
+"""Read and replace a model's two files: the weights, and `models/model.json`, which describes them."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from typing import Any
 from mnistlib.core.errors import RunError
 from mnistlib.core.files import bytes_digest, read_json, read_regular, shown, write_bytes
 from mnistlib.core.json_checks import between, is_digest, is_text, list_of, one_of, with_new_names, wrong_fields
-from mnistlib.runs.layout import Run, check_run_name, make_again
+from mnistlib.runs.layout import Run, check_run_name, make_command
 
 FORMAT = 4
 LARGEST_WEIGHTS = 2_000_000_000  # bytes
 share = between(0, 1)
-ARCHITECTURE = {  # bounds as in schema.Train; mean and standard deviation of pixels in 0…1
+ARCHITECTURE = {  # bounds as in config_schema.Train; mean and standard deviation of pixels in 0…1
     "widths": list_of(between(1, 1024, int), most=3, least=3),
     "kernels": list_of(between(1, 15, int), most=3, least=3),
     "pooling": list_of(one_of("stride", "max", "none"), most=3, least=3),
@@ -46,31 +46,38 @@ DESCRIBED = {
         isinstance(value, dict) and not wrong_fields(with_new_names(value), TRAINING, optional=True)
     ),
 }
-BOUND = [name for name in DESCRIBED if name != "training"]  # what an answer depends on
+BOUND = [name for name in DESCRIBED if name != "training"]  # what a prediction depends on
 
 
-def sealed(described: dict[str, Any]) -> dict[str, Any]:
+def with_digest(described: dict[str, Any]) -> dict[str, Any]:
     """Return a description with the digest that binds weights, architecture and preprocessing; calibration names it."""
     bound = {name: described.get(name) for name in BOUND}
     return described | {"digest": bytes_digest(json.dumps(bound, sort_keys=True).encode())}
 
 
 def read_description(run: Run) -> dict[str, Any]:
-    """What `model.json` says. Raises RunError when it is missing, damaged or of another format."""
+    """Return the content of `model.json`. Raises RunError when it is missing, damaged or of another format."""
     described = read_json(run.model_json, hint=retrain_advice(run))
     if described.get("format") != FORMAT:
         found = f"{described.get('format')!r:.20}, expected {FORMAT}"
         raise RunError(f"{shown(run.model_json)} has format {found}: {retrain_advice(run)}")
     wrong = wrong_fields(described, DESCRIBED | {"format": one_of(FORMAT), "digest": is_digest})
-    if not wrong and described != sealed(described):
-        wrong = ["digest, which is of another description"]
+    if not wrong and described != with_digest(described):
+        wrong = ["digest, which belongs to another description"]
     if wrong:
         raise RunError(f"{shown(run.model_json)} is damaged at {', '.join(wrong)}: {retrain_advice(run)}")
     return described
 
 
 def weights_bytes(run: Run, expected: str) -> bytes:
-    """The content of the weights' file. Raises RunError when it is missing or has not the SHA-256 that is expected."""
+    """Read the file of the weights.
+
+    Args:
+        expected: the file's SHA-256 in hexadecimal.
+
+    Raises:
+        RunError: the file is missing, or has another SHA-256.
+    """
     if not run.weights.is_file():
         raise RunError(f"{shown(run.weights)} is missing: {retrain_advice(run)}")
     try:
@@ -85,11 +92,18 @@ def weights_bytes(run: Run, expected: str) -> bytes:
 
 
 def read_weights(run: Run, expected: str) -> Any:
-    """The weights by the names of their layers, read without running any code of the file's.
+    """Load the weights without running any code from the file.
 
-    Raises RunError when the file is missing, has not the SHA-256 that is expected, or holds something else.
+    Args:
+        expected: the file's SHA-256 in hexadecimal.
+
+    Returns:
+        Tensors on the CPU by the names of their layers.
+
+    Raises:
+        RunError: the file is missing, has another SHA-256, or does not hold weights.
     """
-    import torch  # who reads the description alone does not wait for it
+    import torch  # the description alone is read without it
 
     weights = weights_bytes(run, expected)
     try:
@@ -98,20 +112,20 @@ def read_weights(run: Run, expected: str) -> Any:
         raise RunError(
             f"{shown(run.weights)} holds more than weights and was not loaded: {retrain_advice(run)}"
         ) from error
-    except Exception as error:  # whatever torch makes of a file that is none of ours
+    except Exception as error:  # torch raises many kinds for damaged files
         text = f"{shown(run.weights)} holds no weights ({type(error).__name__})"
         raise RunError(f"{text}: {retrain_advice(run)}") from error
 
 
-def replace_part(run: Run, path: Path, content: bytes) -> None:
-    """Write weights or calibration; where they are others than before, the export that was made of them goes first."""
+def replace_file(run: Run, path: Path, content: bytes) -> None:
+    """Write weights or calibration; if they differ from before, the export made from them is deleted first."""
     if not path.is_file() or path.read_bytes() != content:
         run.onnx.unlink(missing_ok=True)
     write_bytes(path, content)
 
 
 def is_fine_tuned(run: Run) -> bool:
-    """Whether `make teach` made the run: no stage may train its model anew."""
+    """Return whether `make teach` made the run; no stage may train its model again."""
     try:
         training = read_json(run.model_json, hint="").get("training")
     except RunError:
@@ -120,31 +134,31 @@ def is_fine_tuned(run: Run) -> bool:
 
 
 def check_made_by_make(run: Run) -> None:
-    """Raises RunError for a model without the parameters that make keeps: it was made by hand."""
+    """Raise RunError for a model without params/params.yaml: it was made by hand, in notebooks."""
     if run.weights.is_file() and not run.params().is_file():
         raise RunError(
             f"runs/{run.name} was made by hand, in notebooks, and holds no params/params.yaml, which make needs: go on "
             f'in JupyterLab (run = "{run.name}"; 06_infer recognises pictures), or make all RUN={run.name} PARAMS=… '
-            "trains it anew, over its model"
+            "trains again and replaces its model"
         )
 
 
 def retrain_advice(run: Run) -> str:
-    """What to do for weights and a description that this version made."""
+    """Return the command that makes weights and description again."""
     if is_fine_tuned(run):
-        return f"teach it anew with make teach RUN={base_run(run)}"
-    return f"re-run 03_train ({make_again(run, 'train')})"
+        return f"fine-tune it again with make teach RUN={base_run(run)}"
+    return f"re-run 03_train ({make_command(run, 'train')})"
 
 
 def recalibrate_advice(run: Run) -> str:
-    """What to do for a calibration of the weights that the run has now."""
+    """Return the command that calibrates the present weights."""
     if not is_fine_tuned(run):
-        return f"{make_again(run, 'evaluate')} finds it anew"
-    return f"teach it anew with make teach RUN={base_run(run)}"
+        return f"{make_command(run, 'evaluate')} calibrates it again"
+    return f"fine-tune it again with make teach RUN={base_run(run)}"
 
 
 def base_run(run: Run) -> str:
-    """Return the name of the run that a fine-tuned one learnt from; … where that is not known."""
+    """Return the name of the run that a fine-tuned one started from; … where it is unknown."""
     try:
         return check_run_name(str(with_new_names(read_json(run.model_json, hint="")["training"])["fine_tuned_from"]))
     except (RunError, KeyError, TypeError, AttributeError):

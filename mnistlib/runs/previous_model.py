@@ -1,7 +1,7 @@
-"""The model that a new training replaces: kept in `models/previous/`, and put back if the new one fails.
+"""Keep the model that a new training replaces in `models/previous/`, and put it back if the new one fails.
 
-A model is whole once 04 has calibrated it. Where 04 of a new model fails, the two change places, so that the run
-answers as before; the next make takes the newer one up again, and its training is not lost.
+A model is complete once 04 has calibrated it. If 04 of a new model fails, the two change places, so that the run
+predicts as before. The next make restores the newer model, so its training is not lost.
 """
 
 from __future__ import annotations
@@ -13,14 +13,14 @@ from mnistlib.core.files import file_digest, link_or_copy
 from mnistlib.runs.layout import Run
 from mnistlib.runs.record import OK, read_record
 from mnistlib.runs.stages import MODEL_FILE
-from mnistlib.runs.state import standing
+from mnistlib.runs.state import current_records
 
 MODEL = (MODEL_FILE, "model.json", "calibration.json")
 BESIDE = ("models/history.json", "metrics/03_train.json", "metrics/04_evaluate.json")
 
 
 def keep(run: Run) -> None:
-    """Keep the run's model, where it is whole, before 03 trains another; one that is kept already stays."""
+    """Keep the run's complete model before 03 trains another; one that is kept already stays."""
     if run.previous.is_dir() or not all((run.models / name).is_file() for name in MODEL):
         return
     part = run.models / ".previous.part"
@@ -32,8 +32,8 @@ def keep(run: Run) -> None:
     part.rename(run.previous)
 
 
-def bring_back(run: Run, stage: str) -> bool:
-    """Put the kept model back after a failed 03 or 04; return whether there was one."""
+def restore(run: Run, stage: str) -> bool:
+    """Restore the kept model after a failed 03 or 04; return whether there was one."""
     if not run.previous.is_dir():
         return False
     for name in MODEL:
@@ -42,7 +42,7 @@ def bring_back(run: Run, stage: str) -> bool:
 
 
 def exchange(here: Path, there: Path, keep_first: bool = True) -> None:
-    """Put the file `there` in the place of `here`, and, to keep the first, that one `there`."""
+    """Move the file `there` to `here`; `keep_first` moves the first one `there`."""
     if not there.is_file() or (here.is_file() and file_digest(here) == file_digest(there)):
         return
     spare = there.with_name(f".{there.name}.spare")
@@ -52,8 +52,8 @@ def exchange(here: Path, there: Path, keep_first: bool = True) -> None:
     spare.replace(there)
 
 
-def settle(run: Run) -> None:
-    """Take up the newer model again where its 04 failed; the kept one goes once the run has ended well without it."""
+def reconcile(run: Run) -> None:
+    """Restore the newer model if its 04 failed; delete the kept one once 03 and 04 are current without it."""
     if not run.previous.is_dir():
         return
     outputs = read_record(run, "03_train").outputs
@@ -61,6 +61,6 @@ def settle(run: Run) -> None:
         here, there, trained = run.models / name, run.previous / name, outputs.get(f"models/{name}")
         if trained and there.is_file() and file_digest(there) == trained.sha256:
             exchange(here, there)
-    found = standing(run)
+    found = current_records(run)
     if all(found[stage].verdict == OK for stage in ("03_train", "04_evaluate")):
         shutil.rmtree(run.previous)

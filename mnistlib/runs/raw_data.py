@@ -1,4 +1,4 @@
-"""What a run says of its dataset, in `data/raw.json`."""
+"""Read `data/raw.json`, a run's description of its dataset."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from mnistlib.core.errors import RunError
-from mnistlib.core.files import read_json, shown
+from mnistlib.core.files import ROOT, file_digest, read_json, shown
 from mnistlib.core.json_checks import between, is_flag, is_plain_name, is_text, list_of, one_of, wrong_fields
 from mnistlib.runs.layout import Run
 
@@ -25,12 +25,27 @@ DESCRIBED = {  # what 01_data says of the dataset
 
 
 def read_raw(run: Run, hint: str, needed: Sequence[str] = ()) -> dict[str, Any]:
-    """Return what `raw.json` says of the run's dataset, with the fields that are `needed` for sure.
+    """Read a run's description of its dataset.
 
-    Raises RunError, ending in `hint`, when it is missing or damaged.
+    Args:
+        hint: the next step, with which an error message ends.
+        needed: fields that must be there.
+
+    Raises:
+        RunError: the file is missing or damaged.
     """
     kept = read_json(run.raw_json, hint)
     wrong = [*(name for name in needed if name not in kept), *wrong_fields(kept, DESCRIBED, optional=True)]
     if wrong:
         raise RunError(f"{shown(run.raw_json)} is damaged at {', '.join(wrong)}: {hint}")
     return kept
+
+
+def raw_files(run: Run) -> dict[str, str]:
+    """Return the SHA-256 of the dataset's files by their paths; empty for embedded data."""
+    try:
+        raw = read_raw(run, hint="")
+        paths = [ROOT / str(raw["folder"]) / str(row["file"]) for row in raw["files"]]
+    except (RunError, KeyError, TypeError):
+        return {}
+    return {shown(path): file_digest(path) for path in paths if path.is_file()}

@@ -1,4 +1,4 @@
-"""What a run was made of and what it left: `receipt.json`, written with the run's index, read by `make verify`."""
+"""Write and read `receipt.json`, which says what a run was made of and what it left; `make verify` reads it."""
 
 from __future__ import annotations
 
@@ -17,21 +17,21 @@ from mnistlib.runs.model_store import check_made_by_make, is_fine_tuned
 from mnistlib.runs.raw_data import read_raw
 from mnistlib.runs.record import OK, Digest, FileName, Record
 from mnistlib.runs.stages import STAGE
-from mnistlib.runs.state import parameters_used, standing
+from mnistlib.runs.state import current_records, parameters_used
 
 FORMAT: Literal[3] = 3
 Text = Annotated[str, Field(max_length=1000)]
 Count = Annotated[int, Field(ge=0)]
 
 
-class Split(BaseModel):
-    """Strict, as the parameters are: no unknown names, no text for numbers."""
+class Strict(BaseModel):
+    """Refuse unknown names, text for numbers, and NaN."""
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
 
 
-class Artifact(Split):
-    """A file that a stage left: its SHA-256, and that of its `content` where the bytes also tell of time or place."""
+class Artifact(Strict):
+    """A file that a stage left: its SHA-256, and that of its `content` without times and places."""
 
     stage: str
     bytes: Count
@@ -39,9 +39,12 @@ class Artifact(Split):
     content: Digest
 
 
-class Executed(Split):
-    """A stage: git commit (with `-dirty` where files differed), digests of its notebook's cells and of the modules that
-    it imports, when it ended, seconds by phase, peak memory, and which of the receipt's machines it ran on."""
+class Executed(Strict):
+    """How a stage was executed.
+
+    `commit`: the git commit, with `-dirty` where files differed; `notebook`, `modules`: digests of its cells and of the
+    modules that it imports; `machine`: index of the machine that it ran on.
+    """
 
     commit: Text
     notebook: list[Text]
@@ -52,8 +55,8 @@ class Executed(Split):
     machine: Count
 
 
-class Machine(Split):
-    """What a stage ran on, as `machine.describe_machine` tells it."""
+class Machine(Strict):
+    """The machine of a stage, as `system_info.describe_machine` returns it."""
 
     versions: dict[Text, Text]
     system: Text
@@ -67,13 +70,16 @@ class Machine(Split):
 
 
 def check_machine(found: dict[str, Any]) -> dict[str, Any]:
-    """Return the machine as it is. Raises ValidationError; a record without one names none."""
+    """Return the machine, validated; a record without one has an empty mapping. Raises ValidationError."""
     return Machine.model_validate(found).model_dump() if found else found
 
 
-class Data(Split):
-    """The dataset's files with their checksums; by SHA-256 the pictures given, the person's kept drawings that every
-    model is scored on, and those drawn in this run."""
+class Data(Strict):
+    """The inputs of a run.
+
+    `files`: the dataset's files with their checksums; by SHA-256, `input`: the user's pictures, `handwriting`: the
+    user's kept drawings, on which every model is scored, `drawings`: those drawn in this run.
+    """
 
     dataset: Literal["mnist", "fashion_mnist", "kmnist", "digits"]
     source: Literal["raw", "local", "download", "digits"]
@@ -85,10 +91,10 @@ class Data(Split):
     drawings: dict[str, Digest]
 
 
-class Receipt(Split):
-    """All of it: parameters as resolved, data, stages, the machines they ran on, metrics by stage, files left.
+class Receipt(Strict):
+    """A run's parameters, data, stages with their machines, metrics, and files by SHA-256.
 
-    `pages`: SHA-256 of what tells of the results: executed notebooks, pages, merged metrics and model card.
+    `pages`: SHA-256 of executed notebooks, pages, merged metrics and model card, which show the results.
     """
 
     format: Literal[3]
@@ -104,16 +110,16 @@ class Receipt(Split):
     pages: dict[FileName, Digest]
 
     def machine(self, stage: str) -> dict[str, Any]:
-        """What a stage ran on."""
+        """Return the machine that a stage ran on."""
         return self.machines[self.stages[stage].machine]
 
 
 def write_receipt(run: Run) -> None:
-    """Write the run's receipt from the records of its stages that are up to date.
+    """Write the receipt of a run from the records of its current stages.
 
-    There is none for a run in which none is, or whose files are damaged; the reason is said.
+    Without a current stage it writes nothing; with damaged files it prints why it writes nothing.
     """
-    done = [record for record in standing(run).values() if record.verdict == OK]
+    done = [record for record in current_records(run).values() if record.verdict == OK]
     if not done or not run.raw_json.is_file() or not run.params().is_file():
         return
     try:
@@ -147,7 +153,7 @@ def make_receipt(run: Run, done: list[Record]) -> Receipt:
 
 
 def digest_pages(run: Run, done: list[Record]) -> dict[str, str]:
-    """Return the SHA-256 of executed notebooks, as their stages left them, and of the pages as they are now."""
+    """Return the SHA-256 of executed notebooks, as their stages left them, and of the present pages."""
     left = {name: output.sha256 for record in done for name, output in record.outputs.items()}
     paths = [run.all_metrics, run.card, run.index, *map(run.page, STAGE)]
     pages = {path.relative_to(run.folder).as_posix(): file_digest(path) for path in paths if path.is_file()}
@@ -155,7 +161,7 @@ def digest_pages(run: Run, done: list[Record]) -> dict[str, str]:
 
 
 def describe_stage(record: Record, machine: int) -> Executed:
-    """Return a stage as its record tells it, and which of the machines it ran on."""
+    """Return a stage from its record; `machine` is the index of its machine."""
     inputs = record.inputs
     return Executed(
         commit=record.commit,
@@ -169,7 +175,7 @@ def describe_stage(record: Record, machine: int) -> Executed:
 
 
 def describe_data(run: Run, outside: dict[str, dict[str, str]]) -> Data:
-    """Return what went into the run besides parameters and code; `outside` is what the records name of it by stage."""
+    """Return the run's inputs besides parameters and code; `outside` holds by stage the digests in the records."""
     raw = read_raw(run, hint="run 01_data first")
     kept = {name: raw[name] for name in ("dataset", "source", "folder", "fallback", "files")}
     found = {
@@ -181,21 +187,25 @@ def describe_data(run: Run, outside: dict[str, dict[str, str]]) -> Data:
 
 
 def load_receipt(run: Run) -> Receipt:
-    """The run's receipt. Raises RunError when it is missing, damaged or of another version, with what to do."""
-    again = f"make all RUN={run.name} writes it anew from what lies there"
+    """Load the receipt of a run.
+
+    Raises:
+        RunError: it is missing, damaged or of another version; the message says what to do.
+    """
+    again = f"make all RUN={run.name} writes it again from the files of the run"
     if is_fine_tuned(run) and not run.receipt.is_file():
         raise RunError(
-            f"runs/{run.name} was made by make teach, which leaves no receipt: verify the run it learnt from"
+            f"runs/{run.name} was made by make teach, which writes no receipt: verify the run that it started from"
         )
     if not run.receipt.is_file():
         check_made_by_make(run)
     if not run.folder.is_dir():
-        raise RunError(f"there is no {shown(run.folder)}: make verify RUN=name of a run that make all has made")
+        raise RunError(f"there is no {shown(run.folder)}: name a run that make all has made")
     content = read_json(run.receipt, hint=f"delete it, and {again}" if run.receipt.exists() else again)
     if content.get("format") != FORMAT:
         found = content.get("format")
         raise RunError(
-            f"{shown(run.receipt)} is of version {found!r}, this code reads {FORMAT}: check out the code that wrote it "
+            f"{shown(run.receipt)} has version {found!r}, expected {FORMAT}: check out the code that wrote it "
             f"(its 'stages' name the commit), or {again} once you have deleted it"
         )
     try:

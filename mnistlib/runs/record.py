@@ -1,4 +1,4 @@
-"""The record of a stage: what went into it, what came out, how it ended. One file a stage, written by its runner."""
+"""Record how a stage ended, its inputs and its outputs: one file a stage, written by its runner."""
 
 from __future__ import annotations
 
@@ -17,23 +17,21 @@ from pydantic import Field, TypeAdapter
 from mnistlib.core.errors import RunError
 from mnistlib.core.files import (
     LARGEST_JSON,
-    ROOT,
     bytes_digest,
     file_digest,
-    parse_json,
     read_regular,
-    shown,
     write_json,
 )
+from mnistlib.core.json_checks import parse_json
 from mnistlib.runs.layout import Run, existing_runs
 from mnistlib.runs.raw_data import read_raw
-from mnistlib.runs.stages import SOMETIMES, always
+from mnistlib.runs.stages import OPTIONAL_OUTPUTS, required_outputs
 
 OK, FAILED, DIED, TIMED_OUT, INTERRUPTED = "ok", "failed", "died", "timed out", "interrupted"
 NOT_RUN, RUNNING, STALE = "not run", "running", "stale"
 FORMAT: Literal[2] = 2
-OPENED_BY_PEOPLE = ("notebooks/", "data/inference/")  # who opens and saves one of these changes no result
-ASIDE = re.compile(r"(.*_)?(seconds|bytes)|train_device")
+OPENED_BY_PEOPLE = ("notebooks/", "data/inference/")  # a user may open and save these without changing a result
+VOLATILE = re.compile(r"(.*_)?(seconds|bytes)|train_device")
 PLACES = {"source", "folder", "file"}
 FileName = Annotated[str, Field(pattern=r"^(data|metrics|models|notebooks|reports)(/[A-Za-z0-9_][A-Za-z0-9_.-]*)+$")]
 VERDICTS = (OK, FAILED, DIED, TIMED_OUT, INTERRUPTED, NOT_RUN, RUNNING, STALE)
@@ -46,7 +44,7 @@ class Inputs:
     """What a stage is made from.
 
     `parameters`: those of its notebook without `run`; `notebook`: a digest of each cell; `code`: a digest of each
-    module that the notebook imports; `reads`: SHA-256 of the files that it reads of earlier stages, by their paths in
+    module that the notebook imports; `reads`: SHA-256 of the files that it reads from earlier stages, by their paths in
     the run; `outside`: SHA-256 of dataset files, drawings and pictures, by their paths in the project.
     """
 
@@ -59,7 +57,7 @@ class Inputs:
 
 @dataclass(frozen=True)
 class Output:
-    """A file that a stage left: SHA-256, size, and the SHA-256 of its content without times and places."""
+    """A file that a stage left: SHA-256, size in bytes, and the SHA-256 of its content without times and places."""
 
     sha256: Digest
     bytes: int
@@ -68,11 +66,11 @@ class Output:
 
 @dataclass(frozen=True)
 class Record:
-    """A stage's verdict with what went in and what came out.
+    """The verdict of a stage with its inputs and outputs.
 
-    `seconds` by phase (start, imports, work); `error` in words, with its `cell`; `commit` the git commit that ran it,
-    `-dirty` where files differed; `process` the runner's number and when it began, in seconds since 1970; `alike` a
-    digest of what its duration depends on; `machine` what it ran on.
+    `seconds` by phase (start, imports, work); `error`: the message, with its `cell`; `commit`: the git commit, `-dirty`
+    where files differed; `process`: the runner's number and its start, in seconds since 1970; `alike`: a digest of what
+    the duration depends on; `machine`: the machine that it ran on.
     """
 
     stage: str
@@ -99,30 +97,32 @@ RECORD = TypeAdapter(Record)
 
 
 def write_record(run: Run, record: Record) -> None:
-    """Write the stage's record with the time of day. Raises RunError."""
+    """Write the stage's record with the present time. Raises RunError."""
     write_json(run.status(record.stage), {**asdict(record), "finished": time.strftime("%Y-%m-%d %H:%M:%S")})
 
 
 def read_record(run: Run, stage: str) -> Record:
-    """Return the stage's record; its verdict is `died` when its runner is gone without a last word.
+    """Read the record of a stage.
 
-    `not run` when there is none, or it is damaged or of another version.
+    Returns:
+        The record. Its verdict is `not run` when the file is missing, damaged or of another version, and `died` when
+        the runner is gone without a verdict.
     """
     try:
         content = read_regular(run.status(stage), LARGEST_JSON)
-        parse_json(content)  # it refuses numbers that pydantic lets pass where anything may stand
+        parse_json(content)  # it refuses numbers that pydantic accepts where any value is allowed
         kept = RECORD.validate_json(content, strict=True)
     except (OSError, ValueError):
         return Record(stage, NOT_RUN)
     if kept.stage != stage:
         return Record(stage, NOT_RUN)
     if kept.verdict == RUNNING and not is_alive(*kept.process):
-        return replace(kept, verdict=DIED, error="its runner was killed, or the machine went down")
+        return replace(kept, verdict=DIED, error="its runner was killed, or the machine stopped")
     return kept
 
 
 def begin_record(run: Run, stage: str, inputs: Inputs) -> Record:
-    """Write that this process is at work on the stage, from these inputs: from now on the last verdict is gone."""
+    """Record that this process executes the stage from these inputs; the last verdict is lost. Raises RunError."""
     import psutil
 
     record = Record(stage, RUNNING, inputs=inputs, process=(os.getpid(), psutil.Process().create_time()))
@@ -131,7 +131,7 @@ def begin_record(run: Run, stage: str, inputs: Inputs) -> Record:
 
 
 def is_alive(process: int, began: float) -> bool:
-    """Return whether the process is there and is still the one that began then, not another with its number."""
+    """Return whether the process exists and started at `began`, so that it is not another with the same number."""
     import psutil
 
     try:
@@ -141,18 +141,20 @@ def is_alive(process: int, began: float) -> bool:
 
 
 def describe_outputs(run: Run, stage: str, pictures_given: bool) -> dict[str, Output]:
-    """Return what the stage left, by path in the run: what every run has, and what only some have.
+    """Return the digests of the files that the stage left, by path in the run.
 
-    Examples that lie there from before somebody gave pictures are not what the last 06 left.
+    Args:
+        stage: the name of the stage.
+        pictures_given: whether 06 had a user's pictures; the examples of an earlier 06 do not count then.
     """
-    patterns = () if pictures_given else SOMETIMES.get(stage, ())
+    patterns = () if pictures_given else OPTIONAL_OUTPUTS.get(stage, ())
     some = [path.relative_to(run.folder).as_posix() for pattern in patterns for path in run.folder.glob(pattern)]
-    names = [*always(stage), *sorted(some), f"notebooks/{stage}.ipynb"]
+    names = [*required_outputs(stage), *sorted(some), f"notebooks/{stage}.ipynb"]
     return {name: describe_output(run, name) for name in names if (run.folder / name).is_file()}
 
 
 def describe_output(run: Run, name: str) -> Output:
-    """Return one file of the run by its digests."""
+    """Return the digests of one file of the run."""
     path = run.folder / name
     digest = file_digest(path)
     content = content_digest(path, run.name) if path.suffix in (".json", ".csv") else digest
@@ -160,30 +162,33 @@ def describe_output(run: Run, name: str) -> Output:
 
 
 def content_digest(path: Path, run_name: str) -> str:
-    """Hash of a text file without the run's name; of a JSON file also without seconds, bytes and places, and with
-    nine digits of each number, because the last ones depend on how a processor sums."""
+    """Return a hash of a text file without the run's name.
+
+    A JSON file is also hashed without seconds, bytes and places, and with nine digits of each number, because the last
+    ones depend on the processor's order of sums.
+    """
     text = path.read_text(encoding="utf-8").replace(f"runs/{run_name}/", "runs/RUN/")
     if path.suffix == ".json":
-        text = json.dumps(lasting(json.loads(text)), sort_keys=True)
+        text = json.dumps(without_volatile(json.loads(text)), sort_keys=True)
     return bytes_digest(text.encode())
 
 
-def lasting(value: Any) -> Any:
+def without_volatile(value: Any) -> Any:
     """Return a JSON value without what may differ between equal runs."""
     if isinstance(value, dict):
-        return {k: lasting(v) for k, v in value.items() if not ASIDE.fullmatch(k) and k not in PLACES}
+        return {k: without_volatile(v) for k, v in value.items() if not VOLATILE.fullmatch(k) and k not in PLACES}
     if isinstance(value, list):
-        return [lasting(v) for v in value]
+        return [without_volatile(v) for v in value]
     return f"{value:.9g}" if isinstance(value, float) else value
 
 
-def missing(run: Run, stage: str) -> list[str]:
-    """Return which of the files that the stage always leaves are not there."""
-    return [name for name in always(stage) if not (run.folder / name).is_file()]
+def missing_outputs(run: Run, stage: str) -> list[str]:
+    """Return the required files that the stage has not left."""
+    return [name for name in required_outputs(stage) if not (run.folder / name).is_file()]
 
 
 def lost_outputs(run: Run, record: Record) -> list[str]:
-    """Return in words which outputs are gone, or hold something else than the stage left."""
+    """Describe which outputs are missing or changed since the stage wrote them."""
     lost = []
     for name, output in record.outputs.items():
         path = run.folder / name
@@ -195,19 +200,16 @@ def lost_outputs(run: Run, record: Record) -> list[str]:
 
 
 def duration_estimate(run: Run, stage: str, parameters: Mapping[str, Any]) -> float:
-    """Return the seconds that the stage took when it last ended well with the same work; 0 when it never did.
-
-    The run's own record counts first, then those of other runs, the newest first.
-    """
-    alike = alike_digest(run, stage, parameters)
+    """Return the seconds of the last success with the same work, of this run first; 0 without one."""
+    alike = workload_digest(run, stage, parameters)
     for kept in (read_record(one, stage) for one in [run, *existing_runs()]):
         if kept.verdict == OK and kept.alike == alike:
             return kept.total_seconds
     return 0.0
 
 
-def alike_digest(run: Run, stage: str, parameters: Mapping[str, Any]) -> str:
-    """Hash of what a stage's duration depends on: parameters, dataset, this machine and its share of the cores."""
+def workload_digest(run: Run, stage: str, parameters: Mapping[str, Any]) -> str:
+    """Hash what the duration of a stage depends on: parameters, dataset, machine, and its share of the cores."""
     work = {name: value for name, value in parameters.items() if name not in ("run", "seed")}
     try:
         dataset = "" if stage == "01_data" else read_raw(run, hint="").get("dataset", "")
@@ -215,13 +217,3 @@ def alike_digest(run: Run, stage: str, parameters: Mapping[str, Any]) -> str:
         dataset = ""
     machine = [platform.node(), os.cpu_count(), os.environ.get("OMP_NUM_THREADS", "")]
     return bytes_digest(json.dumps([stage, work, str(dataset), machine], sort_keys=True).encode())
-
-
-def raw_files(run: Run) -> dict[str, str]:
-    """Return the SHA-256 of the dataset's files that 01_data found, by their paths; none for embedded data."""
-    try:
-        raw = read_raw(run, hint="")
-        paths = [ROOT / str(raw["folder"]) / str(row["file"]) for row in raw["files"]]
-    except (RunError, KeyError, TypeError):
-        return {}
-    return {shown(path): file_digest(path) for path in paths if path.is_file()}

@@ -1,4 +1,4 @@
-"""Whether what was made again agrees with a receipt: file by file, metric by metric, and why it might not."""
+"""Compare what was made again with a receipt: file by file and metric by metric, with the causes of differences."""
 
 from __future__ import annotations
 
@@ -11,45 +11,45 @@ from typing import Any
 from mnistlib.core.config import flatten
 from mnistlib.core.files import bytes_digest
 from mnistlib.runs.receipt import Artifact, Receipt
-from mnistlib.runs.record import ASIDE, PLACES, lasting
+from mnistlib.runs.record import PLACES, VOLATILE, without_volatile
 from mnistlib.runs.stages import STAGE
 
 IDENTICAL, WITHIN, DIFFERENT = "identical", "within tolerance", "different"
 EXACT = {"01_data", "02_preprocess"}
-NOTHING = "nothing that the receipt knows of differs: a stage that is not repeatable, or a receipt written to since"
+NOTHING = "the receipt names no difference: the stage is not repeatable, or the receipt was changed"
 
-# With code, parameters, data, versions, processor and threads alike, every bit is alike: then no tolerance is given.
-# Where one of them is another, rounding differs from the first step on and training ends at other weights, as if with
-# another seed. How far figures may then lie apart; what fits no line must be equal.
+# With the same code, parameters, data, versions, processor and threads, every bit is the same: no tolerance is needed.
+# If one of them differs, rounding differs from the first step on, and training ends at other weights, as with another
+# seed. The table says how far metrics may then differ; a metric without a line must be equal.
 TOLERANCES = (
-    # No more of a training than two roots of the mistakes: 12 at the README's 35, where another seed moved them by 4.
+    # Twice the square root of the number of errors: 12 at 35 errors, which another seed changed by 4.
     (r"(test|val|(pixel_)?knn)_accuracy\w*|test_error_at_\w+", "share", 2.0),
     (r"test_(accepted_)?errors", "count", 2.0),
-    # A mean that hangs on the few mistaken pictures has the relative spread of their number.
-    (r"test_nll\w*|val_loss", "hangs on mistakes", 2.0),
-    # Two threads for one moved it by 0.007, another seed by 0.013.
+    # A mean over few errors has the relative spread of their number.
+    (r"test_nll\w*|val_loss", "depends on errors", 2.0),
+    # Two threads instead of one changed it by 0.007, another seed by 0.013.
     (r"test_ece\w*", "absolute", 0.02),
-    # What was never learnt hangs on the training most: two threads for one moved single shares by up to 0.22.
-    (r"(corrupted|stranger)_\w+|test_coverage", "absolute", 0.3),
+    # Results on inputs unlike the training set vary most: two threads instead of one changed shares by up to 0.22.
+    (r"(corrupted|ood)_\w+|test_coverage", "absolute", 0.3),
     (r"(infer_accepted|handwriting_(right|won|lost))", "of all", 0.3),
     (r"pca_variance", "absolute", 0.1),
-    # From exact counts: only the order of the last sum is the processor's.
+    # Computed from exact counts: only the order of the last sum depends on the processor.
     (r"pixel_(mean|std)", "relative", 1e-9),
 )
 
 
 @dataclass(frozen=True)
 class Cause:
-    """Something that was otherwise when the receipt was written, and the stages that it touches at first hand."""
+    """A difference in what two receipts were made from, and the stages that it affects directly."""
 
     what: str
     then: str
     now: str
     stages: frozenset[str]
 
-    def bears_on(self, stage: str) -> bool:
-        """Whether it touches a stage, or one that the stage reads from."""
-        return stage in self.stages or any(self.bears_on(needed) for needed in STAGE[stage].needs)
+    def affects(self, stage: str) -> bool:
+        """Return whether it affects a stage, directly or through one that the stage reads from."""
+        return stage in self.stages or any(self.affects(needed) for needed in STAGE[stage].needs)
 
     def __str__(self) -> str:
         return f"{self.what}: {self.then or 'none'} → {self.now or 'none'}"
@@ -57,7 +57,7 @@ class Cause:
 
 @dataclass(frozen=True)
 class Line:
-    """One file or metric: what the receipt says, what was made now, the verdict, and why that could be."""
+    """The verdict on one file or metric: the value in the receipt, the present value, and why they may differ."""
 
     stage: str
     name: str
@@ -68,11 +68,15 @@ class Line:
 
 
 def judge(kept: Receipt, made: Receipt) -> tuple[list[Line], list[Cause]]:
-    """Every metric and file of the receipt beside what was made again, and what differs in what they were made of."""
+    """Compare two receipts of the same run, `kept` from before and `made` again.
+
+    Returns:
+        A line for each metric and file of `kept`, and the causes of differences.
+    """
     causes = find_causes(kept, made)
     lines: list[Line] = []
     for stage in kept.stages:
-        here = [cause for cause in causes if cause.bears_on(stage)]
+        here = [cause for cause in causes if cause.affects(stage)]
         metrics = list(judge_metrics(kept, made, stage, here))
         agree = all(line.verdict != DIFFERENT for line in metrics)
         lines += [*metrics, *judge_files(kept, made, stage, here, agree)]
@@ -80,25 +84,28 @@ def judge(kept: Receipt, made: Receipt) -> tuple[list[Line], list[Cause]]:
 
 
 def judge_metrics(kept: Receipt, made: Receipt, stage: str, causes: list[Cause]) -> Iterator[Line]:
-    """A stage's metrics; what may differ between equal runs is left out."""
+    """Compare a stage's metrics, without those that may differ between equal runs."""
     then, now = kept.metrics[stage], made.metrics.get(stage, {})
-    known = {name: value for metrics in kept.metrics.values() for name, value in metrics.items()}
+    metrics = {name: value for measured in kept.metrics.values() for name, value in measured.items()}
     for name in dict.fromkeys([*then, *now]):
-        if ASIDE.fullmatch(name) or name in PLACES:
+        if VOLATILE.fullmatch(name) or name in PLACES:
             continue
         a, b = then.get(name), now.get(name)
         if a == b:
             yield Line(stage, name, IDENTICAL, str(a), str(b))
             continue
-        limit = allowed(name, a, known) if causes else 0.0
+        limit = tolerance(name, a, metrics) if causes else 0.0
         near = limit > 0 and isinstance(b, int | float) and abs(b - a) <= limit  # type: ignore[operator]
-        told = f"at most {limit:.3g} apart; " if limit else ""
-        yield Line(stage, name, WITHIN if near else DIFFERENT, str(a), str(b), told + reasons(causes))
+        limits = f"at most {limit:.3g} apart; " if limit else ""
+        yield Line(stage, name, WITHIN if near else DIFFERENT, str(a), str(b), limits + reasons(causes))
 
 
 def judge_files(kept: Receipt, made: Receipt, stage: str, causes: list[Cause], agree: bool) -> Iterator[Line]:
-    """A stage's files. Other bytes are within tolerance where that has a cause and the stage's metrics `agree`,
-    but for arrays that no rounding changes."""
+    """Compare a stage's files.
+
+    Other bytes are within tolerance when that has a cause and the stage's metrics `agree`, except for arrays that no
+    rounding changes.
+    """
     ours, theirs = ({n: a for n, a in r.artifacts.items() if a.stage == stage} for r in (kept, made))
     for name in dict.fromkeys([*ours, *theirs]):
         a, b = ours.get(name), theirs.get(name)
@@ -110,38 +117,38 @@ def judge_files(kept: Receipt, made: Receipt, stage: str, causes: list[Cause], a
         yield Line(stage, name, WITHIN if near else DIFFERENT, short(a), short(b), reasons(causes))
 
 
-def allowed(name: str, value: Any, known: dict[str, Any]) -> float:
-    """How far a metric may lie from the receipt's `value`, by TOLERANCES; `known` are all of the receipt's metrics."""
+def tolerance(name: str, value: Any, metrics: dict[str, Any]) -> float:
+    """Return how far a metric may lie from the `value` in the receipt; `metrics` are all metrics of the receipt."""
     found = next(((kind, size) for pattern, kind, size in TOLERANCES if re.fullmatch(pattern, name)), None)
     if found is None or not isinstance(value, int | float) or isinstance(value, bool):
         return 0.0
     try:
-        return room(*found, name, value, known)
-    except (ArithmeticError, TypeError, ValueError):  # a receipt whose counts are none gives no room
+        return tolerance_of_kind(*found, name, value, metrics)
+    except (ArithmeticError, TypeError, ValueError):  # a receipt with invalid counts
         return 0.0
 
 
-def room(kind: str, size: float, name: str, value: float, known: dict[str, Any]) -> float:
-    """How far a number may lie from another, by its kind of tolerance."""
-    part = "val" if name.startswith("val_") else "test"
-    count = known.get(f"{part}_count", 1)
+def tolerance_of_kind(kind: str, size: float, name: str, value: float, metrics: dict[str, Any]) -> float:
+    """Return how far a number may lie from another, by its kind of tolerance."""
+    split = "val" if name.startswith("val_") else "test"
+    count = metrics.get(f"{split}_count", 1)
     match kind:
         case "share":
             return size * math.sqrt(1 + count * min(value, 1 - value)) / count
         case "count":
             return size * math.sqrt(1 + value)
-        case "hangs on mistakes":
-            mistakes = count * (1 - known.get(f"{part}_accuracy", 1.0))
-            return value * size / math.sqrt(1 + mistakes)
+        case "depends on errors":
+            errors = count * (1 - metrics.get(f"{split}_accuracy", 1.0))
+            return value * size / math.sqrt(1 + errors)
         case "of all":
-            return size * known.get(f"{name.split('_')[0]}_count", 0)
+            return size * metrics.get(f"{name.split('_')[0]}_count", 0)
         case "relative":
             return size * abs(value)
     return size
 
 
 def find_causes(kept: Receipt, made: Receipt) -> list[Cause]:
-    """What differs between two receipts in parameters, data, code, and the machines that stages ran on."""
+    """Return the differences of two receipts in parameters, data, code and machines."""
     found: dict[tuple[str, str, str], set[str]] = {}
     for stage, what, then, now in [*differing_inputs(kept, made), *differing_stages(kept, made)]:
         if then != now:
@@ -150,7 +157,7 @@ def find_causes(kept: Receipt, made: Receipt) -> list[Cause]:
 
 
 def differing_inputs(kept: Receipt, made: Receipt) -> Iterator[tuple[str, str, Any, Any]]:
-    """Stage, what, then and now of parameters and data."""
+    """Yield stage, name, old and new value of parameters and data."""
     sections = {stage.section: stage.name for stage in STAGE.values()}
     then, now = flatten(kept.parameters), flatten(made.parameters)
     for name in dict.fromkeys([*then, *now]):
@@ -158,7 +165,7 @@ def differing_inputs(kept: Receipt, made: Receipt) -> Iterator[tuple[str, str, A
             yield sections.get(name.split(".")[0], "01_data"), name, then.get(name, "not there"), now.get(name)
     a, b = kept.data, made.data
     yield "01_data", "dataset", a.dataset, b.dataset
-    if lasting(a.files) != lasting(b.files):
+    if without_volatile(a.files) != without_volatile(b.files):
         yield "01_data", "raw files", "the receipt's", "others, by their checksums"
     for what, stage in (("handwriting", "04_evaluate"), ("input", "06_infer"), ("drawings", "06_infer")):
         x, y = getattr(a, what), getattr(b, what)
@@ -166,7 +173,7 @@ def differing_inputs(kept: Receipt, made: Receipt) -> Iterator[tuple[str, str, A
 
 
 def differing_stages(kept: Receipt, made: Receipt) -> Iterator[tuple[str, str, Any, Any]]:
-    """Stage, what, then and now of the code of each stage and of the machine it ran on."""
+    """Yield stage, name, old and new value of each stage's code and machine."""
     for stage in kept.stages.keys() & made.stages.keys():
         ours, theirs = kept.stages[stage], made.stages[stage]
         if ours.notebook != theirs.notebook:
@@ -191,21 +198,21 @@ def differing_stages(kept: Receipt, made: Receipt) -> Iterator[tuple[str, str, A
 
 
 def of_commit(digest: str, commit: str) -> str:
-    """A hash of code in a few signs, with its commit."""
+    """Return the first digits of a hash of code, with its commit."""
     return f"{digest[:8]}{f' of {commit}' if commit else ''}"
 
 
 def only_here(then: Iterable[str], now: Iterable[str]) -> tuple[str, str]:
-    """What only one of two lists has, in words."""
+    """Return what only the first list has, and what only the second has."""
     a, b = set(then), set(now)
     return " ".join(sorted(a - b)), " ".join(sorted(b - a))
 
 
 def reasons(causes: list[Cause]) -> str:
-    """Causes in one line."""
+    """Join causes into one line."""
     return "; ".join(map(str, causes)) or NOTHING
 
 
 def short(artifact: Artifact | None) -> str:
-    """A file's hash in a few signs."""
+    """Return the first digits of a file's hash."""
     return artifact.sha256[:12] if artifact else "not there"

@@ -1,4 +1,4 @@
-"""What a training that was cut off needs to go on as if nothing had happened, kept after each epoch."""
+"""Checkpoints: the state after each epoch, from which an interrupted training resumes to the same bits."""
 
 from __future__ import annotations
 
@@ -20,9 +20,15 @@ LARGEST = 1_000_000_000  # bytes; one of the default's takes 2 MB
 
 
 class Checkpoints:
-    """The checkpoints of one training, the newest two, in a `folder` of their own; `say` is told what becomes of them.
+    """Keep the two newest checkpoints of one training in a folder of their own.
 
-    `seams`: the epochs after which it went on; `writing`: seconds spent on keeping them, those before a seam too.
+    Args:
+        folder: where the files `epoch-0001.pt` and so on are written.
+        say: receives each message, by default to print it.
+
+    Attributes:
+        seams: the epochs after which the training was resumed.
+        writing: seconds spent on writing checkpoints, before and after a resumption.
     """
 
     def __init__(self, folder: Path, say: Callable[[str], None] = print) -> None:
@@ -33,33 +39,33 @@ class Checkpoints:
 
     @property
     def elapsed(self) -> float:
-        """Seconds of training until now: since `resume`, and before each seam up to the checkpoint."""
+        """Return the seconds of training so far; before each seam, up to its checkpoint."""
         return self.before + time.perf_counter() - self.began
 
     def resume(self, identity: Mapping[str, str]) -> dict[str, Any] | None:
-        """The state in the newest sound checkpoint of just the training that `identity` describes; None to start anew.
+        """Return the training state of the newest sound checkpoint, or None to start from the beginning.
 
-        A damaged one is passed over for the one before it; all of another training are deleted. Either is said.
+        A damaged file is skipped. Checkpoints of a training with another `identity` are deleted. Both are reported.
         """
         self.identity, self.began = dict(identity), time.perf_counter()
         for path in self.found():
             try:
-                known, state = read_checkpoint(path)
+                identity, state = read_checkpoint(path)
             except DamagedError as error:
                 self.say(f"{shown(path)} is damaged ({error}): not used")
                 continue
-            changed = differences(known, self.identity)
+            changed = differences(identity, self.identity)
             if changed:
                 self.say(f"{shown(path)} belongs to another training ({changed}): not used")
                 break
             return self.go_on(state)
         if self.folder.exists():
-            self.say("training starts anew")
+            self.say("training starts from the beginning")
             self.clear()
         return None
 
     def go_on(self, state: dict[str, Any]) -> dict[str, Any]:
-        """Take over times and seams; returns what training itself needs."""
+        """Take over times and seams from a checkpoint, and return the state of the training itself."""
         earlier = "".join(f", as it did after epoch {epoch}" for epoch in state["seams"])
         self.say(f"resumed after epoch {state['epoch']}{earlier}")
         self.before, self.writing = state["seconds"], state["writing"]
@@ -68,7 +74,7 @@ class Checkpoints:
         return training
 
     def keep(self, epoch: int, training: dict[str, Any]) -> None:
-        """Write the state after an epoch, whole or not at all, and take away the last but one. Raises RunError."""
+        """Write the state after an epoch atomically and delete the oldest file. Raises RunError."""
         began = time.perf_counter()
         state = {"epoch": epoch, "seams": self.seams, "seconds": self.elapsed, "writing": self.writing}
         state["training"] = training
@@ -78,20 +84,20 @@ class Checkpoints:
         self.writing += time.perf_counter() - began
 
     def clear(self) -> None:
-        """Take all away: the training ended well, or they are of no use."""
+        """Delete all checkpoints."""
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def found(self) -> list[Path]:
-        """The files, the newest first."""
+        """Return the files, newest first."""
         return sorted(self.folder.glob("epoch-*.pt"), reverse=True)
 
 
 class DamagedError(Exception):
-    """A file that is not a whole checkpoint; its text says why."""
+    """A file is not a complete checkpoint; the text says why."""
 
 
 def write_checkpoint(path: Path, identity: Mapping[str, str], state: Mapping[str, Any]) -> None:
-    """A SHA-256 of all that follows it, a line of JSON that says whose state it is, and the state. Raises RunError."""
+    """Write a SHA-256 of the rest, the identity as a line of JSON, and the state. Raises RunError."""
     buffer = io.BytesIO()
     torch.save(dict(state), buffer)
     content = json.dumps(dict(identity)).encode() + b"\n" + buffer.getvalue()
@@ -99,7 +105,7 @@ def write_checkpoint(path: Path, identity: Mapping[str, str], state: Mapping[str
 
 
 def read_checkpoint(path: Path) -> tuple[dict[str, str], dict[str, Any]]:
-    """Whose state it is, and the state, read without running any code of the file's. Raises DamagedError."""
+    """Return identity and state without running code from the file. Raises DamagedError."""
     try:
         digest, _, content = read_regular(path, LARGEST).partition(b"\n")
         if bytes_digest(content).encode() != digest:
@@ -108,14 +114,14 @@ def read_checkpoint(path: Path) -> tuple[dict[str, str], dict[str, Any]]:
         return json.loads(identity), torch.load(io.BytesIO(body), map_location="cpu", weights_only=True)
     except DamagedError:
         raise
-    except Exception as error:  # whatever torch makes of a file that is none of ours
+    except Exception as error:  # torch raises many kinds for a foreign file
         raise DamagedError(f"{type(error).__name__}") from error
 
 
-def differences(known: Mapping[str, str], wanted: Mapping[str, str]) -> str:
-    """In words, what is not the same; empty when all is."""
-    told = []
-    for name in [name for name in {**known, **wanted} if known.get(name) != wanted.get(name)]:
-        old, new = known.get(name, "none"), wanted.get(name, "none")
-        told.append(f"other {name}" if max(len(old), len(new)) > LONG else f"{name} {old}, now {new}")
-    return "; ".join(told)
+def differences(found: Mapping[str, str], expected: Mapping[str, str]) -> str:
+    """Describe what differs; empty when nothing does."""
+    changes = []
+    for name in [name for name in {**found, **expected} if found.get(name) != expected.get(name)]:
+        old, new = found.get(name, "none"), expected.get(name, "none")
+        changes.append(f"other {name}" if max(len(old), len(new)) > LONG else f"{name} {old}, now {new}")
+    return "; ".join(changes)

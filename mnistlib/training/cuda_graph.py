@@ -1,4 +1,4 @@
-"""A step of training, recorded on a GPU and played again: to launch its kernels takes longer than to compute them."""
+"""A training step as a CUDA graph: launching its kernels one by one takes longer than computing them."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ WARM_UP = 3
 
 
 def as_cuda_graph(step: Step, noise: torch.Generator) -> Step:
-    """The step as it is, or on CUDA a `CudaGraphStep` of it; `noise` lies on the device and is what it draws from."""
+    """Return the step itself on a CPU, a `CudaGraphStep` on CUDA; `noise` is the device's random generator."""
     return CudaGraphStep(step, noise) if noise.device.type == "cuda" else step
 
 
 class CudaGraphStep:
-    """Takes a step three times as it is, then records it as a CUDA graph and from then on plays that.
+    """Run a step three times, then record it as a CUDA graph and replay that graph from then on.
 
-    All that the step reads must stay where it is on the GPU, and what it changes it must change there; of the
-    tensor it is given, only the values may change. What it returns is overwritten by the next call. Random numbers
-    go on as they would without recording.
+    All tensors that the step reads or changes must keep their place on the GPU. Only the values of its argument may
+    change. The next call overwrites the returned tensors. Random numbers continue as without a graph.
+    https://pytorch.org/blog/accelerating-pytorch-with-cuda-graphs/
     """
 
     def __init__(self, step: Step, noise: torch.Generator) -> None:
@@ -43,7 +43,7 @@ class CudaGraphStep:
         return self.results
 
     def warm_up(self, chosen: Tensor) -> tuple[Tensor, Tensor]:
-        """A step as it is, on the stream that will record: libraries get ready, the optimizers make their state."""
+        """Run the step on the recording stream, so that libraries and optimizers create their state."""
         present = torch.cuda.current_stream(chosen.device)
         self.aside.wait_stream(present)
         with torch.cuda.stream(self.aside), warnings.catch_warnings():

@@ -1,4 +1,4 @@
-"""Which processor trains, and in which precision."""
+"""Device, precision, threads and random state of training."""
 
 from __future__ import annotations
 
@@ -13,15 +13,19 @@ from mnistlib.core.errors import RunError
 from mnistlib.core.system_info import cores, threads
 
 FEW = 16
-WITH_BF16 = ("ALL", "DEFAULT", "BF16", "FP16", "AMX", "AVX10")  # in the names of what oneDNN may be limited to
-if "OMP_NUM_THREADS" not in os.environ:  # torch counts the machine's cores; a container may be given fewer
+WITH_BF16 = ("ALL", "DEFAULT", "BF16", "FP16", "AMX", "AVX10")  # oneDNN's names of instruction sets with bf16
+if "OMP_NUM_THREADS" not in os.environ:  # torch counts the machine's cores; a container may have fewer
     torch.set_num_threads(min(torch.get_num_threads(), threads()))
 
 
 def pick_device(wanted: str = "auto") -> torch.device:
-    """CUDA, then Apple MPS, then the CPU; or the one that is asked for.
+    """Return the device to train on.
 
-    Raises RunError when the one asked for is not there.
+    Args:
+        wanted: "auto" (CUDA, else Apple MPS, else CPU), "cuda", "mps" or "cpu".
+
+    Raises:
+        RunError: when this machine does not have the wanted device.
     """
     there = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
     if wanted == "auto":
@@ -33,7 +37,15 @@ def pick_device(wanted: str = "auto") -> torch.device:
 
 
 def pick_precision(wanted: str, device: torch.device) -> str:
-    """`bf16` where the processor really computes in it, else `fp32`; or what is asked for. Raises RunError."""
+    """Return the precision of the forward pass, "bf16" or "fp32".
+
+    Args:
+        wanted: "auto" (bf16 where the processor computes natively in it), "fp32" or "bf16".
+        device: the device to train on.
+
+    Raises:
+        RunError: for any other value.
+    """
     if wanted not in ("auto", "fp32", "bf16"):
         raise RunError(f"train.precision is {wanted!r}: it can be auto, fp32 or bf16")
     if wanted != "auto":
@@ -44,9 +56,9 @@ def pick_precision(wanted: str, device: torch.device) -> str:
 
 
 def cpu_has_bf16() -> bool:
-    """Whether the CPU multiplies bf16 natively (AVX-512 BF16 or AMX) and oneDNN, which does it, may use that.
+    """Return whether the CPU multiplies bf16 natively (AVX-512 BF16 or AMX) and oneDNN may use that.
 
-    Emulation is slower than fp32, ten times where `ONEDNN_MAX_CPU_ISA` allows AVX2 alone.
+    Emulated bf16 is slower than fp32: ten times where `ONEDNN_MAX_CPU_ISA` allows AVX2 only.
     """
     limit = os.environ.get("ONEDNN_MAX_CPU_ISA") or os.environ.get("DNNL_MAX_CPU_ISA") or "ALL"
     checks = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")
@@ -55,7 +67,7 @@ def cpu_has_bf16() -> bool:
 
 
 def autocast(device: torch.device, precision: str) -> AbstractContextManager[object]:
-    """The context in which the forward pass runs."""
+    """Return the context of the forward pass; `precision` is "bf16" or "fp32"."""
     if precision == "bf16":
         return torch.autocast(device.type, dtype=torch.bfloat16)
     return nullcontext()
@@ -63,7 +75,13 @@ def autocast(device: torch.device, precision: str) -> AbstractContextManager[obj
 
 @contextmanager
 def one_thread_for(count: int) -> Iterator[None]:
-    """One thread for a few pictures: sharing them out costs more, and beside a busy process very much more."""
+    """Use one thread within the block when it computes at most 16 images.
+
+    Distributing a few images over threads costs more time than it saves, above all beside a busy process.
+
+    Args:
+        count: number of images.
+    """
     threads = torch.get_num_threads()
     torch.set_num_threads(1 if count <= FEW else threads)
     try:
@@ -74,7 +92,7 @@ def one_thread_for(count: int) -> Iterator[None]:
 
 @contextmanager
 def repeatable() -> Iterator[None]:
-    """Of cuDNN's algorithms only those that give the same bits each time; in fp32 it would take others."""
+    """Allow only cuDNN's deterministic algorithms within the block."""
     before = torch.backends.cudnn.deterministic
     torch.backends.cudnn.deterministic = True
     try:
@@ -84,7 +102,7 @@ def repeatable() -> Iterator[None]:
 
 
 def random_state(device: torch.device) -> list[torch.Tensor]:
-    """What dropout will draw from: the state of torch's own generators, the CPU's and the device's, uint8 each."""
+    """Return the states of torch's global generators, CPU and device, uint8 each: dropout draws from them."""
     states = [torch.get_rng_state()]
     if device.type == "cuda":
         states.append(torch.cuda.get_rng_state(device))
@@ -94,7 +112,7 @@ def random_state(device: torch.device) -> list[torch.Tensor]:
 
 
 def set_random_state(device: torch.device, states: list[torch.Tensor]) -> None:
-    """Let dropout draw what it would have drawn after `random_state`."""
+    """Restore what `random_state` returned."""
     torch.set_rng_state(states[0])
     if device.type == "cuda":
         torch.cuda.set_rng_state(states[1], device)
@@ -103,14 +121,14 @@ def set_random_state(device: torch.device, states: list[torch.Tensor]) -> None:
 
 
 def describe_processor(device: torch.device) -> str:
-    """What its arithmetic depends on: the GPU's name, or which instructions the CPU has."""
+    """Return what the arithmetic depends on: the GPU's name, or the CPU's instruction set."""
     if device.type == "cuda":
         return str(torch.cuda.get_device_name(device))
     return f"{device.type}, {platform.machine()}, {torch.backends.cpu.get_cpu_capability()}"
 
 
 def describe_device(device: torch.device, precision: str) -> str:
-    """One line for logs and reports."""
+    """Return device, threads and precision as one line for logs and reports."""
     if device.type == "cuda":
         return f"{torch.cuda.get_device_name(device)}, {precision}"
     name = platform.processor() or platform.machine()

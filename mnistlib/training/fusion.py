@@ -1,4 +1,4 @@
-"""The trained network made ready for answering: fewer steps, the same answers."""
+"""The trained network prepared for inference: batch norm fused into convolutions, same logits."""
 
 from __future__ import annotations
 
@@ -12,10 +12,13 @@ from mnistlib.training.model import DigitNet
 
 
 class FusedNet(nn.Module):
-    """A trained network for answering alone: the same logits as `network` in eval mode, in fewer steps.
+    """A network for inference alone, with the logits of `network` in eval mode in fewer steps.
 
-    The pixels' mean and spread lie in the first convolution, each batch norm in the layer before it; those behind
-    a pooling stay, for a channel whose scale is negative would be pooled the other way round.
+    The first convolution takes over the normalization of the pixels. Each batch norm is fused into the layer before it.
+    A batch norm behind a pooling stays: a negative scale would turn the maximum into a minimum.
+
+    Args:
+        network: the trained network; it is copied, not changed.
     """
 
     def __init__(self, network: DigitNet) -> None:
@@ -27,16 +30,17 @@ class FusedNet(nn.Module):
         first.weight.data /= a.std
         _, flatten, linear, norm, relu = trained.embedding
         self.layers = nn.Sequential(
-            *fold_norms(list(trained.convolutions)), flatten, fuse_linear_bn_eval(linear, norm), relu, trained.head[1]
+            *fuse_norms(list(trained.convolutions)), flatten, fuse_linear_bn_eval(linear, norm), relu, trained.head[1]
         ).requires_grad_(False)
 
     def forward(self, images: Tensor) -> Tensor:
+        """Return logits float32 N×classes of images float32 N×1×28×28 in 0…1."""
         logits: Tensor = self.layers(images)
         return logits
 
 
-def fold_norms(layers: list[nn.Module]) -> list[nn.Module]:
-    """Convolutions with the batch norm that follows them at once fused in."""
+def fuse_norms(layers: list[nn.Module]) -> list[nn.Module]:
+    """Fuse each batch norm into the convolution directly before it."""
     fused: list[nn.Module] = []
     for layer in layers:
         if isinstance(layer, nn.BatchNorm2d) and isinstance(fused[-1], nn.Conv2d):

@@ -1,4 +1,4 @@
-"""A training's epochs, as they are kept beside its weights and drawn on pages."""
+"""The training history: one row per epoch, stored beside the weights. Pages read it without torch."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from pydantic import TypeAdapter, ValidationError
 
 from mnistlib.core.errors import RunError
 from mnistlib.core.files import read_json, shown, write_json
-from mnistlib.runs.layout import Run, make_again
+from mnistlib.runs.layout import Run, make_command
 
 
 @dataclass(frozen=True)
 class Epoch:
-    """One pass over the training part; losses in nats, accuracies in 0…1."""
+    """One pass over the training set; losses in nats, accuracies in 0…1, times in seconds."""
 
     epoch: int
     train_loss: float
@@ -28,13 +28,17 @@ EPOCHS = TypeAdapter(list[Epoch])
 
 
 def save_history(run: Run, history: list[Epoch]) -> None:
-    """Write `models/history.json`: one row per epoch."""
+    """Write one row per epoch to `models/history.json`. Raises RunError."""
     write_json(run.history_json, {"epochs": [asdict(epoch) for epoch in history]})
 
 
 def load_history(run: Run) -> list[Epoch]:
-    """One row per epoch. Raises RunError when the file is missing, damaged or of another version."""
-    again = make_again(run, "train")
+    """Return the rows of `models/history.json`, one per epoch.
+
+    Raises:
+        RunError: when the file is missing, damaged or of another version.
+    """
+    again = make_command(run, "train")
     rows = read_json(run.history_json, hint=again).get("epochs")
     try:
         return EPOCHS.validate_python(rows)

@@ -1,4 +1,4 @@
-"""The training loop: epochs of batches gathered as whole tensors, each epoch scored on validation."""
+"""The training loop: epochs of batches, each epoch scored on the validation set."""
 
 from __future__ import annotations
 
@@ -35,12 +35,27 @@ def fit(
     on_epoch: Callable[[Epoch], None] = lambda epoch: None,
     on_step: Callable[[int, int], None] = lambda step, steps: None,
 ) -> tuple[DigitNet, list[Epoch]]:
-    """Train, and return the averaged network of the last step with one row per epoch.
+    """Train a network and return the moving average of its weights after the last step.
 
-    The rule for the weights: always the last ones. Validation is watched, never chosen by. `on_step(step, steps)` is
-    called after each batch, `on_epoch` after each validation and, with `checkpoints`, once the epoch is kept there:
-    where a training of the same everything was cut off, this one goes on, to the same bits. Raises RunError when the
-    loss stops being a number, or there is no epoch to train.
+    Validation is reported and never used to choose an epoch. With `checkpoints`, an interrupted training of the same
+    identity resumes to the same bits.
+
+    Args:
+        network: the network on its device; its weights are changed.
+        train: training set; labels below 0 mark outliers.
+        val: validation set.
+        recipe: the hyperparameters.
+        seed: of the order, the augmentation and dropout.
+        precision: "fp32" or "bf16", of the forward pass and of Muon's products.
+        checkpoints: where the state after each epoch is kept, if at all.
+        on_epoch: called with each epoch's row, once its checkpoint is written.
+        on_step: called with (steps done, steps in all) after each batch.
+
+    Returns:
+        The averaged network in eval mode, and one row per epoch.
+
+    Raises:
+        RunError: when the loss is no longer a finite number, or `recipe.epochs` is below 1.
     """
     if recipe.epochs < 1:
         raise RunError(f"train.epochs is {recipe.epochs}: at least 1")
@@ -65,7 +80,7 @@ def fit(
 def identity(
     network: DigitNet, train: TensorDataset, val: TensorDataset, recipe: Recipe, seed: int, precision: str
 ) -> dict[str, str]:
-    """All that the bits of the weights depend on, by name: a checkpoint is taken up only where each is the same."""
+    """Return all that the bits of the weights depend on, by name: a checkpoint must agree in each."""
     device = train.labels.device
     parameters = asdict(recipe) | {"seed": seed, "precision": precision}
     distortion = parameters.pop("distortion")
@@ -91,7 +106,7 @@ def fit_epoch(
     batches: int,
     on_step: Callable[[int, int], None],
 ) -> Epoch:
-    """Train for one epoch, then score the average on validation. Raises RunError when the loss is no number."""
+    """Train for one epoch, then score the average on validation. Raises RunError for a loss that is not finite."""
     started = time.perf_counter()
     loss, accuracy = run_epoch(trainer, learn, train, batches, on_step)
     if not np.isfinite(loss):
@@ -108,9 +123,9 @@ def fit_epoch(
 def run_epoch(
     trainer: Trainer, learn: Step, train: TensorDataset, batches: int, on_step: Callable[[int, int], None]
 ) -> tuple[float, float]:
-    """One pass in a new order: mean loss, and accuracy among what has a class.
+    """Run one pass in a new random order; return mean loss, and accuracy among examples with a class.
 
-    The last incomplete batch is left to another epoch's order.
+    The last incomplete batch is dropped: another epoch's order includes its examples.
     """
     size, steps = trainer.recipe.batch_size, trainer.recipe.epochs * batches
     order = torch.randperm(len(train), generator=trainer.order).to(train.labels.device)
@@ -129,7 +144,7 @@ def run_epoch(
 
 @torch.no_grad()
 def score(network: DigitNet, split: TensorDataset) -> tuple[float, float]:
-    """Mean cross-entropy in nats and accuracy over every example."""
+    """Return mean cross-entropy in nats and accuracy in 0…1 over every example."""
     network.eval()
     loss, right = 0.0, 0
     for chosen in torch.arange(len(split), device=split.labels.device).split(SCORED_AT_ONCE):

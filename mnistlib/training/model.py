@@ -1,4 +1,4 @@
-"""The network: what it is made of, and how it is saved and loaded."""
+"""The network: architecture, construction, saving and loading."""
 
 from __future__ import annotations
 
@@ -12,20 +12,25 @@ from torch import Tensor, nn
 
 from mnistlib.core.errors import RunError
 from mnistlib.core.files import bytes_digest, shown, write_json
-from mnistlib.core.formatting import by
+from mnistlib.core.formatting import dims
 from mnistlib.runs.layout import Run
-from mnistlib.runs.model_store import FORMAT, read_description, read_weights, replace_part, retrain_advice, sealed
+from mnistlib.runs.model_store import FORMAT, read_description, read_weights, replace_file, retrain_advice, with_digest
 
 SIDE = 28
 
 
 @dataclass(frozen=True)
 class Architecture:
-    """Everything that is needed to build the network again.
+    """Everything needed to build the network again.
 
-    `widths`, `kernels`: channels and side of the three convolutions, none of them padded; `pooling`: how each makes
-    its map smaller: `stride` (it skips every other place), `max` (2×2 max-pooling after it) or `none`;
-    `hidden`: width of the embedding; `mean`, `std`: of the training part's pixels, in 0…1, fused into the network.
+    Attributes:
+        widths: channels of the three convolutions.
+        hidden: width of the embedding, the penultimate layer.
+        dropout: probability in 0…1.
+        classes: number of classes.
+        mean, std: of the training set's pixels in 0…1; the network normalizes its input itself.
+        kernels: side of each convolution's kernel, without padding.
+        pooling: how each convolution's map is reduced: "stride" (2), "max" (2×2 max-pooling after it) or "none".
     """
 
     widths: tuple[int, ...] = (16, 48, 96)
@@ -38,8 +43,7 @@ class Architecture:
     pooling: tuple[str, ...] = ("stride", "max", "none")
 
     def sides(self) -> list[int]:
-        """The side of each convolution's map once made smaller. Raises RunError when one would vanish, or for another
-        way of making it smaller."""
+        """Return the sides of the reduced maps. Raises RunError for a map that vanishes or an unknown pooling."""
         if not set(self.pooling) <= {"stride", "max", "none"}:
             raise RunError(f"train.pooling is {list(self.pooling)}: each can be stride, max or none")
         sides, side = [], SIDE
@@ -61,9 +65,8 @@ ARCHITECTURE = TypeAdapter(Architecture)
 class DigitNet(nn.Module):
     """Three convolutions with batch norm, then two fully connected layers.
 
-    By default 28×28 → 12×12 → 5×5 → 3×3: the first convolution strides where others pool, for on the largest
-    maps the pooling's backward pass costs more than the convolution. Without padding, no place is computed twice.
-    Input: float32 N×1×28×28 in 0…1, ink bright on dark. Output: logits, float32 N×classes.
+    By default the maps shrink 28×28 → 12×12 → 5×5 → 3×3. The first convolution uses a stride, because the backward pass
+    of pooling the largest maps costs more than the convolution itself.
     """
 
     def __init__(self, architecture: Architecture) -> None:
@@ -82,26 +85,27 @@ class DigitNet(nn.Module):
         self.head = nn.Sequential(nn.Dropout(a.dropout), nn.Linear(a.hidden, a.classes))
 
     def embed(self, images: Tensor) -> Tensor:
-        """Penultimate activations, float N×hidden, of images in 0…1."""
+        """Return penultimate activations float N×hidden of images float N×1×28×28 in 0…1."""
         a = self.architecture
         normalized: Tensor = (images - a.mean) / a.std
         embeddings: Tensor = self.embedding(self.convolutions(normalized))
         return embeddings
 
     def forward(self, images: Tensor) -> Tensor:
+        """Return logits float N×classes of images float N×1×28×28 in 0…1, ink bright on dark."""
         logits: Tensor = self.head(self.embed(images))
         return logits
 
 
 class Flatten(nn.Module):
-    """Maps N×C×H×W as rows of H·W·C, channels last as they lie in memory: nothing is copied, forth or back."""
+    """Flatten maps N×C×H×W to rows H·W·C: channels last, as they lie in memory, so nothing is copied."""
 
     def forward(self, maps: Tensor) -> Tensor:
         return maps.permute(0, 2, 3, 1).flatten(1)
 
 
 def convolution(inputs: int, width: int, kernel: int, pooling: str) -> list[nn.Module]:
-    """A convolution, pooled before its batch norm so that there is a quarter to normalize."""
+    """Return a convolution with batch norm; pooling comes first, so that the norm has a quarter to do."""
     return [
         nn.Conv2d(inputs, width, kernel, stride=2 if pooling == "stride" else 1, bias=False),
         *([nn.MaxPool2d(2)] if pooling == "max" else []),
@@ -111,7 +115,11 @@ def convolution(inputs: int, width: int, kernel: int, pooling: str) -> list[nn.M
 
 
 def build(architecture: Architecture, seed: int) -> DigitNet:
-    """A network with random weights that depend on the seed alone."""
+    """Build a network on the CPU whose random weights depend on the seed alone.
+
+    Raises:
+        RunError: as `Architecture.sides`.
+    """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         network = DigitNet(architecture)
@@ -120,28 +128,29 @@ def build(architecture: Architecture, seed: int) -> DigitNet:
 
 
 def count_parameters(network: nn.Module) -> int:
-    """How many numbers training may change."""
+    """Return the number of trainable parameters."""
     return sum(p.numel() for p in network.parameters())
 
 
 def layer_rows(network: DigitNet) -> list[dict[str, Any]]:
-    """One row per layer that does something: its kind, the shape it gives for one image, its parameters."""
+    """Return one row per layer: its kind, its output's shape for one image, and its number of parameters."""
     rows: list[dict[str, Any]] = []
     x = torch.zeros(1, 1, SIDE, SIDE, device=next(network.parameters()).device)
     layers = (*network.convolutions, *network.embedding, *network.head)
-    parts = [layer for layer in layers if getattr(layer, "p", 1)]  # without a dropout that drops nothing
+    active = [layer for layer in layers if getattr(layer, "p", 1)]  # without a dropout that drops nothing
     was_training = network.training
     network.eval()
     with torch.no_grad():
-        for layer in parts:
+        for layer in active:
             x = layer(x)
-            rows.append({"layer": layer_name(layer), "output": by(x.shape[1:]), "parameters": count_parameters(layer)})
+            count = count_parameters(layer)
+            rows.append({"layer": layer_name(layer), "output": dims(x.shape[1:]), "parameters": count})
     network.train(was_training)
     return rows
 
 
 def layer_name(layer: nn.Module) -> str:
-    """Its kind and what it was built with, in a few words."""
+    """Return a layer's kind and its arguments in a few words."""
     match layer:
         case nn.Conv2d():
             return f"Conv2d {layer.kernel_size[0]} × {layer.kernel_size[1]}, stride {layer.stride[0]}"
@@ -153,7 +162,16 @@ def layer_name(layer: nn.Module) -> str:
 
 
 def save_model(run: Run, network: DigitNet, training: dict[str, Any]) -> str:
-    """Write the weights and `model.json` beside them, take away an export of others; returns the weights' SHA-256."""
+    """Write the weights and `model.json`, and delete an ONNX export of other weights.
+
+    Args:
+        run: the run to write into.
+        network: the trained network.
+        training: facts about the training, stored in `model.json`.
+
+    Returns:
+        The SHA-256 of the weights file, in hex.
+    """
     buffer = io.BytesIO()
     state = {k: v.detach().cpu().contiguous() for k, v in network.state_dict().items()}
     torch.save(state, buffer)
@@ -167,15 +185,16 @@ def save_model(run: Run, network: DigitNet, training: dict[str, Any]) -> str:
         "weights_sha256": bytes_digest(weights),
         "training": training,
     }
-    replace_part(run, run.weights, weights)
-    write_json(run.model_json, sealed(described))
+    replace_file(run, run.weights, weights)
+    write_json(run.model_json, with_digest(described))
     return bytes_digest(weights)
 
 
 def load_model(run: Run) -> DigitNet:
-    """The run's network, in eval mode, on the CPU.
+    """Return a run's network in eval mode, on the CPU.
 
-    Raises RunError when weights or description are missing, damaged or do not belong together.
+    Raises:
+        RunError: when weights or description are missing, damaged or do not belong together.
     """
     described = read_description(run)
     network = described_network(run, described["architecture"])
@@ -190,12 +209,12 @@ def load_model(run: Run) -> DigitNet:
     return network.eval()
 
 
-def described_network(run: Run, parts: dict[str, Any]) -> DigitNet:
-    """The network that `model.json` describes, its weights still random. Raises RunError when it describes none."""
+def described_network(run: Run, fields: dict[str, Any]) -> DigitNet:
+    """Build the network that `model.json` describes, with random weights. Raises RunError."""
     try:
-        return build(ARCHITECTURE.validate_python(vars(Architecture(**parts))), seed=0)
+        return build(ARCHITECTURE.validate_python(vars(Architecture(**fields))), seed=0)
     except RunError:
         raise
-    except Exception as error:  # whatever torch makes of numbers that are no network's
+    except Exception as error:  # torch raises many kinds for impossible sizes
         where = f"{shown(run.model_json)} is damaged or of another version at architecture"
         raise RunError(f"{where}: {retrain_advice(run)}") from error

@@ -1,4 +1,4 @@
-"""The trained network in NumPy: the same logits as torch's for a few pictures, without the seconds of its import."""
+"""The trained network in NumPy: torch's logits for a few images without the seconds that importing torch takes."""
 
 from __future__ import annotations
 
@@ -19,18 +19,23 @@ KINDS = {"FloatStorage": "<f4", "LongStorage": "<i8"}
 
 
 class UnsupportedError(Exception):
-    """Weights or an architecture that this module cannot compute with; torch may."""
+    """NumPy cannot compute with these weights or this architecture; torch may."""
 
 
 @dataclass(frozen=True)
 class NumpyNet:
-    """A trained network's weights by the names of its layers, and its architecture as `model.json` describes it."""
+    """A trained network in NumPy.
+
+    Attributes:
+        weights: arrays by the names of torch's state dict.
+        architecture: as `model.json` describes it.
+    """
 
     weights: dict[str, np.ndarray]
     architecture: dict[str, Any]
 
     def logits(self, images: np.ndarray) -> np.ndarray:
-        """Logits float32 N×classes of uint8 N×28×28 pictures."""
+        """Return logits float32 N×classes of images uint8 N×28×28."""
         a, at = self.architecture, 0
         maps = ((images / np.float32(255) - np.float32(a["mean"])) / np.float32(a["std"]))[..., None]
         for pooling in a["pooling"]:
@@ -44,7 +49,7 @@ class NumpyNet:
         return hidden @ self.weights["head.1.weight"].T + self.weights["head.1.bias"]
 
     def norm_relu(self, values: np.ndarray, layer: str) -> np.ndarray:
-        """Batch norm over the last axis, then ReLU."""
+        """Apply batch norm over the last axis, then ReLU."""
         weight, bias, mean, variance = (
             self.weights[f"{layer}.{name}"] for name in ("weight", "bias", "running_mean", "running_var")
         )
@@ -53,21 +58,26 @@ class NumpyNet:
 
 
 def convolve(maps: np.ndarray, weight: np.ndarray, stride: int) -> np.ndarray:
-    """A convolution without padding of maps N×H×W×C, weight out×C×side×side: N×h×w×out."""
+    """Convolve maps N×H×W×C with a weight out×C×side×side, without padding: N×h×w×out."""
     windows = np.lib.stride_tricks.sliding_window_view(maps, weight.shape[2:], axis=(1, 2))[:, ::stride, ::stride]
     rows = windows.reshape(-1, weight[0].size)
     return (rows @ weight.reshape(len(weight), -1).T).reshape(*windows.shape[:3], len(weight))
 
 
 def max_pool(maps: np.ndarray) -> np.ndarray:
-    """2×2 max-pooling of maps N×H×W×C; an odd last row or column is left out."""
+    """Pool maps N×H×W×C by 2×2 maxima; an odd last row or column is dropped, as in torch."""
     height, width = (side // 2 * 2 for side in maps.shape[1:3])
     rows = np.maximum(maps[:, 0:height:2], maps[:, 1:height:2])
     return np.maximum(rows[:, :, 0:width:2], rows[:, :, 1:width:2])
 
 
 def load_numpy_network(run: Run) -> NumpyNet:
-    """The run's network. Raises UnsupportedError for one that only torch may read, RunError for damaged files."""
+    """Load a run's network without torch.
+
+    Raises:
+        UnsupportedError: when only torch can read or compute the network.
+        RunError: when a file is missing or damaged.
+    """
     described = read_description(run)
     content = weights_bytes(run, described["weights_sha256"])
     try:
@@ -81,7 +91,7 @@ def load_numpy_network(run: Run) -> NumpyNet:
 
 
 def check_architecture(a: dict[str, Any], weights: dict[str, np.ndarray]) -> None:
-    """Raises UnsupportedError where the weights are not of the shapes that the architecture asks for."""
+    """Raise UnsupportedError when the shapes of the weights do not fit the architecture."""
     kernels = [[array.shape[0], array.shape[2]] for array in weights.values() if array.ndim == 4]
     found = [kernels, *(len(weights[name]) for name in ("embedding.2.weight", "head.1.weight"))]
     wanted = [[list(pair) for pair in zip(a["widths"], a["kernels"], strict=True)], a["hidden"], a["classes"]]
@@ -90,7 +100,7 @@ def check_architecture(a: dict[str, Any], weights: dict[str, np.ndarray]) -> Non
 
 
 def read_state(content: bytes) -> dict[str, np.ndarray]:
-    """Arrays by name from what `torch.save` wrote; no code of the file's runs. Raises many kinds for anything else."""
+    """Return arrays by name from a file of `torch.save`, without running its code. Raises many kinds of error."""
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
         (pickled,) = (name for name in archive.namelist() if name.endswith("/data.pkl"))
         state = WeightsUnpickler(archive, pickled.removesuffix("data.pkl")).load()
@@ -100,7 +110,7 @@ def read_state(content: bytes) -> dict[str, np.ndarray]:
 
 
 class WeightsUnpickler(pickle.Unpickler):
-    """Knows tensors of plain storages and nothing else (as `torch.load(weights_only=True)` does)."""
+    """Accept tensors of plain storages and nothing else, as `torch.load(weights_only=True)` does."""
 
     def __init__(self, archive: zipfile.ZipFile, folder: str) -> None:
         super().__init__(io.BytesIO(archive.read(f"{folder}data.pkl")))
@@ -121,7 +131,7 @@ class WeightsUnpickler(pickle.Unpickler):
 
 
 def as_array(storage: np.ndarray, offset: int, size: tuple[int, ...], stride: tuple[int, ...], *_: Any) -> np.ndarray:
-    """A tensor's place in its storage as an array. Raises UnpicklingError where it would lie outside."""
+    """Return a tensor's view of its storage. Raises UnpicklingError when it lies outside."""
     last = offset + sum((n - 1) * step for n, step in zip(size, stride, strict=True))
     if min(offset, *size, *stride, 0) < 0 or last >= len(storage):
         raise pickle.UnpicklingError("a tensor reaches beyond its storage")

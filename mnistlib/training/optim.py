@@ -1,4 +1,4 @@
-"""What moves the weights: Muon for kernels and the hidden matrix, AdamW for the rest; or AdamW for all."""
+"""Optimizers: Muon for convolutions and the hidden matrix with AdamW for the rest, or AdamW for all."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ WORTH_HALVING = 128  # rows from which half precision is faster on a CPU
 
 
 class Optimizer(torch.optim.Optimizer):
-    """torch's own, without what torch wraps around its methods: it imports a compiler, used or not, for a second."""
+    """torch's optimizer without its wrapped methods: they import a compiler, which takes a second."""
 
     add_param_group = inspect.unwrap(torch.optim.Optimizer.add_param_group)
     state_dict = inspect.unwrap(torch.optim.Optimizer.state_dict)
@@ -26,16 +26,19 @@ class Optimizer(torch.optim.Optimizer):
 
 
 class AdamW(Optimizer, torch.optim.AdamW):
-    """Loshchilov & Hutter 2019, as torch has it."""
+    """torch's AdamW (Loshchilov & Hutter 2019, https://arxiv.org/abs/1711.05101) without the compiler's import."""
 
     step = torch.no_grad()(inspect.unwrap(torch.optim.AdamW.step))
 
 
 class Muon(Optimizer):
-    """Momentum whose step is made orthogonal (Jordan et al. 2024, "Muon"), for kernels and hidden matrices.
+    """Momentum whose step is orthogonalized (Jordan et al. 2024, https://kellerjordan.github.io/posts/muon/).
 
-    `lr`: length of a step, a number or a tensor of one; `momentum`: Nesterov's; `weight_decay`: decoupled, per step,
-    times `lr`.
+    Args:
+        parameters: convolution kernels and hidden matrices.
+        lr: length of a step, a number or a scalar tensor.
+        momentum: of Nesterov's kind, in 0…1.
+        weight_decay: decoupled; each step multiplies it by `lr`.
     """
 
     def __init__(
@@ -45,7 +48,7 @@ class Muon(Optimizer):
 
     @torch.no_grad()
     def step(self, closure: Callable[[], Any] | None = None) -> None:  # type: ignore[override]
-        """Move every parameter that has a gradient; a kernel counts as a matrix of its output channels' rows."""
+        """Update each parameter that has a gradient; a kernel counts as a matrix with one row per output channel."""
         for group in self.param_groups:
             for weight in (p for p in group["params"] if p.grad is not None):
                 state = self.state[weight]
@@ -56,16 +59,14 @@ class Muon(Optimizer):
                 ahead = weight.grad.add(velocity, alpha=group["momentum"]).reshape(len(weight), -1)
                 length = group["lr"] * max(1.0, ahead.shape[0] / ahead.shape[1]) ** 0.5
                 weight.mul_(1 - group["lr"] * group["weight_decay"])
-                weight.sub_(orthogonalise(ahead).mul_(length).view_as(weight))
+                weight.sub_(orthogonalize(ahead).mul_(length).view_as(weight))
 
 
-def orthogonalise(matrix: Tensor) -> Tensor:
-    """The matrix with all singular values brought near 1, by a polynomial of its own (a Newton-Schulz iteration).
+def orthogonalize(matrix: Tensor) -> Tensor:
+    """Bring all singular values of a float32 M×N matrix near 1 (0.7…1.2) by a Newton-Schulz iteration.
 
-    float32 M×N; the values end in about 0.7…1.2, which is near enough for a step. Where autocast has half precision it
-    pays on a GPU and, on a CPU, in large products alone. In float32 a large matrix's polynomial is found from the
-    square XXᵀ, which is smaller, and X is multiplied once: half the products. Not in half precision, in which the
-    square no longer tells small values from none.
+    Under autocast, half precision pays off on a GPU and, on a CPU, for large products alone. In float32, a large matrix
+    is multiplied once by a polynomial of XXᵀ, which halves the products. In half precision XXᵀ loses small values.
     """
     kind = matrix.device.type
     wide = matrix.T if matrix.shape[0] > matrix.shape[1] else matrix
@@ -79,7 +80,7 @@ def orthogonalise(matrix: Tensor) -> Tensor:
 
 
 def iterate(x: Tensor) -> Tensor:
-    """p(XXᵀ)X, again and again."""
+    """Apply p(XXᵀ)X five times."""
     a, b, c = COEFFICIENTS
     for _ in range(ITERATIONS):
         square = x @ x.T
@@ -88,7 +89,7 @@ def iterate(x: Tensor) -> Tensor:
 
 
 def polynomial(square: Tensor) -> Tensor:
-    """The symmetric matrix by which `iterate` multiplies an X with this XXᵀ, all iterations in one."""
+    """Return the symmetric matrix that equals all iterations of `iterate` for an X with this XXᵀ."""
     a, b, c = COEFFICIENTS
     whole = torch.eye(len(square), dtype=square.dtype, device=square.device)
     for _ in range(ITERATIONS):
@@ -101,10 +102,17 @@ def polynomial(square: Tensor) -> Tensor:
 def make_optimizers(
     network: nn.Module, optimizer: str, learning_rate: float, muon_rate: float, weight_decay: float
 ) -> list[torch.optim.Optimizer]:
-    """The optimizers that share a network's parameters, each at its peak rate.
+    """Return the optimizers of a network, each at its peak rate.
 
-    `optimizer` is `adamw` (Loshchilov & Hutter 2019) or `muon`; the last layer, whose rows are classes and not
-    features, is AdamW's in either case. Raises RunError for another.
+    Args:
+        network: the network on its device.
+        optimizer: "adamw" or "muon"; the last layer is AdamW's in both cases, because its rows are classes.
+        learning_rate: AdamW's peak rate.
+        muon_rate: Muon's peak rate.
+        weight_decay: decoupled, for matrices and kernels.
+
+    Raises:
+        RunError: for another optimizer.
     """
     if optimizer not in ("adamw", "muon"):
         raise RunError(f"train.optimizer is {optimizer!r}: it can be muon or adamw")
@@ -122,7 +130,7 @@ def make_optimizers(
 
 
 def settle_rates(optimizers: Iterable[torch.optim.Optimizer]) -> None:
-    """On a GPU, keep each group's rate there: a recorded step reads what the schedule has put into it."""
+    """Move each group's rate to the GPU, where a CUDA graph reads what the schedule has written."""
     for group in (group for optimizer in optimizers for group in optimizer.param_groups):
         device = group["params"][0].device
         if device.type == "cuda":
@@ -130,7 +138,7 @@ def settle_rates(optimizers: Iterable[torch.optim.Optimizer]) -> None:
 
 
 def parameter_groups(network: nn.Module, weight_decay: float) -> list[dict[str, Any]]:
-    """Decay for matrices and kernels, none for biases and batch norm."""
+    """Return AdamW's groups: decay for matrices and kernels, none for biases and batch norm."""
     decayed = [p for p in network.parameters() if p.ndim > 1]
     plain = [p for p in network.parameters() if p.ndim <= 1]
     return [{"params": decayed, "weight_decay": weight_decay}, {"params": plain, "weight_decay": 0.0}]

@@ -1,4 +1,4 @@
-"""The examples that are learnt from, gathered batch by batch from where they lie: memory, a file, a GPU."""
+"""A dataset as tensors, gathered batch by batch from memory, a memory map or a GPU."""
 
 from __future__ import annotations
 
@@ -17,29 +17,38 @@ LEAST_STEPS = 20
 
 @dataclass(frozen=True)
 class TensorDataset:
-    """One part of the data: `images` in pieces uint8 N×1×28×28, `labels` int64 of all, below 0 for no class.
+    """One split of the data.
 
-    On the CPU a piece is the array's own memory, or its memory map, which is never copied whole: a dataset larger than
-    the memory can be learnt from. Elsewhere it is one piece on the device.
+    On the CPU, images are the arrays' own memory or memory maps: a dataset may be larger than the memory. On another
+    device they are one copy there.
+
+    Attributes:
+        images: pieces uint8 N×1×28×28.
+        labels: int64 of all pieces; below 0 for an outlier, which has no class.
     """
 
     images: tuple[Tensor, ...]
     labels: Tensor
 
     @staticmethod
-    def of(device: torch.device, *parts: tuple[np.ndarray, np.ndarray]) -> TensorDataset:
-        """From images uint8 N×28×28 with their labels, part after part."""
-        images = tuple(same_memory(images)[:, None] for images, _ in parts)
+    def of(device: torch.device, *pairs: tuple[np.ndarray, np.ndarray]) -> TensorDataset:
+        """Concatenate arrays into a dataset on a device.
+
+        Args:
+            device: where the labels, and on a GPU the images, are to lie.
+            pairs: images uint8 N×28×28 with labels N each.
+        """
+        images = tuple(same_memory(images)[:, None] for images, _ in pairs)
         if device.type != "cpu":
             images = (torch.cat(images).to(device),)
-        labels = np.concatenate([np.asarray(labels, np.int64) for _, labels in parts])
+        labels = np.concatenate([np.asarray(labels, np.int64) for _, labels in pairs])
         return TensorDataset(images, torch.from_numpy(labels).to(device))
 
     def __len__(self) -> int:
         return len(self.labels)
 
     def batch(self, chosen: Tensor) -> tuple[Tensor, Tensor]:
-        """Images float N×1×28×28 in 0…1 and labels at the places `chosen`, int64 N on the labels' device."""
+        """Return images float32 N×1×28×28 in 0…1 and labels int64 N at the indices `chosen`, int64 N."""
         if len(self.images) == 1:
             pixels = self.images[0][chosen]
         else:
@@ -52,26 +61,33 @@ class TensorDataset:
 
 
 def same_memory(array: np.ndarray) -> Tensor:
-    """The array as a tensor, read and never written; torch would warn that a memory map cannot be."""
+    """Return the array as a tensor that shares its memory; torch would warn that a memory map is read-only."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)
         return torch.from_numpy(np.asarray(array))
 
 
-def pictures_per_step(count: int, most: int) -> int:
-    """The batch size for a training part of `count`: `most`, fewer where an epoch would have fewer than 20 steps.
+def effective_batch_size(count: int, most: int) -> int:
+    """Return the batch size: `most`, or less where an epoch would have fewer than 20 steps.
 
-    On a small dataset a few large steps would end the training before it has begun. Raises RunError for less than 2.
+    With few large steps, a small dataset's training would end before it converges.
+
+    Args:
+        count: images in the training set.
+        most: the batch size asked for.
+
+    Raises:
+        RunError: when either is below 2.
     """
     if count < 2:
-        raise RunError(f"the training part is of {count} picture: at least 2; raise preprocess.train_limit")
+        raise RunError(f"the training set has {count} picture: at least 2; raise preprocess.train_limit")
     if most < 2:
-        raise RunError(f"train.batch_size is {most}: at least 2, for batch norm needs something to compare with")
+        raise RunError(f"train.batch_size is {most}: at least 2, because batch norm compares images")
     return max(2, min(most, count // LEAST_STEPS))
 
 
 def digest_of(*tensors: Tensor) -> str:
-    """SHA-256 of the tensors' shapes and values."""
+    """Return the SHA-256 of the tensors' shapes and values, in hex."""
     digest = hashlib.sha256()
     for tensor in tensors:
         digest.update(repr(tuple(tensor.shape)).encode())

@@ -26,12 +26,12 @@ from mnistlib.data import idx, locations, preprocess
 from mnistlib.data.loading import load_raw
 from mnistlib.evaluation.calibration import load_calibration
 from mnistlib.imaging.image_files import read_batches
-from mnistlib.inference import answers
 from mnistlib.inference import predictor as predict
-from mnistlib.inference.drawings import describe_drawing, keep_drawing, kept_drawings
+from mnistlib.inference import terminal_output
+from mnistlib.inference.drawings import describe_drawing, load_drawings, save_drawing
 from mnistlib.pipeline import plan, verify
 from mnistlib.reporting import front_page, notebook_html, runs_table
-from mnistlib.reporting.card_facts import class_rows, gather
+from mnistlib.reporting.card_facts import class_rows, load_facts
 from mnistlib.reporting.explorer import explore_data
 from mnistlib.reporting.run_summary import describe_run, describe_stage, headline_facts
 from mnistlib.runs import fingerprint, layout, state
@@ -80,7 +80,7 @@ def judged(run: Run) -> None:
 
 def described(run: Run) -> None:
     """A run in words, as pages tell it."""
-    describe_run(run), [describe_stage(run, stage) for stage in STAGE], headline_facts(run), runs_table.summarise(run)
+    describe_run(run), [describe_stage(run, stage) for stage in STAGE], headline_facts(run), runs_table.summarize(run)
 
 
 def unpacked(run: Run) -> None:
@@ -122,7 +122,7 @@ NAMES = {ARRAYS[0]: ["embeddings"], ARRAYS[1]: ["points", "indices"], ARRAYS[2]:
 READERS = {
     "read_record": Reader(lambda run: [read_record(run, stage) for stage in STAGE], STATUS),
     "plan": Reader(lambda run: plan.plan(run, config.load("smoke"), "all"), (*STATUS, "data/raw.json", *MODEL), 0.3),
-    "standing": Reader(state.standing, (*STATUS, "params/params.yaml")),
+    "standing": Reader(state.current_records, (*STATUS, "params/params.yaml")),
     "describe": Reader(described, (*METRICS, *STATUS, "data/raw.json", "models/history.json"), 0.5),
     "receipt": Reader(judged, ("receipt.json",) * 4),
     "model.json": Reader(load_model, ("models/model.json",)),
@@ -130,11 +130,11 @@ READERS = {
     "quick_predictor": Reader(lambda run: answer(predict.quick_predictor(run.folder)), MODEL),
     "weights": Reader(weights, (WEIGHTS,), 0.5),
     "calibration": Reader(load_calibration, MODEL[1:]),
-    "card": Reader(gather, (*MODEL, "data/raw.json")),
+    "card": Reader(load_facts, (*MODEL, "data/raw.json")),
     "raw.json": Reader(
         lambda run: (
-            locations.had(run),
-            locations.is_where_it_was(files.read_json(run.raw_json, "")),
+            locations.previous_dataset(run),
+            locations.raw_files_present(files.read_json(run.raw_json, "")),
             load_raw(run),
         ),
         ("data/raw.json",),
@@ -148,8 +148,8 @@ READERS = {
     "explore": Reader(lambda run: (explore_data(run), class_rows(run, list("0123456789"))), ARRAYS, 0.2),
     "history": Reader(load_history, ("models/history.json",)),
     "overview": Reader(lambda run: runs_table.write_runs_table_page(), ("status/summary.json", TAUGHT), 0.5),
-    "drawings": Reader(kept_drawings, ("data/inference/drawings/*/drawing.json",)),
-    "pad.json": Reader(front_page.read_pad, ("reports/pad.json", *MODEL)),
+    "drawings": Reader(load_drawings, ("data/inference/drawings/*/drawing.json",)),
+    "pad.json": Reader(front_page.read_browser_pad, ("reports/pad.json", *MODEL)),
     "params": Reader(lambda run: config.check(config.load_file(run.params()), "here"), ("params/params.yaml",), 0.5),
     "SET": Reader(lambda run: config.load("smoke", text_of(run.folder / "set.txt")), ("set.txt",)),
     "idx": Reader(unpacked, ("odd.idx",)),
@@ -160,13 +160,13 @@ READERS = {
     ),
     "modules": Reader(lambda run: fingerprint.kept_digests(), ("modules.json",)),
     "checkpoint": Reader(lambda run: checkpoint.read_checkpoint(run.folder / "e.pt"), ("e.pt",), 1.0, (DamagedError,)),
-    "answers": Reader(answers.closing_words, ("data/inference/predictions.csv",)),
+    "terminal_output": Reader(terminal_output.results_message, ("data/inference/predictions.csv",)),
 }
 
 
 def fault_of(reader: Reader, run: Run) -> str:
     """What reading does that it may not; empty where it gives something or refuses in words."""
-    for cached in (state.stand, fingerprint.kept_digests):
+    for cached in (state.compute_records, fingerprint.kept_digests):
         cached.cache_clear()
     watch().seen.clear()
     try:
@@ -198,8 +198,8 @@ def run(smoke: Project, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ru
         run = Run("smoke")
         strokes = [[(10.0, 10.0), (10.0, 60.0)]]
         predictor = predict.quick_predictor("smoke")
-        keep_drawing(run, describe_drawing(strokes, predictor.strokes(strokes), predictor.model))
-        scores = dict.fromkeys(runs_table.TAUGHT, 1.0) | {"fine_tuned_from": "smoke"}
+        save_drawing(run, describe_drawing(strokes, predictor.strokes(strokes), predictor.model))
+        scores = dict.fromkeys(runs_table.FINE_TUNED_METRICS, 1.0) | {"fine_tuned_from": "smoke"}
         files.write_text(run.folder / TAUGHT, json.dumps(scores))
         (run.folder / "odd.idx").write_bytes(gzip.compress(b"\0\0\x08\x03" + b"\0\0\0\x0a" * 3 + bytes(1000)))
         (run.folder / "set.txt").write_text('train.epochs=3 data.samples=10 infer.input="a b" train.widths=[8, 8, 8]')

@@ -13,7 +13,7 @@ from urllib.parse import unquote
 import nbformat
 import pytest
 
-from bench import lab
+from bench.browser import lab
 from mnistlib.core.errors import RunError
 from mnistlib.core.files import ROOT
 from mnistlib.pipeline import mlflow_tracking
@@ -101,7 +101,7 @@ def cells_of(attack: str) -> list:
 
 @needs_browser
 def test_a_received_notebook_runs_loads_sends_and_leads_nowhere(received):
-    """All attacks one by one, in one browser; watch() of bench/screen.py also counts words in its console as faults."""
+    """All attacks one by one, in one browser; bench.browser.screen.watch also counts console messages as faults."""
     path, shown = received.notebook("03_train"), received.page("03_train")
     notebook = nbformat.read(path, as_version=4)
     with lab.browser() as page:
@@ -160,9 +160,13 @@ def test_a_verdict_is_one_of_eight(received, verdict):
 
 def test_every_page_lets_in_its_own_style_and_scripts_alone():
     templates = [*pages.TEMPLATES.rglob("*.j2"), ROOT / "bench" / "page.html.j2"]
-    texts = [path.read_text() for path in templates if "<!doctype html>" in path.read_text()]
-    assert len(texts) == 6
-    for text in texts:
+    heads = [path.read_text() for path in templates if "<!doctype html>" in path.read_text()]
+    bodies = [path.name for path in templates if path.read_text().startswith('{% extends "base.html.j2" %}')]
+    assert (len(heads), sorted(bodies)) == (
+        3,
+        ["compare.html.j2", "index.html.j2", "runs_table.html.j2", "teach.html.j2"],
+    )
+    for text in heads:
         assert text.index('Content-Security-Policy" content="{{ page.policy }}"') < text.index("<title>")
         assert text.count("<style>") == 1
     policy = pages.assets(["page.js", "pad.js"])["policy"]
@@ -336,7 +340,7 @@ FLAWED = {"name": "b", "version": "2", "vulns": [{"id": "CVE-1", "fix_versions":
 SKIPPED = {"name": "c", "skip_reason": "not found on PyPI"}
 LOOKED_UP = {
     "clean": (json.dumps({"dependencies": [CLEAN, SKIPPED]}), 0, "0 for 1 packages; 1 could not be looked up"),
-    "flawed": (json.dumps({"dependencies": [CLEAN, FLAWED]}), 1, "advisory CVE-1: b 2, mended in 3"),
+    "flawed": (json.dumps({"dependencies": [CLEAN, FLAWED]}), 1, "advisory CVE-1: b 2, fixed in 3"),
     "all skipped": (json.dumps({"dependencies": [SKIPPED]}), 0, "not looked up, because PyPI did not answer"),
     "no network": ("", 0, "not looked up, because PyPI did not answer"),
 }

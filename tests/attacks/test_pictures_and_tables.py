@@ -13,7 +13,7 @@
 | characters that turn or hide text in a file name | terminal, page, CSV | shown as \\u202e |
 | HTML and TeX in the name of a file, a class or a run | pages and figures | shown as text |
 | a full disk | record, log, pages, answers | words, exit code, nothing half-written |
-| the same drawing saved twice at once | `handwriting.keep_drawing` | kept once |
+| the same drawing saved twice at once | `handwriting.save_drawing` | kept once |
 """
 
 import csv
@@ -40,10 +40,11 @@ from mnistlib.core.formatting import Table
 from mnistlib.imaging import limits
 from mnistlib.imaging.decoding import decode
 from mnistlib.imaging.image_files import find_pictures
-from mnistlib.imaging.limits import PictureError, Room
-from mnistlib.inference.answers import answer_lines
-from mnistlib.inference.drawings import Drawing, keep_drawing
-from mnistlib.inference.predictor import Prediction, prediction_rows, save_predictions_csv
+from mnistlib.imaging.limits import MemoryBudget, PictureError
+from mnistlib.inference.drawings import Drawing, save_drawing
+from mnistlib.inference.prediction_table import prediction_rows, save_predictions_csv
+from mnistlib.inference.predictor import Prediction
+from mnistlib.inference.terminal_output import prediction_lines
 from mnistlib.reporting.plots.comparison import plot_flips
 from mnistlib.reporting.plots.data import plot_class_balance, plot_class_means, plot_pixel_histogram, plot_samples
 from mnistlib.reporting.plots.evaluation import plot_confusion
@@ -162,14 +163,14 @@ def test_a_picture_that_would_cost_too_much_is_refused(tmp_path, monkeypatch, ma
 PEAK = """
 import resource, sys
 from pathlib import Path
-from mnistlib import pictures
-pictures.cores = lambda: 4
+from mnistlib.imaging import image_files
+image_files.cores = lambda: 4
 small, *large = map(Path, sys.argv[1:])
 peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-list(pictures.read_batches([small] * 50, 50))
+list(image_files.read_batches([small] * 50, 50))
 before = peak()
 for path in large:
-    for _, reasons in pictures.read_batches([path] * 4, 4):
+    for _, reasons in image_files.read_batches([path] * 4, 4):
         print(path.name, reasons[0])
 print((peak() - before) * (1 if sys.platform == "darwin" else 1024))
 """
@@ -189,7 +190,7 @@ def test_large_pictures_on_all_threads_take_400_mb_together(tmp_path):
 
 
 def test_who_wants_little_memory_does_not_wait_for_who_wants_much():
-    room = Room(10)
+    room = MemoryBudget(10)
     with room.taken(6), room.taken(4):
         assert room.free == 0
     with room.taken(99):
@@ -295,7 +296,7 @@ def test_no_name_is_a_formula_a_row_or_hidden_in_the_table_of_answers(tmp_path, 
 
 def test_no_name_turns_hides_or_colours_a_line_in_the_terminal():
     paths = [Path(name) for name in NAMES]
-    for line in answer_lines(paths, answered(paths)):
+    for line in prediction_lines(paths, answered(paths)):
         assert line.isprintable()
 
 
@@ -365,7 +366,7 @@ def test_a_drawing_saved_by_eight_at_once_is_kept_once(tmp_path, monkeypatch):
 
     def keep(_: int) -> tuple[Path, bool]:
         ready.wait()
-        return keep_drawing(Run("r"), drawing)
+        return save_drawing(Run("r"), drawing)
 
     with ThreadPoolExecutor(8) as hands:
         kept = list(hands.map(keep, range(8)))

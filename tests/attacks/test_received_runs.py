@@ -23,7 +23,7 @@ from mnistlib.core.files import (
     bytes_digest,
     read_arrays,
     read_json,
-    sweep,
+    remove_stale,
     write_json,
 )
 from mnistlib.data.preprocess import load_statistics, statistics_path
@@ -33,11 +33,11 @@ from mnistlib.inference.predictor import load_predictor, quick_predictor, usable
 from mnistlib.pipeline.fine_tune_run import new_run
 from mnistlib.pipeline.plan import outside_now
 from mnistlib.pipeline.verify import environment, written_to
-from mnistlib.reporting.runs_table import TAUGHT, write_runs_table, write_runs_table_page
+from mnistlib.reporting.runs_table import FINE_TUNED_METRICS, write_runs_table, write_runs_table_page
 from mnistlib.runs import layout
 from mnistlib.runs.layout import Run, check_own_files, leftovers, runs_table_page
-from mnistlib.runs.lock import hold
-from mnistlib.runs.model_store import sealed
+from mnistlib.runs.lock import lock_run
+from mnistlib.runs.model_store import with_digest
 from mnistlib.runs.raw_data import read_raw
 from mnistlib.runs.receipt import load_receipt
 from mnistlib.runs.record import Inputs, Record, read_record, write_record
@@ -160,7 +160,7 @@ def test_a_fifo_deep_in_a_run_is_refused_and_hard_links_are_not(run, outside):
 def test_the_lock_empties_no_other_file(run, outside, kind):
     kind(run.folder / ".lock", outside)
     with pytest.raises(RunError, match=r"\.lock"):
-        hold(run)
+        lock_run(run)
     assert outside.read_text() == KEPT
 
 
@@ -210,7 +210,7 @@ NO_DESCRIPTION = [
 @pytest.mark.parametrize("changes", NO_DESCRIPTION, ids=str)
 def test_an_architecture_that_is_out_of_bounds_is_refused_whatever_its_digest(run, load, changes):
     described = json.loads(run.model_json.read_text())
-    write_json(run.model_json, sealed(described | {"architecture": described["architecture"] | changes}))
+    write_json(run.model_json, with_digest(described | {"architecture": described["architecture"] | changes}))
     with pytest.raises(RunError, match=r"model\.json is damaged at architecture"):
         load(run.name)
 
@@ -227,7 +227,7 @@ def test_another_mean_is_not_taken_for_the_one_that_the_model_was_trained_with(r
     write_json(run.model_json, described)
     with pytest.raises(RunError, match="damaged at digest"):
         quick_predictor(run.name)
-    write_json(run.model_json, sealed(described))
+    write_json(run.model_json, with_digest(described))
     with pytest.raises(RunError, match="was made for other weights"):
         quick_predictor(run.name)
 
@@ -239,7 +239,7 @@ def test_weights_that_are_no_numbers_give_no_answer(run, load, value):
     weights["head.1.bias"][3] = value
     torch.save(weights, run.weights)
     described = json.loads(run.model_json.read_text())
-    write_json(run.model_json, sealed(described | {"weights_sha256": bytes_digest(run.weights.read_bytes())}))
+    write_json(run.model_json, with_digest(described | {"weights_sha256": bytes_digest(run.weights.read_bytes())}))
     save_calibration(run, Calibration(1.0, 0.0, 0.0, 1.0, 0.0))
     with pytest.raises(RunError, match="not finite numbers"):
         load(run.name)
@@ -279,12 +279,12 @@ def test_a_model_of_another_version_is_refused_with_what_to_do(run, version):
     with pytest.raises(RunError, match=r"expected 4: re-run 03_train \(make train RUN=received\)"):
         load_model(run)
     write_json(run.teach_json, {})
-    with pytest.raises(RunError, match="expected 4: teach it anew with make teach"):
+    with pytest.raises(RunError, match="expected 4: fine-tune it again with make teach"):
         load_model(run)
 
 
 def test_a_named_run_without_a_model_does_not_answer_with_another_runs(run):
-    with pytest.raises(RunError, match="runs/mine holds no whole model"):
+    with pytest.raises(RunError, match="runs/mine holds no complete model"):
         usable_run("mine")
     assert usable_run("lab") == run.name
 
@@ -304,7 +304,7 @@ def test_a_fine_tuning_that_is_killed_leaves_no_run(run):
     left = layout.RUNS / ".killed-taught.part"
     assert sorted(path.name for path in layout.RUNS.iterdir()) == [left.name, run.name]
     os.utime(left, (time.time() - 2 * HOUR,) * 2)
-    sweep(leftovers(run))
+    remove_stale(leftovers(run))
     assert [path.name for path in layout.RUNS.iterdir()] == [run.name]
 
 
@@ -478,7 +478,7 @@ def test_verify_refuses_a_run_with_a_link_before_it_reads_it(run, outside, monke
 
 
 def test_an_unusable_lesson_costs_its_own_row(run):
-    write_json(run.teach_json, dict.fromkeys(TAUGHT, 0) | {"fine_tuned_from": "a", "teach_seconds": 1.0})
+    write_json(run.teach_json, dict.fromkeys(FINE_TUNED_METRICS, 0) | {"fine_tuned_from": "a", "teach_seconds": 1.0})
     shutil.copytree(run.folder, Run("bad").folder)
     rewrite(Run("bad").teach_json, drawings_learned="many")
     write_runs_table_page()

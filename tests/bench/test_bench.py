@@ -1,4 +1,4 @@
-"""The benchmark's page, of a benchmark that was cut off as well; and that each of its parts can start."""
+"""The benchmark's page, also of an interrupted benchmark; and that every module of bench can be imported."""
 
 import importlib
 
@@ -31,6 +31,21 @@ def test_cut_off_before_the_first_profile_there_is_still_a_page(tmp_path):
         assert "two cores" in (tmp_path / "index.html").read_text()
 
 
-@pytest.mark.parametrize("module", [*sorted(path.stem for path in (ROOT / "bench").glob("[!_]*.py")), "__main__"])
+def modules():
+    """Every module of bench, its folders' too, by its dotted name."""
+    paths = sorted(path.relative_to(ROOT) for path in (ROOT / "bench").rglob("*.py") if path.stem != "__init__")
+    return [".".join(path.with_suffix("").parts) for path in paths]
+
+
+def test_the_modules_of_every_folder_are_imported():
+    assert {"bench.__main__", "bench.accuracy.profiles", "bench.speed.pipeline", "bench.browser.lab"} <= {*modules()}
+
+
+@pytest.mark.parametrize("module", modules())
 def test_what_the_bench_asks_of_the_package_is_there(module):
-    importlib.import_module(f"bench.{module}")
+    importlib.import_module(module)
+
+
+def test_no_folder_of_bench_holds_more_than_fourteen_modules():
+    counts = {folder: len(list(folder.glob("*.py"))) for folder in (ROOT / "bench").rglob("*") if folder.is_dir()}
+    assert max(counts.values()) <= 14

@@ -5,7 +5,7 @@ import base64
 import numpy as np
 import pytest
 
-from bench import lab
+from bench.browser import lab
 from mnistlib.imaging.image_files import to_png
 
 pytestmark = pytest.mark.skipif(not lab.can_browse(), reason="needs a browser: apt-get install chromium")

@@ -12,11 +12,11 @@ import pytest
 from mnistlib.core.errors import RunError
 from mnistlib.core.files import (  # fmt: skip
     ROOT,
+    atomic_write,
     file_digest,
     read_arrays,
     read_json,
-    sweep,
-    whole,
+    remove_stale,
     write_json,
     write_text,
 )
@@ -25,7 +25,7 @@ from mnistlib.core.files import (  # fmt: skip
 def test_a_write_that_fails_leaves_the_old_file_and_no_other(tmp_path):
     path = tmp_path / "a.txt"
     write_text(path, "old")
-    with pytest.raises(ZeroDivisionError), whole(path) as temporary:
+    with pytest.raises(ZeroDivisionError), atomic_write(path) as temporary:
         temporary.write_text("new")
         raise ZeroDivisionError
     assert path.read_text() == "old"
@@ -35,9 +35,9 @@ def test_a_write_that_fails_leaves_the_old_file_and_no_other(tmp_path):
 WRITER = """
 import sys
 from pathlib import Path
-from mnistlib.core.files import whole
+from mnistlib.core.files import atomic_write
 
-with whole(Path(sys.argv[1])) as temporary:
+with atomic_write(Path(sys.argv[1])) as temporary:
     temporary.write_text("half")
     print(temporary.name, flush=True)
     input()
@@ -49,11 +49,11 @@ def test_what_a_killed_writer_left_is_swept_away_and_a_living_ones_is_not(tmp_pa
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
     with subprocess.Popen(command, env={"PYTHONPATH": str(ROOT)}, **pipes) as writer:
         left = tmp_path / writer.stdout.readline().strip()
-        sweep([left])
+        remove_stale([left])
         assert left.read_text() == "half"
         writer.kill()
     assert list(tmp_path.iterdir()) == [left]
-    sweep([left])
+    remove_stale([left])
     assert not list(tmp_path.iterdir())
 
 
@@ -63,7 +63,7 @@ def test_a_folder_that_a_killed_writer_left_is_swept_away_after_an_hour(tmp_path
         folder.mkdir()
         (folder / "drawing.json").write_text("{}")
     os.utime(old, (time.time() - 2 * 3600,) * 2)
-    sweep([new, old])
+    remove_stale([new, old])
     assert list(tmp_path.iterdir()) == [new]
 
 
@@ -110,7 +110,7 @@ def test_arrays_come_back_or_the_file_is_named_wherever_it_is_damaged(tmp_path):
     path, numbers = tmp_path / "a.npz", np.arange(200) % 7
     np.savez_compressed(path, numbers=numbers)
     good, noticed = path.read_bytes(), 0
-    for content in (b"", b"junk", good[:-30], *(spoilt(good, place) for place in range(len(good)))):
+    for content in (b"", b"junk", good[:-30], *(corrupted(good, place) for place in range(len(good)))):
         path.write_bytes(content)
         try:
             assert np.array_equal(*read_arrays(path, ["numbers"], "make it again"), numbers)
@@ -123,5 +123,5 @@ def test_arrays_come_back_or_the_file_is_named_wherever_it_is_damaged(tmp_path):
         read_arrays(path, ["others"], "make it again")
 
 
-def spoilt(content: bytes, place: int) -> bytes:
+def corrupted(content: bytes, place: int) -> bytes:
     return content[:place] + bytes([content[place] ^ 0xFF]) + content[place + 1 :]

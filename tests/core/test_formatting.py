@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from mnistlib.core.formatting import Table, as_text, counted, sure
+from mnistlib.core.formatting import Table, as_text, confidence_text, counted
 
 
 @pytest.mark.parametrize(
@@ -21,7 +21,7 @@ def test_a_value_for_people(value, text):
 
 @pytest.mark.parametrize(("of", "text"), [(0.9, "90.0 %"), (0.9953, "99.5 %"), (0.9996, "99.9 %"), (1, "99.9 %")])
 def test_no_confidence_is_shown_as_certainty(of, text):
-    assert sure(of) == text
+    assert confidence_text(of) == text
 
 
 def test_text_is_escaped_in_pages_and_columns_are_aligned_in_terminals():

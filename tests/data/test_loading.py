@@ -19,7 +19,7 @@ from mnistlib.data import idx
 from mnistlib.data.datasets import DATASETS, FILES
 from mnistlib.data.download import UnreachableError, download, mirrors
 from mnistlib.data.loading import load_raw, obtain, save_raw
-from mnistlib.data.locations import better_source_exists, had, lies_here
+from mnistlib.data.locations import better_source_exists, is_available_locally, previous_dataset
 from mnistlib.runs import layout
 from mnistlib.runs.layout import Run
 
@@ -57,7 +57,7 @@ def served(tmp_path, mnist_dir):
 def test_what_has_no_checksum_unpacked_is_asked_for_packed(tmp_path):
     for name in FILES:
         (tmp_path / name).write_bytes(bytes([0, 0, 8, 1, 0, 0, 0, 0]))
-    with pytest.raises(RunError, match=r"is unpacked, .* Kuzushiji-MNIST only the \.gz .* put train-images-idx3.*\.gz"):
+    with pytest.raises(RunError, match=r"is unpacked, .* Kuzushiji-MNIST only .* put train-images-idx3.*\.gz"):
         obtain("kmnist", source="local", local_dir=str(tmp_path))
 
 
@@ -96,7 +96,7 @@ def test_what_broke_off_in_the_middle_is_gone_on_with_and_nothing_stands_in_for_
     folder, address = served
     gone = folder / f"{FILES[2]}.gz.gone"
     gone.touch()
-    with pytest.raises(RunError, match="run again to go on from there"):
+    with pytest.raises(RunError, match="run again to continue"):
         obtain("mnist", raw=tmp_path / "raw", mirrors=[address])
     assert len(list((tmp_path / "raw" / "mnist").iterdir())) == 2
     gone.unlink()
@@ -150,12 +150,12 @@ def test_files_that_have_gone_are_named_with_what_to_do(tmp_path, mnist_dir, mon
 def test_a_dataset_lies_here_when_all_of_it_does(tmp_path, monkeypatch):
     monkeypatch.delenv("MNIST_DIR", raising=False)
     for place in (tmp_path / "named", tmp_path / "raw" / "mnist"):
-        assert not lies_here("mnist", str(tmp_path / "named"), tmp_path / "raw")
+        assert not is_available_locally("mnist", str(tmp_path / "named"), tmp_path / "raw")
         place.mkdir(parents=True)
         for name in FILES:
-            assert not lies_here("mnist", str(tmp_path / "named"), tmp_path / "raw")
+            assert not is_available_locally("mnist", str(tmp_path / "named"), tmp_path / "raw")
             (place / name).write_bytes(b"")
-        assert lies_here("mnist", str(tmp_path / "named"), tmp_path / "raw")
+        assert is_available_locally("mnist", str(tmp_path / "named"), tmp_path / "raw")
         shutil.rmtree(place)
 
 
@@ -239,7 +239,7 @@ def test_idx_by_hand():
 
 
 def test_a_dataset_that_is_none_is_refused():
-    with pytest.raises(RunError, match=r"data\.dataset is 'foo': known are mnist"):
+    with pytest.raises(RunError, match=r"data\.dataset is 'foo'; choose one of mnist"):
         obtain("foo")
 
 
@@ -268,10 +268,10 @@ def test_what_stands_in_is_still_said_to_when_it_is_read_again(tmp_path, monkeyp
 def test_other_files_than_01_saw_are_refused(tmp_path, monkeypatch):
     monkeypatch.setattr(layout, "RUNS", tmp_path)
     save_raw(Run("r"), obtain("digits"))
-    told = json.loads(Run("r").raw_json.read_text())
-    told["files"][0]["SHA-256 unpacked"] = "0" * 64
-    write_json(Run("r").raw_json, told)
-    with pytest.raises(RunError, match="no longer what 01_data saw there"):
+    described = json.loads(Run("r").raw_json.read_text())
+    described["files"][0]["SHA-256 unpacked"] = "0" * 64
+    write_json(Run("r").raw_json, described)
+    with pytest.raises(RunError, match="has changed since 01_data read it"):
         load_raw(Run("r"))
 
 
@@ -343,7 +343,7 @@ def test_a_run_that_had_no_real_dataset_may_take_the_fallback_again(run, tmp_pat
     for asked in ({"dataset": "mnist"}, {"dataset": "digits"}):
         save_raw(run, obtain(**asked, raw=tmp_path / "raw", mirrors=[DEAD]))
         write_json(run.model_json, {"training": {"dataset": "digits"}})
-        assert had(run) == ("", "")
+        assert previous_dataset(run) == ("", "")
         assert obtain("mnist", raw=tmp_path / "raw", mirrors=[DEAD], before=run).fallback
 
 
@@ -352,7 +352,7 @@ def test_what_a_run_had_is_not_known_from_damaged_files(run, content):
     for path in (run.raw_json, run.model_json, run.processed / "statistics.json"):
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(content, errors="surrogateescape")
-    assert had(run) == ("", "")
+    assert previous_dataset(run) == ("", "")
 
 
 def test_kaggles_archive_is_taken(mnist_dir, tmp_path):
@@ -363,7 +363,7 @@ def test_kaggles_archive_is_taken(mnist_dir, tmp_path):
         (folder / name).mkdir(parents=True)
         (folder / name / name).write_bytes(content)
         (folder / name.replace("-idx", ".idx")).write_bytes(content)
-    assert lies_here("mnist", str(folder), tmp_path / "raw")
+    assert is_available_locally("mnist", str(folder), tmp_path / "raw")
     raw = obtain("mnist", local_dir=str(folder), raw=tmp_path / "raw")
     assert [row["file"] for row in raw.files] == [name.replace("-idx", ".idx") for name in FILES]
 
@@ -372,7 +372,7 @@ def test_torchvisions_root_is_taken(mnist_dir, tmp_path, run, monkeypatch):
     below = tmp_path / "root" / "MNIST" / "raw"
     shutil.copytree(mnist_dir, below)
     monkeypatch.setenv("MNIST_DIR", str(tmp_path / "root"))
-    assert lies_here("mnist", raw=tmp_path / "raw")
+    assert is_available_locally("mnist", raw=tmp_path / "raw")
     raw = obtain("mnist", raw=tmp_path / "raw")
     assert (raw.source, raw.folder) == ("local", str(below))
     save_raw(run, raw)
@@ -384,7 +384,7 @@ def test_other_datasets_lie_below_torchvisions_root_under_their_own_names(tmp_pa
         below = tmp_path / DATASETS[dataset].torchvision / "raw"
         below.mkdir(parents=True)
         for name in FILES:
-            assert not lies_here(dataset, str(tmp_path), tmp_path / "raw")
+            assert not is_available_locally(dataset, str(tmp_path), tmp_path / "raw")
             (below / f"{name}.gz").write_bytes(b"")
-        assert lies_here(dataset, str(tmp_path), tmp_path / "raw")
-    assert not lies_here("mnist", str(tmp_path), tmp_path / "raw")
+        assert is_available_locally(dataset, str(tmp_path), tmp_path / "raw")
+    assert not is_available_locally("mnist", str(tmp_path), tmp_path / "raw")

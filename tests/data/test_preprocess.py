@@ -13,7 +13,7 @@ from mnistlib.data.preprocess import (
     load_split,
     load_statistics,
     one_hot,
-    save_parts,
+    save_splits,
     split,
     statistics,
 )
@@ -67,7 +67,7 @@ def test_statistics_are_numpys_and_of_the_training_part_alone(raw):
 
 def test_arrays_come_back_memory_mapped(raw, run):
     parts = split(raw, 0.1, seed=0)
-    save_parts(run, parts, raw)
+    save_splits(run, parts, raw)
     back = load_split(run, "val")
     assert isinstance(back.images, np.memmap)
     assert back.images.dtype == np.uint8
@@ -76,7 +76,7 @@ def test_arrays_come_back_memory_mapped(raw, run):
 
 
 def test_a_damaged_array_is_named_and_not_used(raw, run):
-    save_parts(run, split(raw, 0.1, seed=0), raw)
+    save_splits(run, split(raw, 0.1, seed=0), raw)
     path = array_path(run, "train", "images")
     content = bytearray(path.read_bytes())
     content[5000] ^= 1
@@ -110,7 +110,7 @@ def test_each_picture_keeps_its_label_and_validation_is_never_learnt_from(raw):
 @pytest.mark.parametrize("fallback", [False, True])
 def test_what_is_kept_is_of_the_training_part_and_says_what_stands_in(raw, run, fallback):
     parts = split(raw, 0.1, seed=0)
-    save_parts(run, parts, replace(raw, fallback=fallback))
+    save_splits(run, parts, replace(raw, fallback=fallback))
     known, pixels = load_statistics(run), parts["train"].images / 255
     assert (known["mean"], known["std"]) == pytest.approx((pixels.mean(), pixels.std()))
     assert known["fallback"] == fallback
@@ -119,7 +119,7 @@ def test_what_is_kept_is_of_the_training_part_and_says_what_stands_in(raw, run, 
 
 @pytest.mark.parametrize("kind", ["images", "labels"])
 def test_both_files_of_a_part_are_held_against_their_hashes(raw, run, kind):
-    save_parts(run, split(raw, 0.1, seed=0), raw)
+    save_splits(run, split(raw, 0.1, seed=0), raw)
     path = array_path(run, "test", kind)
     content = bytearray(path.read_bytes())
     content[-1] ^= 1

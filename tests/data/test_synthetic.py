@@ -5,37 +5,39 @@ import pytest
 from sklearn.neighbors import KNeighborsClassifier
 
 from mnistlib.data.loading import obtain
-from mnistlib.data.synthetic import another_version, curve, draw, examples, smooth, synthesise
-from mnistlib.data.variants import VARIANTS
+from mnistlib.data.pen_strokes import digit_templates
+from mnistlib.data.synthetic import curve, draw_variant, examples, smooth, synthesize, vary_drawing
 from mnistlib.imaging.framing import barycentre
 
 DIGITS = [str(digit) for digit in range(10)]
 
 
 def test_the_seed_alone_makes_the_drawings():
-    first, again, other = (synthesise(40, DIGITS, seed) for seed in (1, 1, 2))
+    first, again, other = (synthesize(40, DIGITS, seed) for seed in (1, 1, 2))
     assert np.array_equal(first[0], again[0])
     assert np.array_equal(first[1], again[1])
     assert not np.array_equal(first[0], other[0])
 
 
 def test_every_digit_is_drawn_as_often_as_another():
-    images, labels = synthesise(203, DIGITS, 0)
+    images, labels = synthesize(203, DIGITS, 0)
     assert (images.shape, images.dtype, labels.dtype) == ((203, 28, 28), np.uint8, np.uint8)
     assert set(np.bincount(labels, minlength=10)) == {20, 21}
 
 
 def test_other_classes_than_digits_get_none():
-    images, labels = synthesise(50, ["shirt", "bag"], 0)
+    images, labels = synthesize(50, ["shirt", "bag"], 0)
     assert images.shape == (0, 28, 28)
     assert labels.shape == (0,)
 
 
-@pytest.mark.parametrize(("digit", "name"), [(d, name) for d in VARIANTS for name in VARIANTS[d]])
+@pytest.mark.parametrize(
+    ("digit", "name"), [(digit, name) for digit, variants in digit_templates().items() for name in variants]
+)
 def test_every_variant_is_framed_as_mnist(digit, name):
     noise = np.random.default_rng(0)
     for _ in range(5):
-        drawn = draw([np.array(stroke, float) for stroke in VARIANTS[digit][name]], noise)
+        drawn = draw_variant(digit_templates()[digit][name], noise)
         assert drawn.max() == 255
         assert all(13.5 <= b < 15.5 for b in barycentre(drawn))
 
@@ -58,17 +60,17 @@ def test_neighbours_among_mnist_recognise_most_of_it(mnist_dir):
     """Independent of our network: three nearest of 10,000 real digits, which hold few of these ways of writing."""
     real = obtain("mnist", source="local", local_dir=str(mnist_dir))
     near = KNeighborsClassifier(3).fit(real.train_images[:10_000].reshape(-1, 784) / 255, real.train_labels[:10_000])
-    images, labels = synthesise(500, DIGITS, 0)
+    images, labels = synthesize(500, DIGITS, 0)
     assert near.score(images.reshape(-1, 784) / 255, labels) > 0.75
 
 
 def test_another_version_is_the_same_drawing_by_another_day():
     noise = np.random.default_rng(0)
     for strokes in examples():
-        versions = [another_version([s * 7 + 1000 for s in strokes], noise).ravel() for _ in range(6)]
+        versions = [vary_drawing([s * 7 + 1000 for s in strokes], noise).ravel() for _ in range(6)]
         ood_score = np.corrcoef(versions)
         assert 0.35 < ood_score[np.triu_indices(6, 1)].mean() < 0.999
 
 
 def test_a_dot_has_versions_too():
-    assert another_version([np.array([[3.0, 3.0]])], np.random.default_rng(0)).any()
+    assert vary_drawing([np.array([[3.0, 3.0]])], np.random.default_rng(0)).any()

@@ -45,7 +45,7 @@ def test_each_fault_is_found_by_its_check(digits):
         "label range": replace(digits, train_labels=np.where(labels == 9, 10, labels).astype(np.uint8)),
         "pictures per class": replace(digits, train_labels=np.where(labels == 3, 4, labels).astype(np.uint8)),
         "blank or constant pictures": replace(digits, train_images=changed(images, 5, 0)),
-        "pictures that stand twice": replace(digits, train_images=changed(images, slice(0, 9), images[20])),
+        "duplicate pictures": replace(digits, train_images=changed(images, slice(0, 9), images[20])),
         "mean of pixels": replace(digits, train_images=np.minimum(images // 8, 255).astype(np.uint8)),
         "standard deviation": replace(digits, train_images=np.minimum(images // 8, 255).astype(np.uint8)),
         "test pictures also in train": replace(digits, test_images=changed(digits.test_images, 0, images[0])),

@@ -1,4 +1,4 @@
-"""The pictures that the temperature is fitted to besides: how far they are bent, and how many there are."""
+"""The augmented copies that the temperature is fitted to: how strongly distorted they are, and how many."""
 
 import json
 
@@ -34,7 +34,7 @@ def test_further_by_hand():
     assert TRAINED.further(1.5) == Distortion(18, pytest.approx(0.18), pytest.approx(0.18), pytest.approx(0.15), 0)
 
 
-def test_every_picture_of_every_copy_is_bent_anew(network, images):
+def test_every_picture_of_every_copy_is_distorted_differently(network, images):
     straight = predict_logits(network, images)
     first, second = predict_augmented(network, images, TRAINED, 2, seed=0)
     assert first.shape == second.shape == straight.shape
@@ -43,7 +43,7 @@ def test_every_picture_of_every_copy_is_bent_anew(network, images):
         assert (np.abs(one - other).max(1) > 1e-4).all()
 
 
-def test_they_are_the_logits_of_pictures_bent_by_hand(network, images):
+def test_they_are_the_logits_of_pictures_distorted_by_hand(network, images):
     few = images[:50]
     (found,) = predict_augmented(network, few, TRAINED, 1, seed=3)
     whole = torch.from_numpy(few.astype(np.float32) / 255)[:, None]
@@ -59,14 +59,14 @@ def test_the_seed_decides(network, images):
     assert not np.array_equal(copies[0], copies[2])
 
 
-def test_what_was_not_bent_in_training_is_not_bent(network, images):
+def test_without_augmentation_in_training_there_are_no_copies(network, images):
     assert predict_augmented(network, images, Distortion(undistorted=0.25), 12, 0) == []
     assert predict_augmented(network, images, TRAINED, 0, 0) == []
 
 
-def test_the_model_tells_how_training_bent(network, monkeypatch, tmp_path):
+def test_the_description_of_the_model_holds_its_augmentation(network, monkeypatch, tmp_path):
     monkeypatch.setattr(layout, "RUNS", tmp_path)
-    run = Run("told")
+    run = Run("r")
     save_model(run, network, {"distortion": vars(TRAINED)})
     assert load_distortion(run) == TRAINED
     described = json.loads(run.model_json.read_text())
@@ -81,8 +81,8 @@ def test_the_pipeline_fits_its_temperature_to_them(smoke):
     t = p["train"]
     asked = Distortion(t["rotate"], t["shear"], t["scale"], t["shift"], t["undistorted"])
     assert load_distortion(run) == asked
-    bent = predict_augmented(network, val.images, asked, p["evaluate"]["bent"], p["seed"])
+    augmented = predict_augmented(network, val.images, asked, p["evaluate"]["augmented_copies"], p["seed"])
     logits, allowed = predict_logits(network, val.images), p["evaluate"]["accepted_error"]
     found = load_calibration(run).temperature
-    assert found == pytest.approx(calibrate(logits, val.labels, allowed, *bent).temperature, rel=1e-3)
+    assert found == pytest.approx(calibrate(logits, val.labels, allowed, *augmented).temperature, rel=1e-3)
     assert found != pytest.approx(calibrate(logits, val.labels, allowed).temperature, rel=0.02)

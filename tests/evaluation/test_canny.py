@@ -1,4 +1,4 @@
-"""Canny's edges on steps whose edge is known, and hysteresis by hand."""
+"""Canny's edges on steps with an exact edge, and hysteresis by hand."""
 
 import numpy as np
 import pytest

@@ -24,7 +24,7 @@ def pictures(count: int = 40) -> np.ndarray:
     return np.where(ink > 12, ink, 0).clip(0, 255).astype(np.uint8)
 
 
-def spoilt(name: str, images: np.ndarray, seed: int = 0) -> np.ndarray:
+def corrupted(name: str, images: np.ndarray, seed: int = 0) -> np.ndarray:
     """Before it is rounded."""
     return CORRUPTIONS[name](images, np.random.default_rng(seed))
 
@@ -48,12 +48,12 @@ def test_there_are_just_these_fifteen():
 def test_it_keeps_to_its_range_and_leaves_what_it_was_given(name):
     images = pictures().astype(np.float32) / 255
     kept = images.copy()
-    found = spoilt(name, images)
+    found = corrupted(name, images)
     assert (found.dtype, found.shape) == (np.float32, images.shape)
     assert 0 <= found.min() < found.max() <= 1
     assert np.array_equal(images, kept)
     assert not np.array_equal(found, images)
-    assert spoilt(name, images[:0]).shape == (0, 28, 28)
+    assert corrupted(name, images[:0]).shape == (0, 28, 28)
 
 
 @pytest.mark.parametrize("name", FIFTEEN)
@@ -75,23 +75,23 @@ def test_a_wrong_name_or_other_pictures_are_refused():
 
 
 def test_shot_noise_has_poissons_moments():
-    found = 3 * spoilt("shot_noise", flat(0.2)).astype(float)
+    found = 3 * corrupted("shot_noise", flat(0.2)).astype(float)
     assert np.allclose(found, np.rint(found), atol=1e-6)
     # From 0.2: λ 0.6, of which at most 3 quanta are seen; P(0…2) = 0.5488, 0.3293, 0.0988.
     shares = np.bincount(np.rint(found).astype(int).ravel()) / found.size
     assert shares == pytest.approx([0.5488, 0.3293, 0.0988, 0.0231], abs=0.008)
-    assert not spoilt("shot_noise", flat(0)).any()
+    assert not corrupted("shot_noise", flat(0)).any()
 
 
 def test_impulse_noise_loses_17_of_100_pixels_half_to_white():
-    found = spoilt("impulse_noise", flat(0.5))
+    found = corrupted("impulse_noise", flat(0.5))
     assert set(np.unique(found)) == {0, 0.5, 1}
     assert (found == 0).mean() == pytest.approx(0.085, abs=0.005)
     assert (found == 1).mean() == pytest.approx(0.085, abs=0.005)
 
 
 def test_glass_blur_spreads_a_point_more_than_its_two_blurs_and_on_the_whole_to_no_side():
-    found = spoilt("glass_blur", lit(14, 14, 3000)).astype(float)
+    found = corrupted("glass_blur", lit(14, 14, 3000)).astype(float)
     once = ndimage.gaussian_filter(lit(14, 14)[0].astype(float), 0.7)
     assert found.sum((1, 2)) == pytest.approx(np.floor(255 * once).sum() / 255, abs=0.001)
     total = found.mean(0) / found.sum((1, 2)).mean()
@@ -119,7 +119,7 @@ def test_neighbours_are_swapped_and_nothing_is_lost():
 
 
 def test_motion_blur_smears_a_point_along_a_half_gaussian():
-    found = spoilt("motion_blur", lit(14, 22, 300)).astype(float)
+    found = corrupted("motion_blur", lit(14, 22, 300)).astype(float)
     weights = np.exp(-(np.arange(21) ** 2) / 18)
     weights /= weights.sum()
     assert found[:, 14, 22] == pytest.approx(weights[0], abs=1e-5)
@@ -143,7 +143,7 @@ def test_motion_blur_smears_a_point_along_a_half_gaussian():
 )
 def test_affine_ones_are_scipys_and_go_either_way(name, matrices):
     images = np.random.default_rng(1).random((30, 28, 28), dtype=np.float32)
-    found = spoilt(name, images)
+    found = corrupted(name, images)
     sides = []
     for picture, image in zip(found, images, strict=True):
         expected = [

@@ -57,7 +57,7 @@ def test_interval_is_scipys_wilson(errors, count):
 
 def test_headline_by_hand():
     logits = np.eye(10)[[0, 1, 2, 3]] * 5
-    scores = ev.headline(logits, np.array([0, 1, 2, 9]))
+    scores = ev.accuracy_metrics(logits, np.array([0, 1, 2, 9]))
     assert (scores["test_accuracy"], scores["test_errors"], scores["test_count"]) == (0.75, 1, 4)
 
 
@@ -65,7 +65,7 @@ def test_surest_mistakes_are_wrong_and_in_order(case):
     logits, labels = case
     probabilities = ev.softmax(logits)
     images = np.zeros((500, 28, 28), np.uint8)
-    found = ev.surest_mistakes(images, labels, probabilities, 7)
+    found = ev.most_confident_mistakes(images, labels, probabilities, 7)
     assert len(found) == 7
     assert all(m.prediction != m.label for m in found)
     confidence = probabilities.max(1)[logits.argmax(1) != labels]

@@ -1,4 +1,4 @@
-"""Errors on spoilt pictures, counted anew."""
+"""Errors on corrupted images, against counts by hand."""
 
 import numpy as np
 import pytest
@@ -46,10 +46,10 @@ def test_rows_are_the_networks_own_errors(network, digits, rows):
         wrong = (predict_logits(network, corrupted).argmax(1) != labels).sum()
         restored = restore(corrupted)
         right = (predict_logits(network, restored).argmax(1) == labels).sum()
-        anew = (predict_logits(network, np.stack([*map(frame, restored)])).argmax(1) != labels).sum()
+        reframed_errors = (predict_logits(network, np.stack([*map(frame, restored)])).argmax(1) != labels).sum()
         assert row[rob.AS_IT_IS] == pytest.approx(wrong / 60)
         assert row[rob.RESTORED] == pytest.approx(1 - right / 60)
-        assert row[rob.REFRAMED] == pytest.approx(anew / 60)
+        assert row[rob.REFRAMED] == pytest.approx(reframed_errors / 60)
     assert len({row["error"] for row in rows}) > 5
     assert {row["corruption"] for row in rows if row["in training"]} == {"shear", "scale", "rotate", "translate"}
 
@@ -79,7 +79,7 @@ def test_metrics_are_means_over_the_corruptions_and_each_ones_own():
 
 def test_no_pictures_give_no_rows_no_metrics_and_still_a_figure(network, digits):
     images, labels = digits
-    none = rob.choose(len(labels), 0, 0)
+    none = rob.choose_subset(len(labels), 0, 0)
     rows = rob.robustness_rows(network, images[none], labels[none], Distortion(), 0)
     assert rows == []
     assert rob.robustness_metrics(rows) == {}
@@ -87,10 +87,10 @@ def test_no_pictures_give_no_rows_no_metrics_and_still_a_figure(network, digits)
 
 
 def test_choice_is_by_chance_without_repetition_and_at_most_all():
-    chosen = rob.choose(1000, 300, 0)
+    chosen = rob.choose_subset(1000, 300, 0)
     assert len(np.unique(chosen)) == 300
     assert 350 < np.median(chosen) < 650
-    assert np.array_equal(rob.choose(50, 300, 0), np.arange(50))
+    assert np.array_equal(rob.choose_subset(50, 300, 0), np.arange(50))
 
 
 def test_figure_shows_every_picture_with_its_error(digits, rows):

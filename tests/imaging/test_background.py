@@ -1,10 +1,10 @@
-"""Paper and ink told apart: the running extremes against SciPy's."""
+"""Separating ink from paper: the running extremes against SciPy's."""
 
 import numpy as np
 import pytest
 from scipy import ndimage
 
-from mnistlib.imaging.background import border, closing, opening, raised_above_paper, slide
+from mnistlib.imaging.background import border, closing, opening, sliding_extreme, subtract_background
 
 
 @pytest.fixture(params=[(40, 40), (33, 90), (7, 5)])
@@ -18,7 +18,7 @@ def grey(request) -> np.ndarray:
 )
 def test_extremes_of_squares_are_those_of_scipy(grey, reach, extreme, oracle):
     inside = (slice(reach, -reach), slice(reach, -reach))
-    assert np.array_equal(slide(extreme, grey, reach), oracle(grey, 2 * reach + 1)[inside])
+    assert np.array_equal(sliding_extreme(extreme, grey, reach), oracle(grey, 2 * reach + 1)[inside])
 
 
 @pytest.mark.parametrize(("ours", "oracle"), [(closing, ndimage.grey_closing), (opening, ndimage.grey_opening)])
@@ -35,7 +35,7 @@ def test_dark_ink_is_the_share_of_light_it_takes_and_bright_ink_what_it_adds():
         dark[20:40, across : across + 3] //= 3
         bright[20:40, across : across + 3] = 90
     for grey, ink in ((dark, 170), (bright, 50)):
-        raised = raised_above_paper(grey)
+        raised = subtract_background(grey)
         assert raised[25, [15, 45]] == pytest.approx(ink, abs=0.01)
         assert raised[25, [5, 22, 36, 55]] == pytest.approx(0, abs=0.01)
 

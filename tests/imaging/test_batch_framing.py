@@ -1,4 +1,4 @@
-"""Framing a batch anew against framing one by one."""
+"""Re-framing a batch against framing one by one."""
 
 import numpy as np
 import pytest

@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from mnistlib.data.loading import obtain
-from mnistlib.imaging.framing import PEN, SIZE, barycentre, frame, rasterize, thinned
+from mnistlib.imaging.framing import PEN, SIZE, barycentre, frame, rasterize, simplify
 
 
 @pytest.fixture(scope="module")
@@ -157,7 +157,7 @@ def test_a_thinned_path_stays_where_it_was_and_keeps_its_ends_and_corners():
     angle = np.linspace(0, 2 * np.pi, 400)
     ring = 60 * np.stack([np.cos(angle), np.sin(angle)], 1)
     path = np.concatenate([ring, [[0.0, 0.0], [60.0, 0.0], [0.0, 0.0]]])
-    kept = thinned(path)
+    kept = simplify(path)
     assert len(kept) < len(path) / 4
     assert all((kept == point).all(1).any() for point in path[[0, -3, -2, -1]])
     fine = np.concatenate([np.linspace(a, b, 20) for a, b in itertools.pairwise(kept)])

@@ -17,14 +17,16 @@ from mnistlib.evaluation.calibration import Calibration, save_calibration
 from mnistlib.evaluation.corruptions import corrupt
 from mnistlib.imaging.framing import frame, rasterize
 from mnistlib.imaging.image_files import find_pictures, read_batches
+from mnistlib.inference.prediction_table import (
+    count_predictions,
+    prediction_rows,
+    rejected_first,
+    save_predictions_csv,
+)
 from mnistlib.inference.predictor import (
     Prediction,
     Predictor,
-    doubtful_first,
     load_predictor,
-    prediction_rows,
-    save_predictions_csv,
-    summarise,
     usable_run,
 )
 from mnistlib.runs import layout
@@ -171,10 +173,10 @@ def test_progress_is_told_and_the_order_kept(predictor, digit, tmp_path):
     for i in range(600):
         image = images[i % 300]
         Image.fromarray(255 - image if i % 3 else image).save(tmp_path / f"{i:03d}.png")
-    told = []
+    reported = []
     paths = find_pictures(str(tmp_path))
-    answers = predictor.files(paths, lambda done, total: told.append((done, total)))
-    assert told == [(500, 600), (600, 600)]
+    answers = predictor.files(paths, lambda done, total: reported.append((done, total)))
+    assert reported == [(500, 600), (600, 600)]
     assert all(np.array_equal(a.image, read_picture(path)) for a, path in zip(answers, paths, strict=True))
 
 
@@ -234,7 +236,7 @@ def test_a_name_that_is_no_utf_8_is_a_row_like_any_other(predictor, digit, tmp_p
     rows = prediction_rows([path], predictor.files(find_pictures(str(tmp_path))))
     assert rows[0]["file"].endswith("bad\\xff.png")
     assert "bad\\xff.png" in save_predictions_csv(Run("r"), rows).read_text()
-    with pytest.raises(RunError, match="no UTF-8"):
+    with pytest.raises(RunError, match="not UTF-8"):
         find_pictures(str(path))
 
 
@@ -251,7 +253,7 @@ def test_a_bad_file_is_a_row_and_the_rest_goes_on(predictor, digit, tmp_path):
     assert all(
         row["rejection_reason"] and row["digit"] == row["probability"] == "" for row in rows if not row["accepted"]
     )
-    ordered, answers = doubtful_first(paths, predictor.files(paths))
+    ordered, answers = rejected_first(paths, predictor.files(paths))
     assert [a.accepted for a in answers] == [False] * len(bad) + [True]
     assert sorted(ordered) == sorted(paths)
     assert ordered[-1].name.startswith("a $(shell")
@@ -348,7 +350,7 @@ def test_without_a_model_of_its_own_a_run_takes_the_newest_on_mnist(predictor, t
     assert usable_run("lab") == "later"
     later.write_text('{"training": []}')
     assert usable_run("lab") == "later"
-    with pytest.raises(RunError, match=r"runs/r holds no whole model: .* make all RUN=r"):
+    with pytest.raises(RunError, match=r"runs/r holds no complete model: .* make all RUN=r"):
         usable_run("r")
     shutil.rmtree(Run("later").folder)
     with pytest.raises(RunError, match="make all"):
@@ -384,4 +386,4 @@ def test_a_picture_of_mnists_size_of_which_half_is_negative_is_whole_again(tmp_p
 def test_what_was_given_accepted_and_unreadable_is_counted_by_hand():
     ink, blank = np.ones((28, 28), np.uint8), np.zeros((28, 28), np.uint8)
     told = [Prediction(1, np.eye(10)[1], ok, image) for ok, image in ((True, ink), (False, ink), (False, blank))]
-    assert summarise(told) == {"infer_count": 3, "infer_accepted": 1, "infer_unreadable": 1}
+    assert count_predictions(told) == {"infer_count": 3, "infer_accepted": 1, "infer_unreadable": 1}

@@ -13,7 +13,7 @@ from mnistlib.core.errors import RunError
 from mnistlib.data.synthetic import examples
 from mnistlib.imaging import image_formats
 from mnistlib.imaging.framing import rasterize
-from mnistlib.imaging.image_files import decode, find_pictures, given_pictures, read_batches
+from mnistlib.imaging.image_files import decode, find_pictures, input_pictures, read_batches
 from mnistlib.imaging.image_formats import PictureError, suffixes, with_pages
 
 SEVEN = rasterize(examples()[1])
@@ -62,7 +62,7 @@ def test_no_program_is_started_for_postscript_whatever_its_name(sheet, tmp_path,
     (programs / "gs").write_text(f"#!/bin/sh\ntouch '{tmp_path}/started'\n")
     (programs / "gs").chmod(0o755)
     monkeypatch.setenv("PATH", f"{programs}{os.pathsep}{os.environ['PATH']}")
-    with pytest.raises(PictureError, match="not a picture of a known kind"):
+    with pytest.raises(PictureError, match="not a picture in a supported format"):
         decode(tmp_path / name)
     assert not (tmp_path / "started").exists()
     assert not suffixes() & {".eps", ".ps", ".wmf", ".emf", ".fpx", ".psd", ".mpg", ".h5"}
@@ -102,7 +102,7 @@ def test_what_a_folder_holds_besides_is_counted_and_what_would_read_it_named(she
     sheet.save(tmp_path / "a.png")
     for name in ("1.HEIC", "2.heic", "sub/3.heic", "b.pdf", "notes", ".DS_Store"):
         (tmp_path / name).write_bytes(b"x")
-    paths, left_out = given_pictures(str(tmp_path))
+    paths, left_out = input_pictures(str(tmp_path))
     assert paths == [tmp_path / "a.png"]
     first, *hints = left_out.splitlines()
     assert first == "5 files left out: .heic (3), .pdf (1), no extension (1)"
@@ -111,7 +111,7 @@ def test_what_a_folder_holds_besides_is_counted_and_what_would_read_it_named(she
     assert hints[1].endswith("-m pip install pillow-heif")
     (tmp_path / "a.png").unlink()
     with pytest.raises(RunError, match=r"no pictures \(.*\.avif.*\); 5 files left out"):
-        given_pictures(str(tmp_path))
+        input_pictures(str(tmp_path))
 
 
 def test_a_kind_that_lacks_its_package_says_which(tmp_path, monkeypatch):
@@ -144,7 +144,7 @@ def test_each_page_of_a_pdf_is_a_picture(sheet, tmp_path, extras, monkeypatch):
     pytest.importorskip("pypdfium2")
     blank = Image.new("RGB", sheet.size, "white")
     sheet.save(tmp_path / "a.pdf", save_all=True, append_images=[blank, sheet])
-    paths, left_out = given_pictures(str(tmp_path))
+    paths, left_out = input_pictures(str(tmp_path))
     assert [path.name for path in paths] == ["a.pdf page 1", "a.pdf page 2", "a.pdf page 3"]
     assert left_out == ""
     ((images, reasons),) = read_batches(paths, 3)

@@ -1,11 +1,11 @@
-"""Restoring spoilt pictures: what it must mend, by hand, and what it must leave alone."""
+"""Restoring corrupted pictures: what must be restored, checked by hand, and what must stay unchanged."""
 
 import numpy as np
 import pytest
 
 from mnistlib.data.sklearn_digits import load_digits
 from mnistlib.evaluation.corruptions import corrupt
-from mnistlib.imaging.restoration import coons, paper, restore, without_specks
+from mnistlib.imaging.restoration import coons_patch, despeckle, estimate_background, restore
 
 
 @pytest.fixture(scope="module")
@@ -27,15 +27,15 @@ def test_whole_pictures_stay_much_as_they_are(digits):
     ("name", "share"), [("brightness", 0.2), ("stripe", 0.05), ("fog", 0.15), ("impulse_noise", 0.5)]
 )
 def test_spoilt_pictures_come_nearer_to_what_they_were(digits, name, share):
-    spoilt = corrupt(digits, name, 0)
-    assert apart(restore(spoilt), digits) < share * apart(spoilt, digits)
+    corrupted = corrupt(digits, name, 0)
+    assert apart(restore(corrupted), digits) < share * apart(corrupted, digits)
 
 
 @pytest.mark.parametrize("name", ["glass_blur", "motion_blur"])
 def test_blurred_ink_is_full_ink_again(digits, name):
-    spoilt = corrupt(digits, name, 0)
-    assert np.median(restore(spoilt).max((1, 2))) == 255
-    assert np.median(spoilt.max((1, 2))) < 240
+    corrupted = corrupt(digits, name, 0)
+    assert np.median(restore(corrupted).max((1, 2))) == 255
+    assert np.median(corrupted.max((1, 2))) < 240
 
 
 def test_a_negative_and_a_half_negative_are_the_picture(digits):
@@ -55,21 +55,21 @@ def test_a_surface_through_four_sides_is_a_plane_where_they_are():
     y, x = np.mgrid[:28, :28]
     plane = (3 * x + 2 * y + 40).astype(np.float32)[None]
     sides = (plane[:, 0], plane[:, -1], plane[:, :, 0], plane[:, :, -1])
-    assert np.allclose(coons(*sides), plane, atol=1e-3)
+    assert np.allclose(coons_patch(*sides), plane, atol=1e-3)
 
 
 def test_paper_runs_beneath_ink_that_crosses_the_border():
     image = np.full((1, 28, 28), 90, np.float32)
     image[:, :, 12:14] = 255
-    assert np.allclose(paper(image), 90)
+    assert np.allclose(estimate_background(image), 90)
 
 
 def test_a_speck_goes_and_a_line_of_one_pixel_stays():
     image = np.zeros((1, 28, 28), np.float32)
     image[0, 5, 5] = 200
     image[0, 10, 4:20] = 200
-    cleaned = without_specks(image)[0]
+    cleaned = despeckle(image)[0]
     assert cleaned[5, 5] == 0
     assert (cleaned[10, 5:19] == 200).all()
     hole = 255 - image
-    assert np.array_equal(without_specks(hole)[0], 255 - cleaned)
+    assert np.array_equal(despeckle(hole)[0], 255 - cleaned)

@@ -1,4 +1,4 @@
-"""What the front page's pad is given: the network in few bits, drawings to replay, or why there is no pad."""
+"""What the export for the front page's pad holds: the network in few bits, drawings, or why there is no pad."""
 
 import base64
 import json
@@ -31,20 +31,21 @@ def test_in_eight_bits_no_weight_is_further_off_than_half_a_level_of_its_output(
         torch.randn(3, 2, 2, 2, generator=torch.Generator().manual_seed(0))
         * torch.tensor([1e-6, 1, 300])[:, None, None, None]
     )
-    packed = browser_export.octets(weight)
+    packed = browser_export.to_int8(weight)
     whole = np.frombuffer(base64.b64decode(packed["weight"]), np.int8).reshape(3, 8)
     factor = np.frombuffer(base64.b64decode(packed["factor"]), "<f2").astype(float)[:, None]
-    given = weight.numpy().reshape(3, 8)
+    weights = weight.numpy().reshape(3, 8)
     assert np.abs(whole[1:]).max(1).tolist() == [127, 127]
-    assert (np.abs(whole * factor - given) <= factor * 0.57).all()
+    assert (np.abs(whole * factor - weights) <= factor * 0.57).all()
 
 
 def test_best_fits_into_the_page_in_eight_bits_and_the_smoke_runs_in_sixteen(smoke):
     t, predictor = load("best").train, load_predictor(smoke.run())
     best = build(Architecture(tuple(t.widths), t.hidden, kernels=tuple(t.kernels), pooling=tuple(t.pooling)), seed=0)
     scribble = np.random.default_rng(0).normal(size=(1, browser_export.MOST_POINTS, 2)).tolist()
-    assert browser_export.hold(replace(predictor, network=best.eval()), browser_export.to_replay([scribble]))[1] == 8
-    assert browser_export.hold(predictor, [])[1] == 16
+    replays = browser_export.to_replay([scribble])
+    assert browser_export.page_data(replace(predictor, network=best.eval()), replays)[1] == 8
+    assert browser_export.page_data(predictor, [])[1] == 16
 
 
 @pytest.mark.parametrize(
@@ -58,7 +59,7 @@ def test_a_network_that_the_page_cannot_hold_has_no_pad_there(made, monkeypatch,
     run = Run("smoke", made.folder / "runs")
     monkeypatch.setattr(browser_export, "MOST_BYTES", most)
     predictor = replace(load_predictor(made.run()), dataset=dataset)
-    assert why in browser_export.keep_pad(run, predictor, [])["in the page"]
+    assert why in browser_export.save_browser_pad(run, predictor, [])["in the page"]
     write_index(run)
     assert 'id="try"' not in run.index.read_text()
 
@@ -84,7 +85,7 @@ def test_the_last_twenty_drawings_are_kept_in_the_middle_of_the_paper():
         assert np.ptp(points, axis=0).max() == pytest.approx(browser_export.FILLED * browser_export.SIDE, abs=0.2)
 
 
-def test_a_drawing_at_the_end_of_all_numbers_is_placed_on_the_paper_too():
+def test_a_drawing_with_huge_coordinates_is_placed_on_the_canvas_too():
     (((first, last),),) = browser_export.to_replay([[[[1.5e308, 1.5e308], [1.6e308, 1.7e308]]]])
     assert first[1] == pytest.approx(browser_export.SIDE * (1 - browser_export.FILLED) / 2)
     assert last[1] == pytest.approx(browser_export.SIDE * (1 + browser_export.FILLED) / 2)

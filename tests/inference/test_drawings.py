@@ -15,10 +15,10 @@ from mnistlib.inference import drawings
 from mnistlib.inference.drawings import (
     Drawing,
     handwriting_metrics,
-    keep_drawing,
-    keep_label,
     load_handwriting,
     rescore,
+    save_drawing,
+    save_label,
 )
 from mnistlib.inference.predictor import Prediction
 from mnistlib.runs import layout
@@ -37,39 +37,39 @@ def drawing(which: int = 0, digit: int = 1, label: int | None = None, drawn_at: 
     return Drawing(strokes, digit, [0.1] * 10, True, "abc", label, drawn_at)
 
 
-def test_what_was_kept_comes_back(run):
-    folder, new = keep_drawing(run, drawing())
+def test_a_saved_drawing_is_loaded_again(run):
+    folder, new = save_drawing(run, drawing())
     assert new
-    assert drawings.kept_drawings(run) == [drawing()]
+    assert drawings.load_drawings(run) == [drawing()]
     assert np.array_equal(np.asarray(Image.open(folder / "picture.png")), rasterize(drawing().strokes))
 
 
-def test_the_same_strokes_are_kept_once(run):
-    first, _ = keep_drawing(run, drawing())
-    again, new = keep_drawing(run, drawing(digit=5))
+def test_the_same_strokes_are_saved_once(run):
+    first, _ = save_drawing(run, drawing())
+    again, new = save_drawing(run, drawing(digit=5))
     assert (again, new) == (first, False)
-    assert drawings.kept_drawings(run)[0].digit == 1
+    assert drawings.load_drawings(run)[0].digit == 1
 
 
 def test_a_label_reaches_the_regression_set_and_may_change(run):
-    folder, _ = keep_drawing(run, drawing())
-    keep_label(folder, 7)
-    keep_label(folder, 2)
+    folder, _ = save_drawing(run, drawing())
+    save_label(folder, 7)
+    save_label(folder, 2)
     (mine,) = load_handwriting(drawings.HANDWRITING)
     assert mine.label == 2
-    assert drawings.kept_drawings(run)[0].label == 2
+    assert drawings.load_drawings(run)[0].label == 2
 
 
 def test_a_save_that_was_killed_halfway_is_no_drawing(run):
-    folder, _ = keep_drawing(run, drawing())
+    folder, _ = save_drawing(run, drawing())
     folder.rename(folder.with_name(".abc.part"))
-    assert drawings.kept_drawings(run) == []
+    assert drawings.load_drawings(run) == []
 
 
 def test_the_oldest_comes_first(run):
     for which, day in ((0, "2026-01-03"), (1, "2026-01-01"), (2, "2026-01-02")):
-        keep_drawing(run, drawing(which, drawn_at=day))
-    assert [d.drawn_at[-1] for d in drawings.kept_drawings(run)] == ["1", "2", "3"]
+        save_drawing(run, drawing(which, drawn_at=day))
+    assert [d.drawn_at[-1] for d in drawings.load_drawings(run)] == ["1", "2", "3"]
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="mounting a small file system needs root")
@@ -80,14 +80,14 @@ def test_a_full_disk_is_said_and_nothing_half_written_is_left(run, tmp_path):
     try:
         (disk / "ballast").write_bytes(b"0" * 4096 * 3)
         with pytest.raises(RunError, match="No space left"):
-            keep_drawing(run, drawing())
+            save_drawing(run, drawing())
         assert [p for p in disk.rglob("*") if p.is_file()] == [disk / "ballast"]
     finally:
         subprocess.run(["umount", str(disk)], check=True)
 
 
 class Said:
-    """A predictor that gives the answers it is told: rescoring is about what becomes of them."""
+    """A predictor with fixed predictions: rescoring compares them with the earlier ones."""
 
     def __init__(self, *digits: int, dataset: str = "mnist") -> None:
         self.digits, self.dataset = digits, dataset
@@ -141,16 +141,16 @@ def test_a_damaged_drawing_is_named(run, text):
         load_handwriting(drawings.HANDWRITING)
 
 
-def test_a_drawing_that_nobody_has_named_is_not_in_the_regression_set(run):
-    mine = keep_label(keep_drawing(run, drawing())[0], 7)
-    unnamed, _ = keep_drawing(run, drawing(1))
+def test_a_drawing_without_a_label_is_not_in_the_regression_set(run):
+    mine = save_label(save_drawing(run, drawing())[0], 7)
+    unnamed, _ = save_drawing(run, drawing(1))
     shutil.copy(unnamed / "drawing.json", drawings.HANDWRITING / "unnamed.json")
     assert load_handwriting(drawings.HANDWRITING) == [mine]
 
 
 def test_a_folder_is_no_drawing_and_passed_over(run):
-    folder, _ = keep_drawing(run, drawing())
-    mine = keep_label(folder, 7)
+    folder, _ = save_drawing(run, drawing())
+    mine = save_label(folder, 7)
     (drawings.HANDWRITING / "d.json").mkdir()
     (run.drawings / "of another kind" / "drawing.json").mkdir(parents=True)
-    assert load_handwriting(drawings.HANDWRITING) == drawings.kept_drawings(run) == [mine]
+    assert load_handwriting(drawings.HANDWRITING) == drawings.load_drawings(run) == [mine]

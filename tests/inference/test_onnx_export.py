@@ -37,23 +37,23 @@ def test_what_is_missing_is_named(run, monkeypatch):
         onnx_export.export_onnx(run)
 
 
-def test_the_file_alone_gives_the_logits_of_the_network_before_folding(run, onnx):
-    told = onnx_export.export_onnx(run)
+def test_the_file_alone_gives_the_logits_of_the_network_before_fusion(run, onnx):
+    message = onnx_export.export_onnx(run)
     model = onnx.load(run.onnx)
     images = load_split(run, "test").images[:50]
-    given = (images / np.float32(255)).astype(np.float32)[:, None]
-    (said,) = onnx.reference.ReferenceEvaluator(model).run(None, {"images": given})
+    inputs = (images / np.float32(255)).astype(np.float32)[:, None]
+    (said,) = onnx.reference.ReferenceEvaluator(model).run(None, {"images": inputs})
     assert np.allclose(said, predict_logits(load_model(run), images), atol=1e-4)
     kept = {entry.key: entry.value for entry in model.metadata_props}
     assert json.loads(kept["calibration"])["temperature"] == load_calibration(run).temperature
     assert kept["weights_sha256"] == hashlib.sha256(run.weights.read_bytes()).hexdigest()
-    assert "models/model.onnx" in told
+    assert "models/model.onnx" in message
 
 
-def test_it_tells_the_weights_and_the_thresholds_that_it_was_made_of(run):
-    told = onnx_export.metadata(run)
-    assert told["weights_sha256"] == hashlib.sha256(run.weights.read_bytes()).hexdigest()
-    assert json.loads(told["calibration"]) == vars(load_calibration(run))
+def test_its_metadata_name_weights_and_thresholds(run):
+    metadata = onnx_export.metadata(run)
+    assert metadata["weights_sha256"] == hashlib.sha256(run.weights.read_bytes()).hexdigest()
+    assert json.loads(metadata["calibration"]) == vars(load_calibration(run))
 
 
 def test_a_model_or_calibration_that_is_another_takes_the_export_of_the_old_one_away(tmp_path):

@@ -62,13 +62,13 @@ def drawings(pad):
     return sorted(pad.run.drawings.glob("*/drawing.json")) if pad.run.drawings.is_dir() else []
 
 
-def test_strokes_are_kept_in_python_and_recognised(pad):
+def test_strokes_are_kept_in_python_and_predicted(pad):
     draw(pad)
     assert pad.strokes == SEVEN
     expected = pad.predictor.strokes(SEVEN)
-    assert pad.parts.digit.value == str(expected.digit)
+    assert pad.view.digit.value == str(expected.digit)
     assert np.array_equal(pad.answer.image, rasterize(SEVEN))
-    assert pad.parts.bars.value.count('<div class="sketchpad-bar') == 10
+    assert pad.view.bars.value.count('<div class="sketchpad-bar') == 10
 
 
 @pytest.mark.parametrize("ending", ["mouse_up", "mouse_out"])
@@ -93,14 +93,14 @@ def test_moves_without_a_stroke_draw_nothing(pad):
     mouse(pad, "move", (5, 5))
     mouse(pad, "up", (5, 5))
     assert pad.strokes == []
-    assert pad.parts.digit.value == "?"
+    assert pad.view.digit.value == "?"
 
 
 def test_space_saves_everything_once(pad):
     draw(pad)
     press(pad, " ")
     press(pad, " ")
-    assert "already saved" in pad.parts.status.value
+    assert "already saved" in pad.view.status.value
     (path,) = drawings(pad)
     kept = json.loads(path.read_text())
     assert kept["strokes"] == [[list(point) for point in stroke] for stroke in SEVEN]
@@ -121,15 +121,15 @@ def test_a_further_stroke_is_another_drawing(pad):
 
 def test_nothing_is_saved_without_ink(pad):
     press(pad, " ")
-    assert "nothing to save" in pad.parts.status.value
+    assert "nothing to save" in pad.view.status.value
     assert not drawings(pad)
 
 
-def test_a_correction_is_kept_with_the_drawing_and_for_teaching(pad):
+def test_a_label_is_saved_with_the_drawing_and_for_fine_tuning(pad):
     draw(pad)
     click(pad, "7")
     click(pad, "4")
-    assert "saved as a 4" in pad.parts.status.value
+    assert "saved as a 4" in pad.view.status.value
     (path,) = drawings(pad)
     assert json.loads(path.read_text())["label"] == 4
     (mine,) = handwriting.load_handwriting(handwriting.HANDWRITING)
@@ -145,11 +145,11 @@ def test_clear_undo_and_close(pad, way):
     assert np.array_equal(pad.answer.image, rasterize(SEVEN[:1]))
     act("C", "Clear")
     assert pad.strokes == []
-    assert "cleared" in pad.parts.status.value
+    assert "cleared" in pad.view.status.value
     act("z", "Undo")
-    assert "nothing to undo" in pad.parts.status.value
+    assert "nothing to undo" in pad.view.status.value
     act("Escape", "Close")
-    assert "closed" in pad.parts.status.value
+    assert "closed" in pad.view.status.value
     draw(pad)
     assert pad.strokes == []
 
@@ -164,15 +164,15 @@ def test_shortcuts_of_the_browser_are_no_commands(pad):
 def test_an_unsure_answer_is_a_question_mark(pad):
     pad.predictor = Predictor(pad.predictor.network, Calibration(1.0, 0.999, 0.0, 0.0, 0.0), "r", "abc", "mnist")
     draw(pad)
-    assert pad.parts.digit.value == "?"
-    assert "perhaps" in pad.parts.caption.value
+    assert pad.view.digit.value == "?"
+    assert "perhaps" in pad.view.caption.value
 
 
-def test_what_is_no_digit_is_called_so(pad):
+def test_an_outlier_is_called_not_a_digit(pad):
     pad.predictor = Predictor(pad.predictor.network, Calibration(1.0, 0.0, 1e9, 0.0, 0.0), "r", "abc", "mnist")
     draw(pad)
-    assert pad.parts.digit.value == "?"
-    assert pad.parts.caption.value == "this is not a digit"
+    assert pad.view.digit.value == "?"
+    assert pad.view.caption.value == "this is not a digit"
 
 
 def test_an_error_is_shown_and_the_pad_lives(pad):
@@ -180,8 +180,8 @@ def test_an_error_is_shown_and_the_pad_lives(pad):
     draw(pad)
     pad.predictor = None
     draw(pad, [[(1.0, 1.0), (2.0, 9.0)]])
-    assert "AttributeError" in pad.parts.status.value
-    assert "error" in pad.parts.status.value
+    assert "AttributeError" in pad.view.status.value
+    assert "error" in pad.view.status.value
     pad.predictor = good
     press(pad, " ")
     assert len(drawings(pad)) == 1
@@ -192,7 +192,7 @@ def test_a_folder_that_cannot_be_written_is_said_and_nothing_is_left(pad):
     pad.run.folder.joinpath("data").write_text("in the way")
     draw(pad)
     press(pad, " ")
-    assert "cannot keep the drawing" in pad.parts.status.value
+    assert "cannot save the drawing" in pad.view.status.value
     assert pad.strokes == SEVEN
 
 
@@ -205,7 +205,7 @@ def test_events_from_several_threads_keep_their_strokes(pad):
     assert len(pad.strokes) == 8
 
 
-def test_where_nobody_watches_there_is_no_widget(pad, capsys):
+def test_a_headless_session_has_no_widget(pad, capsys):
     assert open_pad(pad.predictor, Run("r")) is None
     assert "make lab" in capsys.readouterr().out
 

@@ -32,8 +32,8 @@ train_limit: int = 0  # at most"""
 OPENING = "from mnistlib.runs.layout import Run\nhere = Run(run)"
 
 WARM_FIRST = """import os, pathlib, sys
-from mnistlib import kernel, warm
-warm.start(kernel.environment(pathlib.Path(os.devnull)))
+from mnistlib.pipeline import kernel, kernel_server
+kernel_server.start(kernel.environment(pathlib.Path(os.devnull)))
 os.execv(sys.argv[1], sys.argv[1:])"""  # as the step before make does
 EITHER_KERNEL = pytest.mark.parametrize("warm", [False, pytest.param(True, marks=LINUX)])
 

@@ -6,7 +6,7 @@ import pytest
 from mnistlib.core.errors import RunError
 from mnistlib.core.files import write_json, write_text
 from mnistlib.data.loading import obtain
-from mnistlib.data.preprocess import Split, save_parts, split
+from mnistlib.data.preprocess import Split, save_splits, split
 from mnistlib.inference.drawings import Drawing
 from mnistlib.pipeline import fine_tune_run
 from mnistlib.pipeline.fine_tune_run import check_can_fine_tune, new_run
@@ -67,8 +67,8 @@ def test_what_was_kept_back_and_the_test_part_are_counted_by_hand(monkeypatch):
 
 def test_what_is_no_digit_is_rehearsed_as_often_as_it_was_learnt(base):
     raw = obtain("digits")
-    save_parts(base, split(raw, 0.1, seed=0), raw)
+    save_splits(base, split(raw, 0.1, seed=0), raw)
     for share in (0.0, 0.25):
-        write_text(base.params(), f"train: {{strangers: {share}}}")
+        write_text(base.params(), f"train: {{outliers: {share}}}")
         labels = fine_tune_run.rehearse(base, 0).labels
         assert (int((labels >= 0).sum()), int((labels < 0).sum())) == (1293, round(share * 1293))

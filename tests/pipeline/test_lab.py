@@ -7,7 +7,7 @@ import subprocess
 
 import pytest
 
-from bench.lab import wait_for
+from bench.browser.lab import wait_for
 from mnistlib.core.errors import RunError
 from mnistlib.pipeline.lab import options
 

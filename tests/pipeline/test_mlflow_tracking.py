@@ -133,7 +133,7 @@ def test_without_a_server_it_stands_in_runs_and_nothing_lies_outside(made, mlflo
 
 
 def test_what_was_cut_short_is_finished_not_begun_again(smoke, mlflow, tmp_path, monkeypatch):
-    monkeypatch.setattr(mlflow_tracking.rundir, "RUNS", tmp_path)
+    monkeypatch.setattr(mlflow_tracking.layout, "RUNS", tmp_path)
     run, uri = Run("smoke", smoke.folder / "runs"), f"sqlite:///{tmp_path}/other.db"
     kept = mlflow_tracking.worth_keeping
     monkeypatch.setattr(

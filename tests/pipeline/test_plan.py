@@ -11,11 +11,11 @@ from mnistlib.core.config import load as load_params
 from mnistlib.core.files import write_text
 from mnistlib.pipeline.plan import changed_cells
 from mnistlib.reporting.front_page import write_index
-from mnistlib.reporting.sections import section_data
+from mnistlib.reporting.sections import SECTIONS, section_data
 from mnistlib.runs import layout
 from mnistlib.runs.layout import Run, runs_table_page
-from mnistlib.runs.stages import FIGURES, MEASURES, STAGES, always
-from mnistlib.runs.state import merged_metrics, parameters_used, standing
+from mnistlib.runs.stages import REQUIRED_METRICS, STAGES, required_outputs
+from mnistlib.runs.state import current_records, merged_metrics, parameters_used
 from tests.records import keep_record
 
 NAMES = [stage.name for stage in STAGES]
@@ -36,14 +36,14 @@ def run(tmp_path, monkeypatch):
 
 def leave(run, name):
     """Write all that a stage leaves; its metrics as a notebook does, with what it read."""
-    for path in (run.folder / each for each in always(name) if not each.startswith("metrics/")):
+    for path in (run.folder / each for each in required_outputs(name) if not each.startswith("metrics/")):
         write_text(path, "{}" if path.suffix == ".json" else name)
     more = {"train_device": "cpu"} if name == "03_train" else {}
-    run.write_metrics(name, {name: 1} | dict.fromkeys(MEASURES.get(name, ()), 1) | more)
+    run.write_metrics(name, {name: 1} | dict.fromkeys(REQUIRED_METRICS.get(name, ()), 1) | more)
 
 
 def stale(run):
-    return [name for name, record in standing(run).items() if record.verdict == "stale"]
+    return [name for name, record in current_records(run).items() if record.verdict == "stale"]
 
 
 def test_a_whole_run_is_not_stale(run):
@@ -84,7 +84,7 @@ def test_no_time_of_a_file_makes_anything_stale(run, when):
 def test_figures_of_a_model_that_is_no_longer_there_are_not_told(run):
     assert set(NAMES) <= merged_metrics(run).keys()
     assert "read" not in merged_metrics(run)
-    assert len(section_data(run)) == sum(bool(figures) for figures in FIGURES.values())
+    assert len(section_data(run)) == len(SECTIONS)
     write_text(run.weights, "another")
     keep_record(run, "03_train", parameters={**load_params("default").train.model_dump(), "seed": 0})
     assert set(NAMES) & merged_metrics(run).keys() == set(NAMES[:3])
@@ -122,7 +122,7 @@ def test_of_what_was_made_by_hand_nothing_is_told_whose_inputs_are_others_by_now
 
 
 def test_metrics_made_by_hand_that_do_not_say_what_they_read_are_not_told(lab):
-    write_text(lab.metrics("04_evaluate"), json.dumps(dict.fromkeys(MEASURES["04_evaluate"], 1)))
+    write_text(lab.metrics("04_evaluate"), json.dumps(dict.fromkeys(REQUIRED_METRICS["04_evaluate"], 1)))
     assert "04_evaluate" not in told(lab)
     assert "test_accuracy" not in merged_metrics(lab)
 
@@ -139,7 +139,7 @@ def test_what_make_trains_over_a_model_made_by_hand_is_not_told_with_its_test_fi
 def test_after_a_failure_the_answers_of_an_older_model_are_stale(run):
     keep_record(run, "03_train", "failed")
     assert stale(run) == NAMES[3:]
-    assert standing(run)["03_train"].verdict == "failed"
+    assert current_records(run)["03_train"].verdict == "failed"
 
 
 def test_index_and_page_of_all_runs_say_so(run):

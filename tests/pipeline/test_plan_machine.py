@@ -22,11 +22,11 @@ from mnistlib.core import files
 from mnistlib.core.config import DEFAULT
 from mnistlib.core.config import load as load_params
 from mnistlib.pipeline import commit, plan, resolve
-from mnistlib.runs import fingerprint, layout, record, stages, state
+from mnistlib.runs import fingerprint, layout, raw_data, record, stages, state
 from mnistlib.runs.layout import Run
 from mnistlib.runs.receipt import make_receipt
 from mnistlib.runs.record import OK, begin_record, read_record, write_record
-from mnistlib.runs.stages import STAGE, always
+from mnistlib.runs.stages import STAGE, required_outputs
 
 NAMES = list(STAGE)
 MODULES = {
@@ -145,11 +145,11 @@ class Pipeline(RuleBasedStateMachine):
         inputs = plan.inputs_now(self.run, STAGE[stage], self.params)
         begun = begin_record(self.run, stage, inputs)
         self.committed.pop(stage, None)
-        for name in always(stage):
+        for name in required_outputs(stage):
             self.whole(self.run.folder / name, self.content(stage, name))
         work = self.run.notebook(stage).with_name(f".{stage}.part.ipynb")
         self.whole(work, "executed")
-        outside = record.raw_files(self.run) if stage == "01_data" else inputs.outside
+        outside = raw_data.raw_files(self.run) if stage == "01_data" else inputs.outside
         inputs = record.Inputs(inputs.parameters, inputs.notebook, inputs.code, inputs.reads, outside)
         self.tick()
         commit.finish(self.run, work, record.Record(stage, OK, inputs=inputs, process=begun.process))
@@ -217,7 +217,7 @@ class Pipeline(RuleBasedStateMachine):
         if not done:
             return
         stage = data.draw(st.sampled_from(done))
-        name = data.draw(st.sampled_from([n for n in always(stage) if not n.startswith("data/inference/")]))
+        name = data.draw(st.sampled_from([n for n in required_outputs(stage) if not n.startswith("data/inference/")]))
         path = self.run.folder / name
         if not path.is_file():
             return
@@ -281,9 +281,9 @@ class Pipeline(RuleBasedStateMachine):
     def check_made(self, goal: str) -> None:
         """The goal's files are just what would be made from nothing, and the receipt tells what they were made with."""
         for stage in plan.stages_of(self.run, goal):
-            for name in always(stage):
+            for name in required_outputs(stage):
                 assert (self.run.folder / name).read_text() == self.content(stage, name)
-        ok = [one for one in state.standing(self.run).values() if one.verdict == OK]
+        ok = [one for one in state.current_records(self.run).values() if one.verdict == OK]
         assert {one.stage for one in ok} >= set(plan.stages_of(self.run, goal))
         with mock.patch.object(Run, "read_metrics", lambda run, stage: {}):
             kept = make_receipt(self.run, ok)

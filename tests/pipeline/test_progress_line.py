@@ -223,7 +223,7 @@ def test_a_stage_on_a_real_terminal_from_start_to_headline(made, screen):
     assert re.search(r"\r   01_data  \d+ s.*  cell \d+ of 19 *\r", screen.raw)
     log = (made.run() / "run.log").read_text()
     assert "01_data INFO    all 15 checks passed\n" in log
-    assert "01_data DEBUG    cell 18 of 19\n" in log
+    assert "01_data DEBUG    cell 21 of 22\n" in log
     assert "\x1b" not in log
     assert "\r" not in log
 

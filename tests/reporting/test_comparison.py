@@ -1,8 +1,9 @@
-"""Two runs side by side: the test by hand, and the page of two real runs that differ in known ways."""
+"""Comparison of two runs: McNemar's test by hand, and the page of two real runs whose differences are planted."""
 
 import json
 import re
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -51,12 +52,12 @@ def test_the_page_says_what_differs(pair):
     p = f"p = {mcnemar(won + 5, won):.2g}"
     for text in (done.text, page):
         assert p in text
-        assert f"{won} pictures only other has right, {won + 5} only smoke" in text
+        assert f"only other classifies correctly: {won}; only smoke: {won + 5}." in text.replace("\n", " ")
     assert re.search(r">seed<.*?>0<.*?>7<", page, re.DOTALL)
-    assert re.search(r">test_nll<.*?>0\.1250<", page)
-    assert "Only smoke has these right" in page
+    assert re.search(r">NLL<.*?>0\.1250<.*>test_nll<.*?>0\.1250<", page, re.DOTALL)
+    assert "Correct only with smoke" in page
     assert page.count("data:image/png") == 4
-    assert "http" not in page.replace("http-equiv", "")
+    assert not re.search(r'(src|action)="?http|<link|@import|url\(http', page)  # it loads nothing
 
 
 def test_a_run_beside_itself_is_refused(made):
@@ -78,7 +79,7 @@ def test_a_slip_in_a_name_is_seen(made):
         ("models/history.json", b"{}", "models/history.json is damaged"),
         ("models/history.json", b'{"epochs": [{"val_accuracy": 1}]}', "make train RUN=other"),
         ("data/processed/statistics.json", b"{}", "make preprocess RUN=other"),
-        ("metrics/04_evaluate.json", b'{"test_accuracy": "x"}', "test_accuracy is 'x', which is no number"),
+        ("metrics/04_evaluate.json", b'{"test_accuracy": "x"}', "test_accuracy is 'x', which is not a number"),
         ("metrics/04_evaluate.json", b'{"test_accuracy": 1}', "make all RUN=other"),
         ("data/processed/test_images.npy", b"\x93NUMPY", "test_images.npy is not what 02_preprocess wrote"),
         ("reports/test_predictions.npz", b"\x80\x04junk", "missing or damaged: make evaluate RUN=other"),
@@ -128,7 +129,7 @@ def test_other_labels_of_the_same_pictures_are_other_pictures(pair):
     told["sha256"][labels] = told["sha256"][labels][::-1]
     statistics.write_text(json.dumps(told))
     done = made.make("compare", "A=smoke", "B=other")
-    assert (done.code, "different pictures" in done.text.replace("\n", " ")) == (2, True), done.text
+    assert (done.code, "different test sets" in done.text.replace("\n", " ")) == (2, True), done.text
 
 
 def test_the_answers_of_an_older_model_are_not_compared(pair):
@@ -139,7 +140,7 @@ def test_the_answers_of_an_older_model_are_not_compared(pair):
     assert "has not been measured yet" in (made.run("other") / "models" / "README.md").read_text()
     done = made.make("compare", "A=smoke", "B=other")
     assert done.code == 2
-    assert "has changed since: make evaluate RUN=other" in done.text
+    assert "has changed since it was evaluated: make evaluate RUN=other" in done.text
 
 
 def test_damaged_predictions_are_named(pair):
@@ -154,5 +155,7 @@ def test_the_better_run_is_named_whichever_it_is(tmp_path):
     a, b = (Side(Run(name, tmp_path), np.empty(0), {"m": m}, {}, []) for name, m in (("one", 2), ("two", 5)))
     for only_a, only_b, better in ((3, 1, "one"), (1, 3, "two")):
         c = Comparison(a, b, np.empty(0), np.empty(0), np.arange(only_a), np.arange(only_b), 0.5)
-        assert verdict(c).startswith(f"{better} has 2 errors fewer, which could well be chance")
+        assert f"{better} makes 2 fewer errors" in verdict(c)
+        assert "could be due to chance" in verdict(c)
+        assert "is statistically significant" in verdict(replace(c, p_value=0.049))
     assert metric_rows(c)[0]["B − A"] == 3

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from bench import lab
+from bench.browser import lab
 from mnistlib.reporting.explorer import LARGEST_SHEET, explore_data, make_sheet
 from mnistlib.reporting.front_page import write_index
 from mnistlib.reporting.pages import TEMPLATES
@@ -78,14 +78,14 @@ def test_a_figure_lies_on_the_page_s_own_paper_by_day_and_by_night(opened, schem
 def test_a_click_on_a_confusion_shows_its_pictures(opened, kept):
     wrong = [(label, said) for label, said in zip(kept.labels, kept.said, strict=True) if label != said]
     label, said = wrong[0]
-    opened.click(f"[aria-label^='{label} taken for {said}:']")
+    opened.click(f"[aria-label^='{label} classified as {said}:']")
     expected = [i for i in kept.order if (kept.labels[i], kept.said[i]) == (label, said)]
     assert numbers(opened, "#confusion_matrix") == expected[:24]
-    opened.focus("[aria-label^='7 recognised:']")
+    opened.focus("[aria-label^='7 classified correctly:']")
     opened.keyboard.press("Enter")
     right = [i for i in kept.order if kept.labels[i] == kept.said[i] == 7]
     assert numbers(opened, "#confusion_matrix") == right[::-1][:24]
-    assert f"{len(right)} pictures" in opened.text_content("#confusion_matrix [aria-live]")
+    assert f"{len(right)} images" in opened.text_content("#confusion_matrix [aria-live]")
     assert opened.locator("#confusion_matrix img").is_hidden()
 
 
@@ -100,15 +100,15 @@ def test_pointing_at_the_map_shows_the_picture_there(opened, kept):
     for place in np.argsort(apart.min(1))[-3:]:  # the loneliest, at which nothing else can be meant
         x, y = ((kept.points[place].astype(float) - (low + high) / 2) / float(spread) * 0.96).tolist()
         opened.mouse.move(box["x"] + box["width"] * (0.5 + x), box["y"] + box["height"] * (0.5 - y))
-        told = opened.text_content("#tsne_plot .told")
+        told = opened.text_content("#tsne_plot .selected")
         i = kept.indices[place]
         assert told.startswith(f"no. {i}: {kept.labels[i]}, ")
-        assert float(re.search(r"([\d.]+) % sure", told)[1]) == pytest.approx(100 * kept.confidence[i], abs=0.06)
-        assert ("recognised" in told) == (kept.labels[i] == kept.said[i])
+        assert float(re.search(r"confidence ([\d.]+) %", told)[1]) == pytest.approx(100 * kept.confidence[i], abs=0.06)
+        assert ("correctly" in told) == (kept.labels[i] == kept.said[i])
     opened.focus("svg.map")
     opened.keyboard.press("ArrowLeft")
     opened.keyboard.press("ArrowRight")
-    assert opened.text_content("#tsne_plot .told") != ""
+    assert opened.text_content("#tsne_plot .selected") != ""
     opened.click(".legend button:nth-child(4)")
     assert opened.locator("circle.dim").count() == (kept.labels[kept.indices] != 3).sum()
 
@@ -123,10 +123,10 @@ def test_sliding_the_threshold_tells_coverage_and_errors(opened, kept):
         at = explore_at(opened, value)
         accepted = kept.like & (kept.confidence >= at)
         wrong = accepted & (kept.labels != kept.said)
-        told = opened.text_content("#threshold-told").replace(",", "")
+        told = opened.text_content("#threshold-result").replace(",", "")
         assert told.startswith(f"Accepted: {accepted.sum()} of {len(accepted)}"), told
         if accepted.any():
-            count, share = re.search(r"; (\d+) of them wrong ([\d.]+) %", told).groups()
+            count, share = re.search(r" (\d+) of them wrong \(([\d.]+) %\)", told).groups()
             assert int(count) == wrong.sum()
             assert float(share) == pytest.approx(100 * wrong.sum() / accepted.sum(), abs=0.0051)
         refused = [i for i in kept.order if kept.like[i] and kept.confidence[i] < at][:12]
@@ -134,9 +134,9 @@ def test_sliding_the_threshold_tells_coverage_and_errors(opened, kept):
         assert numbers(opened, "#risk_coverage") == refused + mistaken
         if not moves:
             assert at == kept.threshold
-    opened.click("text=as calibrated")
-    shown = float(opened.text_content("output"))
-    assert kept.threshold <= shown < kept.threshold + 1e-4
+    opened.click("text=Reset to the calibrated value")
+    shown = float(opened.text_content("output").removesuffix(" %"))
+    assert 100 * kept.threshold <= shown < 100 * kept.threshold + 0.01
 
 
 def explore_at(page, step):
@@ -147,7 +147,7 @@ def explore_at(page, step):
 def test_the_sheet_holds_the_test_pictures(smoke, kept):
     data = explore_data(Run("smoke", smoke.folder / "runs"))
     sheet = np.asarray(Image.open(io.BytesIO(base64.b64decode(data["sheet"]))).convert("L")).astype(int)
-    for place, (index, *_) in enumerate(data["pictures"]):
+    for place, (index, *_) in enumerate(data["images"]):
         row, column = divmod(place, data["columns"])
         shown = sheet[28 * row : 28 * row + 28, 28 * column : 28 * column + 28]
         assert np.abs(255 - shown - kept.images[index]).max() <= 9
@@ -180,7 +180,7 @@ def test_a_tap_on_a_phone_is_enough_and_nothing_is_cut(smoke):
         page.locator("svg.map").scroll_into_view_if_needed()
         point = page.locator("svg.map circle").first.bounding_box()
         page.touchscreen.tap(point["x"] + point["width"] / 2, point["y"] + point["height"] / 2)
-        assert page.text_content("#tsne_plot .told").startswith("no. ")
+        assert page.text_content("#tsne_plot .selected").startswith("no. ")
         assert page.evaluate("() => document.documentElement.scrollWidth") <= 390
         assert page.locator("table.stages").bounding_box()["width"] <= 390 - 2 * 20
 

@@ -18,7 +18,7 @@ def test_a_damaged_executed_notebook_is_named_with_what_to_do(tmp_path, monkeypa
     run.notebook("03_train").parent.mkdir(parents=True)
     run.notebook("03_train").write_bytes(content)
     with pytest.raises(
-        RunError, match=r"03_train\.ipynb is no readable notebook .*: delete it, and make runs the stage"
+        RunError, match=r"03_train\.ipynb is not a readable notebook .*: delete it, and make runs the stage"
     ):
         notebook_html.write_pages(run)
 

@@ -1,10 +1,10 @@
-"""What is said of a run, in words."""
+"""The texts that describe a run."""
 
 import pytest
 
 from mnistlib.core import config
 from mnistlib.core.config import dump_yaml
-from mnistlib.reporting.run_summary import differing, validated
+from mnistlib.reporting.run_summary import differing, validation_text
 from mnistlib.runs import layout
 from mnistlib.runs.layout import Run
 
@@ -28,6 +28,6 @@ def test_a_stage_s_page_tells_the_parameters_that_it_hangs_on(tmp_path, monkeypa
 
 
 def test_validation_is_told_with_its_errors():
-    assert validated({"val_accuracy": 0.992, "val_count": 3000}) == "99.20 % (24 errors in 3,000)"
-    assert validated({"val_accuracy": 1 - 1 / 3000, "val_count": 3000}) == "99.97 % (1 error in 3,000)"
-    assert validated({"val_accuracy": 0.992}) == "99.20 %"
+    assert validation_text({"val_accuracy": 0.992, "val_count": 3000}) == "99.20 % (24 errors in 3,000)"
+    assert validation_text({"val_accuracy": 1 - 1 / 3000, "val_count": 3000}) == "99.97 % (1 error in 3,000)"
+    assert validation_text({"val_accuracy": 0.992}) == "99.20 %"

@@ -5,11 +5,11 @@ import re
 
 import pytest
 
-from bench import lab
-from mnistlib.reporting.runs_table import HEIGHT, TAUGHT, WIDTH, summarise, thumbnail, write_runs_table
+from bench.browser import lab
+from mnistlib.reporting.runs_table import FINE_TUNED_METRICS, HEIGHT, WIDTH, summarize, thumbnail, write_runs_table
 from mnistlib.runs import layout
 from mnistlib.runs.layout import Run, runs_table_page
-from mnistlib.runs.stages import MEASURES, STAGE
+from mnistlib.runs.stages import REQUIRED_METRICS, STAGE
 from mnistlib.training.history import Epoch, save_history
 from tests.records import keep_record
 
@@ -24,7 +24,8 @@ def runs(tmp_path, monkeypatch):
         run = Run(name)
         for stage in STAGE:
             keep_record(run, stage, "failed" if (name, stage) == ("middling", "05_features") else "ok")
-        measured = dict.fromkeys(MEASURES["04_evaluate"], 0) | {"test_accuracy": accuracy, "test_accuracy_low": 0.9}
+        measured = dict.fromkeys(REQUIRED_METRICS["04_evaluate"], 0)
+        measured |= {"test_accuracy": accuracy, "test_accuracy_low": 0.9}
         own = {"handwriting_count": 9, "handwriting_right": 5 + place} if place else {}
         run.write_metrics("04_evaluate", measured | own)
         save_history(run, [Epoch(i, 1, 0.9, 1, 0.9 + i * place / 50, 0.1, 1) for i in (0, 1)])
@@ -40,7 +41,11 @@ def runs(tmp_path, monkeypatch):
     ):
         (tmp_path / folder / "status").mkdir(parents=True)
         (tmp_path / folder / "status" / "summary.json").write_text(text)
-    won = dict.fromkeys(TAUGHT, 0) | {"held_back_right_before": 3, "held_back_right_after": 8, "fine_tuned_from": EVIL}
+    won = dict.fromkeys(FINE_TUNED_METRICS, 0) | {
+        "held_back_right_before": 3,
+        "held_back_right_after": 8,
+        "fine_tuned_from": EVIL,
+    }
     won["teach_seconds"] = 1.5
     for folder, text in (
         ("good-taught", json.dumps(won | {"test_accuracy_before": 0.9912, "test_accuracy_after": 0.9876})),
@@ -59,7 +64,7 @@ def test_runs_are_listed_and_other_folders_are_not(runs):
     assert sorted(re.findall(r'href="([^"]+)/reports/index.html"', text)) == ["good", "middling", "odd"]
     assert "05_features failed" in text
     for name, why in (
-        ("foreign", "holds no mapping"),
+        ("foreign", "does not hold a mapping"),
         ("half", "cannot be read ("),
         ("older", "of another version at dataset"),
     ):
@@ -69,24 +74,24 @@ def test_runs_are_listed_and_other_folders_are_not(runs):
     assert text.count("data:image/svg+xml") == 2 + 1
 
 
-def test_taught_runs_are_listed_with_what_they_won_and_cost(runs):
+def test_fine_tuned_runs_are_listed_with_their_accuracy_before_and_after(runs):
     text = runs.read_text()
     assert re.findall(r'href="([^"]+)/reports/teach.html"', text) == ["good-taught"]
-    figures = re.findall(r'class="number">([^<]+)</td>', text.partition("<h2>Taught")[2])
+    figures = re.findall(r'class="number">([^<]+)</td>', text.partition("<h2>Fine-tuned runs")[2])
     assert figures == ["0", "3 → 8 of 0", "99.12 → 98.76 %"]
     assert EVIL not in text
 
 
-def test_without_taught_runs_nothing_is_said_of_them(tmp_path, monkeypatch):
+def test_without_fine_tuned_runs_their_table_is_left_out(tmp_path, monkeypatch):
     monkeypatch.setattr(layout, "RUNS", tmp_path)
     write_runs_table(Run("r"))
-    assert "aught" not in runs_table_page().read_text().partition("<body>")[2]
+    assert "ine-tuned" not in runs_table_page().read_text().partition("<body>")[2]
 
 
 def test_a_run_in_progress_says_how_far_it_is(tmp_path, monkeypatch):
     monkeypatch.setattr(layout, "RUNS", tmp_path)
     keep_record(Run("r"), "01_data")
-    assert (summarise(Run("r"))["verdict"], summarise(Run("r"))["ok"]) == ("1 of 6 stages", True)
+    assert (summarize(Run("r"))["verdict"], summarize(Run("r"))["ok"]) == ("1 of 6 stages", True)
 
 
 def test_curves_of_no_or_odd_numbers_are_left_out():

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from mnistlib.core.errors import RunError
-from mnistlib.runs import layout
+from mnistlib.runs import layout, lock
 from mnistlib.runs.layout import Run
 from mnistlib.runs.stages import MODEL_FILE, STAGES
 
@@ -31,9 +31,9 @@ def test_a_folder_that_no_run_could_be_is_passed_over(tmp_path, monkeypatch):
         (tmp_path / name / "models" / MODEL_FILE).write_bytes(b"")
     assert [run.name for run in layout.existing_runs()] == ["mine"]
     with pytest.raises(RunError, match="did you mean mine"):
-        layout.existing("mien")
+        layout.existing_run("mien")
     with pytest.raises(RunError, match=r"there is no runs/far_off; the newest runs are mine$"):
-        layout.existing("far_off")
+        layout.existing_run("far_off")
 
 
 @pytest.mark.parametrize("name", ["run.log", ".lock", "status", "reports/figures"])
@@ -45,10 +45,10 @@ def test_a_part_that_cannot_be_written_is_named_before_anything_is_touched(tmp_p
         (run.folder / part).mkdir(parents=True)
     for part in ("run.log", ".lock"):
         (run.folder / part).touch()
-    layout.make_writable(run)
+    lock.make_writable(run)
     (run.folder / name).chmod(0o555)
     with pytest.raises(RunError, match=f"cannot write .*{name}: the (file|folder) or its file system is read-only"):
-        layout.make_writable(run)
+        lock.make_writable(run)
     (run.folder / name).chmod(0o755)
 
 

@@ -14,7 +14,7 @@ from mnistlib.pipeline.verify import parameters_again
 from mnistlib.runs.layout import Run
 from mnistlib.runs.receipt import load_receipt
 from mnistlib.runs.record import describe_outputs
-from mnistlib.runs.reproducibility import DIFFERENT, IDENTICAL, NOTHING, TOLERANCES, WITHIN, allowed, judge
+from mnistlib.runs.reproducibility import DIFFERENT, IDENTICAL, NOTHING, TOLERANCES, WITHIN, judge, tolerance
 
 NOT_LEFT = {"notebooks", "params", "status"}
 
@@ -143,7 +143,7 @@ def test_files_of_a_stage_whose_figures_are_too_far_apart_are_different(kept, re
     assert "processor's features: none → amx_bf16" in found["models/pytorch_mnist_model.pth"].why
 
 
-def test_a_cause_bears_on_what_comes_after_it_alone(kept, read):
+def test_a_cause_affects_what_comes_after_it_alone(kept, read):
     ours = read(kept)
     kept["stages"]["03_train"]["modules"]["mnistlib.training.loop"] = "0" * 16
     kept["stages"]["03_train"]["commit"] = "abc"
@@ -151,8 +151,8 @@ def test_a_cause_bears_on_what_comes_after_it_alone(kept, read):
     _, causes = judge(ours, read(kept))
     code, drawings = sorted(causes, key=lambda cause: cause.what, reverse=True)
     assert (code.what, code.now) == ("module mnistlib.training.loop", "00000000 of abc")
-    assert [code.bears_on(stage) for stage in kept["stages"]] == [False, False, True, True, True, True]
-    assert [drawings.bears_on(stage) for stage in kept["stages"]] == [False, False, False, True, False, True]
+    assert [code.affects(stage) for stage in kept["stages"]] == [False, False, True, True, True, True]
+    assert [drawings.affects(stage) for stage in kept["stages"]] == [False, False, False, True, False, True]
 
 
 def test_threads_are_a_cause_and_cores_where_threads_are_not_set(kept, read):
@@ -167,17 +167,17 @@ def test_threads_are_a_cause_and_cores_where_threads_are_not_set(kept, read):
 
 
 def test_tolerances_by_hand():
-    known = {"test_count": 10_000, "test_accuracy": 0.9956, "val_count": 3000, "infer_count": 20}
-    assert allowed("test_accuracy", 0.9956, known) == pytest.approx(2 * 45**0.5 / 10_000)
-    assert allowed("test_errors", 44, known) == pytest.approx(2 * 45**0.5)
-    assert allowed("test_nll", 0.02, known) == pytest.approx(0.02 * 2 / 45**0.5)
-    assert allowed("infer_accepted", 17, known) == pytest.approx(6)
-    assert allowed("test_count", 10_000, known) == allowed("dataset", "mnist", known) == 0
+    metrics = {"test_count": 10_000, "test_accuracy": 0.9956, "val_count": 3000, "infer_count": 20}
+    assert tolerance("test_accuracy", 0.9956, metrics) == pytest.approx(2 * 45**0.5 / 10_000)
+    assert tolerance("test_errors", 44, metrics) == pytest.approx(2 * 45**0.5)
+    assert tolerance("test_nll", 0.02, metrics) == pytest.approx(0.02 * 2 / 45**0.5)
+    assert tolerance("infer_accepted", 17, metrics) == pytest.approx(6)
+    assert tolerance("test_count", 10_000, metrics) == tolerance("dataset", "mnist", metrics) == 0
 
 
 def test_every_noisy_figure_of_a_run_has_its_tolerance(kept):
-    known = {name: value for metrics in kept["metrics"].values() for name, value in metrics.items()}
-    without = {n for n, v in known.items() if isinstance(v, float) and v and not allowed(n, v, known)}
+    metrics = {name: value for measured in kept["metrics"].values() for name, value in measured.items()}
+    without = {n for n, v in metrics.items() if isinstance(v, float) and v and not tolerance(n, v, metrics)}
     assert without == {"train_seconds", "checkpoint_seconds"}
     assert len(TOLERANCES) < 10
 
@@ -188,8 +188,8 @@ def test_every_noisy_figure_of_a_run_has_its_tolerance(kept):
         (lambda text: None, "receipt.json is missing"),
         (lambda text: text[: len(text) // 2], "cannot be read"),
         (lambda text: text[: len(text) // 2], "delete it, and make all"),
-        (lambda text: "[]", "holds no mapping"),
-        (lambda text: text.replace('"format": 3', '"format": 1'), "is of version 1, this code reads 3"),
+        (lambda text: "[]", "does not hold a mapping"),
+        (lambda text: text.replace('"format": 3', '"format": 1'), "has version 1, expected 3"),
         (lambda text: text.replace('"seed": 0', '"seed": "0"', 1), "damaged at seed"),
         (lambda text: text.replace('"sha256": "', '"sha256": "x', 1), "damaged at artifacts"),
         (lambda text: text.replace('"01_data": {', '"00_data": {', 1), "damaged at"),
@@ -201,7 +201,7 @@ def test_what_is_no_receipt_is_refused_with_what_to_do(smoke, tmp_path, damage, 
     (tmp_path / "doctored").mkdir()
     if text is not None:
         (tmp_path / "doctored" / "receipt.json").write_text(text)
-    with pytest.raises(RunError, match="make all RUN=doctored writes it anew") as refused:
+    with pytest.raises(RunError, match="make all RUN=doctored writes it again") as refused:
         load_receipt(Run("doctored", base=tmp_path))
     assert words in str(refused.value)
 

@@ -11,7 +11,7 @@ from mnistlib.core.files import write_json, write_text
 from mnistlib.runs import layout
 from mnistlib.runs.layout import Run
 from mnistlib.runs.model_store import is_fine_tuned
-from mnistlib.runs.record import FAILED, OK, Record, alike_digest, duration_estimate, read_record, write_record
+from mnistlib.runs.record import FAILED, OK, Record, duration_estimate, read_record, workload_digest, write_record
 from mnistlib.runs.stages import STAGE
 from tests.records import keep_record
 
@@ -84,11 +84,11 @@ def kept(tmp_path, monkeypatch):
         run = Run(name)
         write_json(run.raw_json, {"dataset": dataset})
         write_text(run.weights, "weights")
-        alike = alike_digest(run, TRAIN, {**PARAMETERS, "run": name, **changed})
+        alike = workload_digest(run, TRAIN, {**PARAMETERS, "run": name, **changed})
         write_record(run, Record(TRAIN, verdict, seconds={"start": 1, "work": seconds - 1}, alike=alike))
         made.append(name)
-        told = json.loads(run.status(TRAIN).read_text())
-        run.status(TRAIN).write_text(json.dumps(told | {"finished": f"2026-01-01 00:00:{len(made):02d}"}))
+        record = json.loads(run.status(TRAIN).read_text())
+        run.status(TRAIN).write_text(json.dumps(record | {"finished": f"2026-01-01 00:00:{len(made):02d}"}))
         return run
 
     return keep

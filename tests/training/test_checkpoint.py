@@ -1,4 +1,4 @@
-"""A training that was cut off goes on to the same bits, or says in words why it starts anew."""
+"""An interrupted training resumes to the same bits, or says why it starts from the beginning."""
 
 import os
 
@@ -73,7 +73,7 @@ def in_one_go(tmp_path, digits):
 
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
 @pytest.mark.parametrize("optimizer", ["muon", "adamw"])
-def test_a_training_that_was_cut_off_ends_at_the_same_bits(cut_off, in_one_go, optimizer, precision):
+def test_an_interrupted_training_ends_at_the_same_bits(cut_off, in_one_go, optimizer, precision):
     setting = {"optimizer": optimizer, "precision": precision}
     cut_off.cut(2, **setting)
     torch.rand(7)
@@ -85,7 +85,7 @@ def test_a_training_that_was_cut_off_ends_at_the_same_bits(cut_off, in_one_go, o
     assert in_one_go.said == []
 
 
-def test_cut_off_after_its_last_epoch_it_is_not_trained_again(cut_off, in_one_go):
+def test_interrupted_after_its_last_epoch_it_is_not_trained_again(cut_off, in_one_go):
     cut_off.cut(5)
     assert cut_off.go() == in_one_go.go()
     assert cut_off.said == ["resumed after epoch 5"]
@@ -123,7 +123,7 @@ def test_the_checkpoint_of_another_training_is_refused_in_words(cut_off, in_one_
     cut_off.cut(2)
     assert cut_off.go(**changes) == in_one_go.go(**changes)
     assert "epoch-0002.pt belongs to another training (" + words in cut_off.said[0]
-    assert cut_off.said[1] == "training starts anew"
+    assert cut_off.said[1] == "training starts from the beginning"
 
 
 @pytest.mark.parametrize(("part", "words"), [(0, "other training pictures"), (1, "other validation pictures")])
@@ -166,7 +166,7 @@ def empty(path):
 
 
 @pytest.mark.parametrize("damage", [truncate, flip, flip_in_the_line_that_says_whose_it_is, empty])
-def test_a_damaged_one_is_passed_over_for_the_one_before_it(cut_off, in_one_go, damage):
+def test_a_damaged_checkpoint_is_skipped_for_the_one_before_it(cut_off, in_one_go, damage):
     cut_off.cut(3)
     damage(cut_off.folder / "epoch-0003.pt")
     assert cut_off.go() == in_one_go.go()
@@ -174,7 +174,7 @@ def test_a_damaged_one_is_passed_over_for_the_one_before_it(cut_off, in_one_go, 
     assert cut_off.said[1:] == ["resumed after epoch 2"]
 
 
-def test_where_all_are_damaged_training_starts_anew_and_says_so(cut_off, in_one_go):
+def test_where_all_are_damaged_training_starts_from_the_beginning_and_says_so(cut_off, in_one_go):
     cut_off.cut(3)
     for path in cut_off.folder.iterdir():
         truncate(path)
@@ -182,7 +182,7 @@ def test_where_all_are_damaged_training_starts_anew_and_says_so(cut_off, in_one_
     assert [words.split("/")[-1].split(" (")[0] for words in cut_off.said] == [
         "epoch-0003.pt is damaged",
         "epoch-0002.pt is damaged",
-        "training starts anew",
+        "training starts from the beginning",
     ]
 
 

@@ -77,12 +77,12 @@ def test_a_rate_kept_as_a_tensor_moves_the_weights_as_a_number_does():
 def test_a_recorded_training_ends_in_the_bits_of_a_plain_one(monkeypatch):
     device = torch.device("cuda")
     found = trained(device)
-    monkeypatch.setattr(loop, "recorded", lambda step, noise: step)
+    monkeypatch.setattr(loop, "as_cuda_graph", lambda step, noise: step)
     assert same(found, trained(device))
 
 
 @needs_cuda
-def test_a_recorded_training_that_was_cut_off_goes_on_to_the_same_bits(tmp_path):
+def test_an_interrupted_recorded_training_resumes_to_the_same_bits(tmp_path):
     def stop(row):
         if row.epoch == 2:
             raise KeyboardInterrupt

@@ -24,7 +24,7 @@ def threads(*command: str, **settings: str) -> int:
     return int(subprocess.check_output(command, cwd=ROOT, env=inherited | settings))
 
 
-def test_a_device_that_is_not_there_is_refused():
+def test_a_missing_device_is_refused():
     if torch.backends.mps.is_available():
         pytest.skip("this machine has MPS")
     with pytest.raises(RunError, match=r"train\.device is 'mps'"):
@@ -83,6 +83,6 @@ def test_a_container_may_use_what_its_quota_gives(tmp_path):
         assert cores(quota) == expected
 
 
-def test_a_precision_that_is_none_is_refused():
+def test_an_unknown_precision_is_refused():
     with pytest.raises(RunError, match=r"train\.precision is 'fp8'"):
         pick_precision("fp8", CPU)

@@ -10,7 +10,7 @@ from mnistlib.data.augmentation import Distortion, distort
 from mnistlib.data.loading import obtain
 from mnistlib.training.loop import Recipe, fit, run_epoch, score
 from mnistlib.training.model import Architecture, build
-from mnistlib.training.tensor_dataset import TensorDataset, pictures_per_step
+from mnistlib.training.tensor_dataset import TensorDataset, effective_batch_size
 from mnistlib.training.trainer import Trainer
 
 CPU = torch.device("cpu")
@@ -81,7 +81,7 @@ def test_learning_rate_rises_to_its_peak_and_falls(digits):
     assert rates[-1] < 0.0002
 
 
-def test_a_loss_that_is_no_number_stops_the_run(digits):
+def test_a_loss_that_is_not_finite_stops_the_run(digits):
     with pytest.raises(RunError, match=r"lower train\.learning_rate"):
         trained(digits, optimizer="adamw", learning_rate=1e30)
 
@@ -97,11 +97,11 @@ def test_steps_are_reported_one_by_one(digits):
     assert seen == [(n, 8) for n in range(1, 9)]
 
 
-def test_a_small_part_is_taken_in_twenty_steps_or_more():
-    assert pictures_per_step(57_000, 512) == 512
-    assert pictures_per_step(1_530, 512) == 76
-    assert pictures_per_step(1_530, 64) == 64
-    assert pictures_per_step(10, 512) == 2
+def test_a_small_dataset_has_twenty_steps_or_more():
+    assert effective_batch_size(57_000, 512) == 512
+    assert effective_batch_size(1_530, 512) == 76
+    assert effective_batch_size(1_530, 64) == 64
+    assert effective_batch_size(10, 512) == 2
 
 
 def test_bf16_trains_too(digits):
@@ -111,28 +111,28 @@ def test_bf16_trains_too(digits):
 
 
 @pytest.mark.parametrize(("change", "words"), [({"epochs": 0}, "train.epochs is 0"), ({"optimizer": "x"}, "optimizer")])
-def test_a_recipe_that_is_none_is_refused(digits, change, words):
+def test_an_impossible_recipe_is_refused(digits, change, words):
     with pytest.raises(RunError, match=words):
         trained(digits, **change)
 
 
-def test_a_step_has_two_pictures_at_least():
+def test_a_batch_has_two_pictures_at_least():
     with pytest.raises(RunError, match=r"train\.batch_size is 0"):
-        pictures_per_step(1000, 0)
-    with pytest.raises(RunError, match="the training part is of 1 picture: at least 2"):
-        pictures_per_step(1, 512)
+        effective_batch_size(1000, 0)
+    with pytest.raises(RunError, match="the training set has 1 picture: at least 2"):
+        effective_batch_size(1, 512)
 
 
-def test_what_is_learnt_from_is_bent_and_smoothed_as_the_recipe_says(digits):
+def test_augmentation_and_label_smoothing_are_the_recipes(digits):
     images, labels = digits[0].batch(torch.arange(50))
     labels[:10] = -1
-    network, bend = build(SMALL, 0).train(), Distortion(20, 0.2, 0.2, 0.1)
-    bent = distort(images, bend, torch.Generator().manual_seed(3))
+    network, distortion = build(SMALL, 0).train(), Distortion(20, 0.2, 0.2, 0.1)
+    augmented = distort(images, distortion, torch.Generator().manual_seed(3))
     wanted = torch.nn.functional.one_hot(labels.clamp(min=0), 10) * 0.7 + 0.03
     wanted[:10] = 0.1
     with torch.no_grad():
-        expected = -(wanted * copy.deepcopy(network)(bent).log_softmax(1)).sum(1).mean()
-    recipe = Recipe(batch_size=50, label_smoothing=0.3, weight_decay=0.02, distortion=bend)
+        expected = -(wanted * copy.deepcopy(network)(augmented).log_softmax(1)).sum(1).mean()
+    recipe = Recipe(batch_size=50, label_smoothing=0.3, weight_decay=0.02, distortion=distortion)
     trainer = Trainer(network, recipe, 20, seed=3)
     assert float(trainer.learn(images, labels, "fp32")[0]) == pytest.approx(float(expected), rel=1e-5)
     groups = [group for optimizer in trainer.optimizers for group in optimizer.param_groups]
@@ -155,7 +155,7 @@ def test_rates_peak_after_the_warmup_and_the_average_follows_by_hand():
 
 
 @pytest.mark.filterwarnings("ignore:Detected call of `lr_scheduler")
-def test_accuracy_is_among_what_has_a_class(digits):
+def test_accuracy_leaves_outliers_out(digits):
     images, labels = digits[0].images, digits[0].labels.clone()
     labels[::2] = -1
     train, trainer = TensorDataset(images, labels), Trainer(build(SMALL, 0), Recipe(batch_size=50), 20, seed=0)

@@ -12,7 +12,7 @@ from mnistlib.core.errors import RunError
 from mnistlib.core.files import bytes_digest
 from mnistlib.runs import layout
 from mnistlib.runs.layout import Run
-from mnistlib.runs.model_store import sealed
+from mnistlib.runs.model_store import with_digest
 from mnistlib.training.fusion import FusedNet
 from mnistlib.training.model import Architecture, build, count_parameters, layer_rows, load_model, save_model
 
@@ -41,7 +41,7 @@ def test_shapes_and_parameters_by_hand():
     assert sum(row["parameters"] for row in layer_rows(network)) == count_parameters(network)
 
 
-def test_layers_are_told_of_a_network_on_another_device():
+def test_layer_rows_of_a_network_on_another_device():
     assert layer_rows(build(SMALL, 0).to("meta")) == layer_rows(build(SMALL, 0))
 
 
@@ -60,7 +60,7 @@ def test_the_seed_alone_makes_the_weights():
     assert torch.equal(before, torch.random.get_rng_state())
 
 
-def test_normalisation_is_inside():
+def test_normalization_is_inside():
     plain, shifted = (build(Architecture((4, 8, 16), 32, mean=m, std=s), 0).eval() for m, s in ((0, 1), (0.2, 0.5)))
     images = torch.rand(3, 1, 28, 28)
     assert torch.allclose(shifted(images), plain((images - 0.2) / 0.5), atol=1e-6)
@@ -70,7 +70,7 @@ POOLINGS = [("stride", "max", "none"), ("max", "max", "none"), ("max", "none", "
 
 
 @pytest.mark.parametrize("pooling", POOLINGS)
-def test_folding_changes_no_answer(pooling):
+def test_fusing_batch_norm_changes_no_prediction(pooling):
     network = build(Architecture((4, 8, 16), 32, mean=0.2, std=0.5, pooling=pooling), 0)
     with torch.no_grad():
         for parameter in network.parameters():
@@ -97,7 +97,7 @@ def test_maps_that_vanish_are_refused_with_the_parameters_to_change():
         build(Architecture((4, 8, 16), 32, kernels=(15, 9, 9)), 0)
 
 
-def test_what_was_saved_comes_back(run):
+def test_a_saved_model_is_loaded_again(run):
     network = build(SMALL, 3).eval()
     save_model(run, network, {"dataset": "mnist"})
     images = torch.rand(4, 1, 28, 28)
@@ -124,7 +124,7 @@ def test_a_damaged_or_foreign_weights_file_is_never_loaded(run, tmp_path):
         run.weights.write_bytes(bad)
         with pytest.raises(RunError, match="damaged"):
             load_model(run)
-        run.model_json.write_text(json.dumps(sealed({**described, "weights_sha256": bytes_digest(bad)})))
+        run.model_json.write_text(json.dumps(with_digest({**described, "weights_sha256": bytes_digest(bad)})))
         with pytest.raises(RunError, match="holds more than weights and was not loaded"):
             load_model(run)
         assert not (tmp_path / "owned").exists()
@@ -152,18 +152,18 @@ def test_another_format_says_which_stage_to_run(run):
 def test_a_damaged_description_is_named(run, damage):
     save_model(run, build(SMALL, 0), {})
     described = json.loads(run.model_json.read_text()) | damage
-    run.model_json.write_text(json.dumps(sealed({name: v for name, v in described.items() if v is not None})))
+    run.model_json.write_text(json.dumps(with_digest({name: v for name, v in described.items() if v is not None})))
     with pytest.raises(RunError, match=r"model\.json is damaged .*: re-run 03_train"):
         load_model(run)
 
 
 @pytest.mark.parametrize("damage", [lambda good: b"", lambda good: b"some text", lambda good: good[:900]])
-def test_what_holds_no_weights_is_named_though_the_description_fits(run, damage):
+def test_a_file_without_weights_is_named_though_the_description_fits(run, damage):
     save_model(run, build(SMALL, 0), {})
     bad = damage(run.weights.read_bytes())
     run.weights.write_bytes(bad)
     described = json.loads(run.model_json.read_text())
-    run.model_json.write_text(json.dumps(sealed({**described, "weights_sha256": bytes_digest(bad)})))
+    run.model_json.write_text(json.dumps(with_digest({**described, "weights_sha256": bytes_digest(bad)})))
     with pytest.raises(RunError, match=r"holds no weights .*: re-run 03_train"):
         load_model(run)
 
@@ -175,6 +175,6 @@ def test_weights_are_plain_float32_tensors(run):
     assert state["head.1.weight"].numpy().dtype == np.float32
 
 
-def test_a_pooling_that_is_none_is_refused():
+def test_an_unknown_pooling_is_refused():
     with pytest.raises(RunError, match=r"train\.pooling is \['max', 'mean', 'none'\]"):
         build(Architecture((4, 8, 16), 32, pooling=("max", "mean", "none")), 0)

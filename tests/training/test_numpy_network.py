@@ -18,7 +18,7 @@ from mnistlib.evaluation.metrics import predict_logits
 from mnistlib.inference.predictor import load_predictor, quick_predictor
 from mnistlib.runs import layout
 from mnistlib.runs.layout import Run
-from mnistlib.runs.model_store import sealed
+from mnistlib.runs.model_store import with_digest
 from mnistlib.training.model import Architecture, DigitNet, build, save_model
 from mnistlib.training.numpy_network import NumpyNet, as_array, read_state
 
@@ -55,7 +55,7 @@ def keep(run: Run, architecture: Architecture, calibration: Calibration) -> None
 
 
 @pytest.mark.parametrize("name", ARCHITECTURES)
-def test_its_answers_are_torchs(run, name):
+def test_its_logits_are_torchs(run, name):
     images = obtain("digits").test_images
     keep(run, ARCHITECTURES[name], Calibration(1.0, 0.0, 0.0, 1.0, 0.0))
     slow, quick = load_predictor("r"), quick_predictor("r")
@@ -95,14 +95,14 @@ def test_code_in_a_file_of_weights_is_not_run(run, tmp_path):
         read_state(hostile)
     run.weights.write_bytes(hostile)
     described = json.loads(run.model_json.read_text()) | {"weights_sha256": bytes_digest(hostile)}
-    write_json(run.model_json, sealed(described))
+    write_json(run.model_json, with_digest(described))
     with pytest.raises(RunError, match="holds more than weights"):
         quick_predictor("r")
     assert not (tmp_path / "touched").exists()
 
 
 @pytest.mark.parametrize("content", [[1, 2], {"a": 1}, {1: 2}])
-def test_what_is_no_arrays_by_name_is_refused(content):
+def test_anything_but_arrays_by_name_is_refused(content):
     with pytest.raises((pickle.UnpicklingError, AttributeError)):
         read_state(archived(pickle.dumps(content, protocol=2)))
 
@@ -117,13 +117,13 @@ def test_a_tensor_is_read_in_the_order_of_its_strides():
     assert as_array(np.arange(12.0), 1, (2, 3), (1, 4)).tolist() == [[1, 5, 9], [2, 6, 10]]
 
 
-def test_what_numpy_cannot_read_torch_does(run):
+def test_torch_reads_what_numpy_cannot(run):
     keep(run, ARCHITECTURES["other pixels"], Calibration(1.0, 0.0, 0.0, 1.0, 0.0))
     buffer = io.BytesIO()
     torch.save({name: value.double() for name, value in torch.load(run.weights).items()}, buffer)
     run.weights.write_bytes(buffer.getvalue())
     digest = bytes_digest(buffer.getvalue())
-    write_json(run.model_json, sealed(json.loads(run.model_json.read_text()) | {"weights_sha256": digest}))
+    write_json(run.model_json, with_digest(json.loads(run.model_json.read_text()) | {"weights_sha256": digest}))
     save_calibration(run, Calibration(1.0, 0.0, 0.0, 1.0, 0.0))
     assert not isinstance(quick_predictor("r").network, NumpyNet)
 
@@ -135,12 +135,12 @@ def test_an_architecture_that_does_not_fit_the_weights_is_refused_in_words(run, 
     keep(run, ARCHITECTURES["other pixels"], Calibration(1.0, 0.0, 0.0, 1.0, 0.0))
     described = json.loads(run.model_json.read_text())
     described["architecture"][part] = value
-    write_json(run.model_json, sealed(described))
+    write_json(run.model_json, with_digest(described))
     with pytest.raises(RunError, match="re-run 03_train"):
         quick_predictor("r")
 
 
-def test_damaged_weights_are_told_with_both_hashes(run):
+def test_damaged_weights_are_reported_with_both_hashes(run):
     keep(run, ARCHITECTURES["other pixels"], Calibration(1.0, 0.0, 0.0, 1.0, 0.0))
     content = bytearray(run.weights.read_bytes())
     content[-200] ^= 1

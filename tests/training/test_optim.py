@@ -8,7 +8,7 @@ import torch
 
 from mnistlib.core.errors import RunError
 from mnistlib.training.model import Architecture, build
-from mnistlib.training.optim import AdamW, Muon, iterate, make_optimizers, orthogonalise, parameter_groups, polynomial
+from mnistlib.training.optim import AdamW, Muon, iterate, make_optimizers, orthogonalize, parameter_groups, polynomial
 
 SMALL = Architecture(widths=(8, 16, 32), hidden=32)
 
@@ -17,7 +17,7 @@ SMALL = Architecture(widths=(8, 16, 32), hidden=32)
 def test_an_orthogonal_step_keeps_directions_and_evens_their_sizes(shape):
     matrix = torch.randn(*shape, generator=torch.Generator().manual_seed(0))
     u, _, v = torch.linalg.svd(matrix, full_matrices=False)
-    found = orthogonalise(matrix)
+    found = orthogonalize(matrix)
     sizes = torch.diagonal(u.T @ found @ v.T)
     assert found.shape == matrix.shape
     assert ((sizes > 0.3) & (sizes < 1.4)).all()
@@ -37,7 +37,7 @@ def test_a_step_in_half_precision_keeps_its_length():
     mixed = torch.randn(128, 128, generator=noise) * torch.logspace(0, -2, 128)
     matrix = mixed @ torch.randn(128, 288, generator=noise)
     with torch.autocast("cpu", torch.bfloat16):
-        rounded = orthogonalise(matrix)
+        rounded = orthogonalize(matrix)
     assert rounded.dtype == torch.bfloat16
     assert torch.linalg.svdvals(rounded.float()).max() < 1.3
 
@@ -46,20 +46,20 @@ def test_a_step_in_half_precision_keeps_its_length():
 def test_small_products_on_a_cpu_are_not_rounded_to_half_precision(shape):
     matrix = torch.randn(*shape, generator=torch.Generator().manual_seed(0))
     with torch.autocast("cpu", torch.bfloat16):
-        found = orthogonalise(matrix)
-    assert torch.equal(found, orthogonalise(matrix))
+        found = orthogonalize(matrix)
+    assert torch.equal(found, orthogonalize(matrix))
 
 
 def test_a_step_by_hand():
     weight = torch.nn.Parameter(torch.tensor([[2.0, 0.0]]))
     muon = Muon([weight], lr=0.1, momentum=0.5, weight_decay=0.2)
     weight.grad = torch.tensor([[3.0, 0.0]])
-    size = float(orthogonalise(torch.tensor([[1.0, 0.0]]))[0, 0])
+    size = float(orthogonalize(torch.tensor([[1.0, 0.0]]))[0, 0])
     muon.step()
     assert weight.tolist() == [[pytest.approx(2 * (1 - 0.1 * 0.2) - 0.1 * size), 0.0]]
     weight.grad = torch.tensor([[0.0, 4.0]])
     muon.step()
-    ahead = orthogonalise(torch.tensor([[0.5 * 1.5, 4 + 0.5 * 4]]))
+    ahead = orthogonalize(torch.tensor([[0.5 * 1.5, 4 + 0.5 * 4]]))
     assert muon.state[weight]["velocity"].tolist() == [[1.5, 4.0]]
     assert float(ahead[0, 1]) > float(ahead[0, 0]) > 0
 
@@ -116,6 +116,6 @@ def test_a_training_does_not_wait_for_a_compiler_that_it_does_not_use():
     assert done.stdout.split() == ["1", "False"]
 
 
-def test_an_optimiser_that_is_none_is_refused():
+def test_an_unknown_optimizer_is_refused():
     with pytest.raises(RunError, match=r"train\.optimizer is 'foo': it can be muon or adamw"):
         make_optimizers(build(SMALL, 0), "foo", 0.01, 0.05, 0.1)

@@ -19,7 +19,7 @@ def digits():
     return raw.train_images[:300], raw.train_labels[:300]
 
 
-def test_a_batch_is_what_numpy_would_take_from_all_parts_joined(digits):
+def test_a_batch_is_what_numpy_takes_from_the_concatenated_arrays(digits):
     images, labels = digits
     parts = [(images[:50], labels[:50]), (images[50:51], labels[50:51]), (images[51:51], labels[51:51])]
     split = TensorDataset.of(CPU, *parts, (images[51:], np.full(249, -1)))
@@ -40,7 +40,7 @@ def test_a_memory_map_is_not_copied(tmp_path, digits, recwarn):
     assert not recwarn.list
 
 
-def test_training_from_a_file_and_in_parts_gives_the_same_bits(tmp_path, digits):
+def test_training_from_a_file_and_in_pieces_gives_the_same_bits(tmp_path, digits):
     images, labels = digits
     np.save(tmp_path / "a.npy", images[:200])
     mapped = np.load(tmp_path / "a.npy", mmap_mode="r")

@@ -1,1 +1,1 @@
-"""Figures: each function returns one, and neither saves nor shows it."""
+"""Figures: each function returns one and neither saves nor shows it."""

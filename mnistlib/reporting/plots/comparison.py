@@ -1,4 +1,4 @@
-"""Figures of two runs side by side."""
+"""Figures that compare two runs."""
 
 from __future__ import annotations
 
@@ -20,21 +20,28 @@ def plot_flips(
     names: tuple[str, str],
     probabilities: tuple[np.ndarray, np.ndarray],
 ) -> Figure:
-    """The chosen of uint8 N×28×28, each with its number, what it is, and both runs' answer and confidence."""
+    """Plot images that the two runs classify differently, with true class, both predictions and confidences.
+
+    Args:
+        images: uint8 N×28×28.
+        labels: int N.
+        chosen: indices of the images to show.
+        probabilities: of both runs, float N×K.
+    """
     figure, grid = picture_grid(len(chosen), columns=min(8, len(chosen)), cell=1.25, title=0.5)
     for axes, i in zip(grid, chosen, strict=True):
-        told = [
+        predicted = [
             f"{name[:12]}: {p[i].argmax()} · {percent(p[i].max(), 1)}"
             for name, p in zip(names, probabilities, strict=True)
         ]
-        show(axes, images[i], "\n".join([f"no. {i}: a {labels[i]}", *told]))
+        show(axes, images[i], "\n".join([f"no. {i}: true {labels[i]}", *predicted]))
     return figure
 
 
 def plot_curves_of_both(
     histories: tuple[Sequence[Mapping[str, float]], Sequence[Mapping[str, float]]], names: tuple[str, str]
 ) -> Figure:
-    """Validation loss and error by epoch, both runs in one."""
+    """Plot validation loss and error by epoch, both runs in one figure."""
     figure = new_figure(8, 2.8)
     left, right = figure.subplots(1, 2)
     for history, name, color in zip(histories, names, (BLUE, ORANGE), strict=True):
@@ -52,7 +59,7 @@ def plot_curves_of_both(
 
 
 def plot_confusion_change(first: np.ndarray, second: np.ndarray, labels: np.ndarray) -> Figure:
-    """How many more (brown) or fewer (green) confusions of each kind the second has; the diagonal is left out."""
+    """Plot how many more (brown) or fewer (green) errors of each kind the second run makes; the diagonal is empty."""
     import seaborn
 
     classes = int(max(labels.max(), first.max(), second.max())) + 1
@@ -64,8 +71,8 @@ def plot_confusion_change(first: np.ndarray, second: np.ndarray, labels: np.ndar
     axes = figure.subplots()
     seaborn.heatmap(
         change, annot=shown, fmt="", cmap="BrBG_r", vmin=-largest, vmax=largest, square=True, linewidths=0.5,
-        cbar_kws={"label": "confusions more"}, ax=axes,
+        cbar_kws={"label": "change in errors"}, ax=axes,
     )  # fmt: skip
-    axes.set_xlabel("recognised as")
-    axes.set_ylabel("really is")
+    axes.set_xlabel("predicted class")
+    axes.set_ylabel("true class")
     return figure

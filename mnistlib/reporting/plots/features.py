@@ -1,4 +1,4 @@
-"""Figures of what was learnt: the first kernels, maps of the embeddings."""
+"""Figures of the features: the first layer's kernels, two-dimensional maps of the embeddings."""
 
 from __future__ import annotations
 
@@ -12,7 +12,11 @@ from mnistlib.reporting.plots.style import DIGIT_COLORS, new_figure, picture_gri
 
 
 def plot_kernels(kernels: np.ndarray) -> Figure:
-    """Kernels N×K×K, a square each on one scale: blue above 0, red below."""
+    """Plot each kernel as a square, all on one color scale: blue above 0, red below.
+
+    Args:
+        kernels: float N×K×K.
+    """
     figure, grid = picture_grid(len(kernels), columns=8, cell=0.85, title=0.05)
     most = float(np.abs(kernels).max())
     for axes, kernel in zip(grid, kernels, strict=True):
@@ -23,7 +27,14 @@ def plot_kernels(kernels: np.ndarray) -> Figure:
 def plot_map(
     points: np.ndarray, labels: np.ndarray, predictions: np.ndarray, classes: Sequence[str], axis_names: tuple[str, str]
 ) -> Figure:
-    """Points N×2 colored by class, which stands on its island; those that were recognised wrongly are ringed."""
+    """Plot points colored by class, with each class name at the median of its points and a circle around each error.
+
+    Args:
+        points: float N×2.
+        labels: int N, indices into `classes`.
+        predictions: int N, likewise.
+        axis_names: of x and y.
+    """
     import seaborn
 
     figure = new_figure(6.6, 5.2)
@@ -41,7 +52,7 @@ def plot_map(
         facecolors="none",
         edgecolors="black",
         linewidths=0.9,
-        label="mistaken",
+        label="error",
     )
     for name in sorted(set(names)):
         x, y = np.median(points[np.array(names) == name], axis=0)

@@ -1,4 +1,4 @@
-"""Figures of what was recognised."""
+"""Figures of predictions for drawings and image files."""
 
 from __future__ import annotations
 
@@ -9,29 +9,42 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from mnistlib.core.files import printable
-from mnistlib.core.formatting import sure
+from mnistlib.core.formatting import confidence_text
 from mnistlib.inference.predictor import Prediction
 from mnistlib.reporting.plots.style import BLUE, GREY, RED, new_figure, picture_grid, show, tidy
 
 
 def plot_what_the_model_saw(paths: Sequence[Path], predictions: Sequence[Prediction], most: int) -> Figure:
-    """A contact sheet of 28×28 pictures with file name, answer and confidence; red where not accepted."""
+    """Plot a contact sheet of the network's inputs with file name, predicted digit and confidence.
+
+    Red titles with a reason mark predictions that were not accepted.
+
+    Args:
+        paths: the image files.
+        predictions: one for each file.
+        most: images shown, at most.
+    """
     shown = list(zip(paths, predictions, strict=True))[:most]
     figure, grid = picture_grid(len(shown), columns=min(8, len(shown)), cell=1.2, title=0.35)
     for axes, (path, p) in zip(grid, shown, strict=True):
         name = "".join(c if c.isprintable() else "?" for c in cut(path.stem, 20))
-        answer = f"{p.digit} · {sure(p.confidence)}" if p.accepted else f"? · {cut(printable(p.rejection_reason), 16)}"
+        rejected = f"? · {cut(printable(p.rejection_reason), 16)}"
+        answer = f"{p.digit} · {confidence_text(p.confidence)}" if p.accepted else rejected
         show(axes, p.image, f"{name}\n{answer}", "black" if p.accepted else RED)
     return figure
 
 
 def cut(text: str, most: int) -> str:
-    """The text, or its beginning, `most` characters in all."""
+    """Return the text, shortened to `most` characters."""
     return text if len(text) <= most else f"{text[: most - 1]}…"
 
 
 def plot_pad(drawn: Sequence[tuple[Sequence[Sequence[Sequence[float]]], Prediction]]) -> Figure:
-    """The pad as a still: for each drawing its strokes, what the model saw, and ten bars with the answer."""
+    """Plot each drawing in a row: its strokes, the network's input, and the probability of each class.
+
+    Args:
+        drawn: pairs of strokes (each a list of x, y) and prediction.
+    """
     figure = new_figure(6.4, 2.1 * len(drawn))
     grid = figure.subplots(len(drawn), 3, squeeze=False, width_ratios=(2, 1.2, 2.4))
     for (ink, saw, bars), (strokes, answer) in zip(grid, drawn, strict=True):
@@ -43,8 +56,12 @@ def plot_pad(drawn: Sequence[tuple[Sequence[Sequence[Sequence[float]]], Predicti
         ink.margins(0.2)
         ink.set(xticks=[], yticks=[])
         saw.axis("off")
-        show(saw, answer.image, "what the model saw")
-        text = f"{answer.digit} · {sure(answer.confidence)}" if answer.accepted else f"? · {answer.rejection_reason}"
+        show(saw, answer.image, "network input")
+        text = (
+            f"{answer.digit} · {confidence_text(answer.confidence)}"
+            if answer.accepted
+            else f"? · {answer.rejection_reason}"
+        )
         bars.set_title(text, loc="left", color="black" if answer.accepted else RED)
         colors = [BLUE if digit == answer.digit else GREY for digit in range(len(answer.probabilities))]
         bars.barh(range(len(colors)), answer.probabilities, color=colors)
@@ -60,8 +77,15 @@ def plot_before_after(
     before: Sequence[int] | np.ndarray,
     after: Sequence[int] | np.ndarray,
 ) -> Figure:
-    """Drawings 28×28 with what each is and was taken for before and after; red where it still is wrong."""
+    """Plot drawings with their true class and their predicted class before → after fine-tuning; red: still wrong.
+
+    Args:
+        images: N of uint8 28×28.
+        labels: N true digits.
+        before: N digits predicted before.
+        after: N digits predicted after.
+    """
     figure, grid = picture_grid(len(images), columns=max(1, min(10, len(images))), cell=1.0, title=0.35)
     for axes, image, label, first, second in zip(grid, images, labels, before, after, strict=True):
-        show(axes, image, f"a {label}\n{first} → {second}", "black" if second == label else RED)
+        show(axes, image, f"true {label}\n{first} → {second}", "black" if second == label else RED)
     return figure

@@ -1,4 +1,4 @@
-"""Figures of what spoilt pictures cost."""
+"""Figures of the robustness to corruptions."""
 
 from __future__ import annotations
 
@@ -13,9 +13,11 @@ from mnistlib.reporting.plots.style import BLUE, GREY, ORANGE, new_figure, show,
 
 
 def plot_corruptions(examples: np.ndarray, rows: Sequence[Mapping[str, Any]]) -> Figure:
-    """A picture spoilt in each way, uint8 K×28×28, with its error in % below it, above bars of all errors.
+    """Plot one image with each corruption and its error in % below it, above bars of all errors.
 
-    `rows`: K of `robustness_rows`, in the pictures' order. Without rows, the pictures alone.
+    Args:
+        examples: the corrupted image, uint8 K×28×28.
+        rows: K rows of `robustness_rows`, in the same order; without rows, the figure has no errors.
     """
     figure = new_figure(10.5, 3.6 if rows else 0.9)
     grid = figure.add_gridspec(2 if rows else 1, len(examples), height_ratios=(1, 4) if rows else None)
@@ -31,7 +33,7 @@ def plot_corruptions(examples: np.ndarray, rows: Sequence[Mapping[str, Any]]) ->
 
 
 def plot_errors(axes: Any, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Three bars for each corruption, as it is, restored, and framed anew too; bold names are of trained families."""
+    """Three bars for each corruption, one for each treatment; bold: the corruption was part of the augmentation."""
     places = np.arange(len(rows))
     for name, color, shift in ((AS_IT_IS, GREY, -0.27), (RESTORED, BLUE, 0), (REFRAMED, ORANGE, 0.27)):
         axes.bar(places + shift, [100 * row[name] for row in rows], 0.25, color=color, label=name)

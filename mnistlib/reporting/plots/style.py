@@ -1,4 +1,4 @@
-"""Figures: each function returns one, and neither saves nor shows it."""
+"""What all figures share: colors, sizes, a grid of images."""
 
 from __future__ import annotations
 
@@ -17,24 +17,31 @@ DIGIT_COLORS = (
 )  # fmt: skip
 BLUE, ORANGE, RED, GREY, PALE = DIGIT_COLORS[0], DIGIT_COLORS[1], DIGIT_COLORS[3], "#8a8a8a", "#dddddd"
 
-matplotlib.rcdefaults()  # a page is the same whoever makes it: a person's own matplotlibrc may ask for LaTeX
-matplotlib.rcParams["text.parse_math"] = False  # names of files, classes and runs are text, dollars included
+matplotlib.rcdefaults()  # a user's own matplotlibrc would change the figures, or ask for LaTeX
+matplotlib.rcParams["text.parse_math"] = False  # names of files, classes and runs may contain dollars
 
 
 def new_figure(width: float, height: float) -> Figure:
-    """An empty figure in inches, laid out tightly, that no global state knows."""
+    """Return an empty figure that is not registered with pyplot.
+
+    Args:
+        width: inches.
+        height: inches.
+    """
     return Figure(figsize=(width, height), layout="constrained")
 
 
 def tidy(axes: object) -> None:
-    """Take away the box's upper and right line."""
+    """Remove the upper and right spines of the axes."""
     axes.spines[["top", "right"]].set_visible(False)  # type: ignore[attr-defined]
 
 
 def picture_grid(count: int, columns: int, cell: float = 1.0, title: float = 0.0) -> tuple[Figure, list[object]]:
-    """A figure with `count` empty axes in rows of `columns`; `title` inches are kept above each cell.
+    """Return a figure with `count` empty axes in rows of `columns`; with none of them, the figure says so.
 
-    Without any it says that there are none, for an empty figure looks like a broken one.
+    Args:
+        cell: side of one cell, inches.
+        title: space above each cell, inches.
     """
     rows = max(1, -(-count // columns))
     figure = new_figure(columns * cell, rows * (cell + title))
@@ -47,13 +54,13 @@ def picture_grid(count: int, columns: int, cell: float = 1.0, title: float = 0.0
 
 
 def show(axes: Any, image: np.ndarray, title: str, color: str = "black") -> None:
-    """One picture, ink dark on light as on paper."""
+    """Show one uint8 image as dark ink on light paper, below its title."""
     axes.imshow(image, cmap="gray_r", vmin=0, vmax=255, interpolation="nearest")
     axes.set_title(title, fontsize=8, color=color, pad=2)
 
 
 def scale_counts(axes: Any) -> None:
-    """Make the upright axis of counts logarithmic, its numbers written out: without formulas there are no powers."""
+    """Make the y axis of counts logarithmic with plain numbers, because formulas (10²) are not parsed."""
     axes.set_yscale("log")
     axes.yaxis.set_major_formatter("{x:,.0f}")
     axes.yaxis.set_minor_formatter(NullFormatter())

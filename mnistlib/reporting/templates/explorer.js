@@ -1,17 +1,17 @@
-// The map, the confusion matrix and the threshold to look into. What stands in their place without a script stays
-// in the page, hidden. Only text and numbers of the data go into elements, never markup.
+// Interactive confusion matrix, t-SNE map and confidence threshold. The static figures stay in the page, hidden, for print.
+// Only text and numbers of the data go into elements, never markup.
 const COLORS = ["#4e79a7", "#f28e2b", "#59a14f", "#e15759", "#b07aa1", "#9c755f", "#d37295", "#6b6b6b", "#b6992d", "#2aa6a1"];
 const REACH = 40;
 const SVG = "http://www.w3.org/2000/svg";
 const data = JSON.parse(document.getElementById("explore-data").textContent);
-const pictures = data.pictures.map(([index, label, prediction, confidence, level], place) => ({
+const images = data.images.map(([index, label, prediction, confidence, level], place) => ({
   index, place, confidence, level, wrong: label !== prediction, label, prediction,
-  is: data.classes[label], said: data.classes[prediction],
+  trueClass: data.classes[label], predictedClass: data.classes[prediction],
 }));
 const percent = (share) => `${(100 * share).toFixed(2)} %`;
-const sure = (confidence) => percent(Math.min(confidence, 0.9999));  // never certain
+const confidenceText = (confidence) => percent(Math.min(confidence, 0.9999));  // never 100 %
 const grouped = (number) => number.toLocaleString("en");
-const many = (number) => `${grouped(number)} picture${number === 1 ? "" : "s"}`;
+const counted = (number) => `${grouped(number)} image${number === 1 ? "" : "s"}`;
 
 function make(name, attributes = {}, ...inside) {
   const element = document.createElement(name);
@@ -25,17 +25,17 @@ function draw(name, attributes, ...inside) {
   element.append(...inside);
   return element;
 }
-function inPlaceOf(name, element) {
+function replaceFigure(name, element) {
   const figure = document.getElementById(name);
   if (!figure) return;
   figure.querySelector(".scroll").hidden = true;
   figure.classList.add("wide");
-  figure.append(element);
+  figure.querySelector("figcaption").before(element);
 }
-const words = (p) => `no. ${p.index}: ${p.is}, ${p.wrong ? `taken for ${p.said}` : "recognised"}, ${sure(p.confidence)} sure`;
+const describe = (p) => `no. ${p.index}: ${p.trueClass}, classified ${p.wrong ? `as ${p.predictedClass}` : "correctly"}, confidence ${confidenceText(p.confidence)}`;
 function tile(p, size) {
   const [row, column] = [Math.floor(p.place / data.columns), p.place % data.columns];
-  const element = make("span", { class: "tile", role: "img", "aria-label": words(p) });
+  const element = make("span", { class: "tile", role: "img", "aria-label": describe(p) });
   element.style.width = element.style.height = `${size}px`;
   element.style.backgroundSize = `${data.columns * size}px auto`;
   element.style.backgroundPosition = `${-column * size}px ${-row * size}px`;
@@ -44,20 +44,20 @@ function tile(p, size) {
 function strip(title, list) {
   const row = make("div", { class: "strip" }, ...list.map((p) =>
     make("span", { class: p.wrong ? "shot wrong" : "shot" }, tile(p, 56),
-      make("span", {}, p.wrong ? `${p.is} → ${p.said}` : p.is), make("small", {}, `${sure(p.confidence)} · ${p.index}`))));
+      make("span", {}, p.wrong ? `${p.trueClass} → ${p.predictedClass}` : p.trueClass), make("small", {}, `${confidenceText(p.confidence)} · ${p.index}`))));
   return [make("p", { class: "note" }, title), row];
 }
 
 const tiles = new CSSStyleSheet();
 tiles.replaceSync(`.tile { background-image: url(data:image/png;base64,${data.sheet}); }`);
 document.adoptedStyleSheets = [tiles];
-inPlaceOf("confusion_matrix", matrix());
-inPlaceOf("tsne_plot", map());
+replaceFigure("confusion_matrix", matrix());
+replaceFigure("tsne_plot", map());
 document.getElementById("risk_coverage")?.append(slider());
 
 function matrix() {
   const most = Math.max(1, ...data.matrix.flatMap((row, i) => row.filter((_, j) => i !== j)));
-  const below = make("div", { "aria-live": "polite" }, make("p", { class: "note" }, "Choose a number to see its pictures."));
+  const below = make("div", { "aria-live": "polite" }, make("p", { class: "note" }, "Select a number to see its images."));
   const table = make("table", { class: "confusion" });
   const long = data.classes.some((name) => name.length > 3) ? "long-names" : "";
   table.append(make("tr", { class: long }, make("td"), ...data.classes.map((name) => make("th", { scope: "col" }, make("span", {}, name)))));
@@ -66,15 +66,15 @@ function matrix() {
     counts.forEach((count, prediction) => {
       const cell = make("td", { class: label === prediction ? "right" : "" });
       if (count) {
-        const told = label === prediction ? `${data.classes[label]} recognised` : `${data.classes[label]} taken for ${data.classes[prediction]}`;
-        const button = make("button", { type: "button", "aria-pressed": "false", "aria-label": `${told}: ${many(count)}` }, String(count));
+        const heading = `${data.classes[label]} classified ${label === prediction ? "correctly" : `as ${data.classes[prediction]}`}`;
+        const button = make("button", { type: "button", "aria-pressed": "false", "aria-label": `${heading}: ${counted(count)}` }, String(count));
         if (label !== prediction) cell.style.setProperty("--heat", `${Math.round(12 + (48 * count) / most)}%`);
         button.addEventListener("click", () => {
           table.querySelectorAll("button").forEach((other) => { other.setAttribute("aria-pressed", String(other === button)); });
-          const inside = pictures.filter((p) => p.label === label && p.prediction === prediction);
+          const inside = images.filter((p) => p.label === label && p.prediction === prediction);
           const list = (label === prediction ? inside.reverse() : inside).slice(0, data.most.in_a_cell);
-          const which = label === prediction ? "least sure first" : "surest first";
-          below.replaceChildren(...strip(`${told}: ${many(count)}, ${which}${list.length < count ? `, ${list.length} of them` : ""}`, list));
+          const which = label === prediction ? "lowest confidence first" : "highest confidence first";
+          below.replaceChildren(...strip(`${heading}: ${counted(count)}, ${which}${list.length < count ? ` (${list.length} shown)` : ""}`, list));
         });
         cell.append(button);
       }
@@ -86,7 +86,7 @@ function matrix() {
 }
 
 function map() {
-  const points = data.points.map(([x, y, place]) => ({ x, y, p: pictures[place] }));
+  const points = data.points.map(([x, y, place]) => ({ x, y, p: images[place] }));
   const marks = points.map(({ x, y, p }) => draw("circle", { cx: x, cy: y, r: 7, fill: COLORS[p.label % 10], class: p.wrong ? "mistaken" : "" }));
   const ring = draw("circle", { r: 16, class: "ring", visibility: "hidden" });
   const names = data.classes.map((name, label) => {
@@ -95,15 +95,15 @@ function map() {
     return xs.length ? draw("text", { x: xs[xs.length >> 1], y: ys[ys.length >> 1] }, name) : "";
   });
   const svg = draw("svg", { viewBox: "0 0 1000 1000", tabindex: "0", role: "application", class: "map",
-    "aria-label": `Map of ${points.length} test pictures: arrow keys go from one to the next` }, ...marks, ...names, ring);
-  const told = make("div", { class: "told", "aria-live": "polite" }, make("p", { class: "note" }, "Point at a picture, tap it, or use the arrow keys."));
+    "aria-label": `t-SNE map of ${points.length} test images; the arrow keys move from one image to the next` }, ...marks, ...names, ring);
+  const selected = make("div", { class: "selected", "aria-live": "polite" }, make("p", { class: "note" }, "Point at or tap a dot to see its image, or use the arrow keys."));
   let current = -1;
   function choose(i) {
     if (i < 0 || i === current) return;
     current = i;
     const { x, y, p } = points[i];
     for (const [key, value] of Object.entries({ cx: x, cy: y, visibility: "visible" })) ring.setAttribute(key, value);
-    told.replaceChildren(tile(p, 84), make("p", {}, words(p)));
+    selected.replaceChildren(tile(p, 84), make("p", {}, describe(p)));
   }
   function nearest(x, y, allowed) {
     let [best, distance] = [-1, Infinity];
@@ -131,7 +131,7 @@ function map() {
       return i !== current && along > 0 && along >= aside;
     }));
   });
-  const legend = make("div", { class: "legend", role: "group", "aria-label": "show one class alone" });
+  const legend = make("div", { class: "legend", role: "group", "aria-label": "show one class only" });
   data.classes.forEach((name, label) => {
     const button = make("button", { type: "button", "aria-pressed": "false" }, make("span", { class: "dot" }), name);
     button.firstChild.style.background = COLORS[label % 10];
@@ -142,32 +142,32 @@ function map() {
     });
     legend.append(button);
   });
-  return make("div", { class: "explore beside" }, svg, make("div", {}, legend, told));
+  return make("div", { class: "explore beside" }, svg, make("div", {}, legend, selected));
 }
 
 function slider() {
   const range = make("input", { type: "range", min: 0, max: data.thresholds.length - 1, step: 1, id: "threshold" });
   const value = make("output", { for: "threshold" });
-  const reset = make("button", { type: "button" }, "as calibrated");
-  const told = make("p", { id: "threshold-told", "aria-live": "polite" });
+  const reset = make("button", { type: "button" }, "Reset to the calibrated value");
+  const result = make("p", { id: "threshold-result", "aria-live": "polite" });
   const below = make("div", {});
   function show() {
     const step = Number(range.value);
     const [accepted, wrong] = data.steps[step];
-    const at = (Math.ceil(1e4 * data.thresholds[step] - 1e-6) / 1e4).toFixed(4), refused = data.count - accepted - data.unlike;
+    const at = percent(Math.ceil(1e4 * data.thresholds[step] - 1e-6) / 1e4), ambiguous = data.count - accepted - data.outliers;
     value.textContent = at;
     range.setAttribute("aria-valuetext", at);
-    const error = accepted ? `${grouped(wrong)} of them wrong, ${percent(wrong / accepted)}` : "none";
-    told.textContent = `Accepted: ${grouped(accepted)} of ${grouped(data.count)}, ${percent(accepted / data.count)}; ${error}. `
-      + `Refused: ${grouped(refused)} not sure enough, ${grouped(data.unlike)} like no class.`;
-    const unsure = pictures.filter((p) => p.level && p.level <= step).slice(0, data.most.just_refused);
-    const mistaken = pictures.filter((p) => p.wrong && p.level > step).slice(0, data.most.wrong);
-    below.replaceChildren(...strip(unsure.length ? "Just refused:" : "Nothing is refused for want of confidence.", unsure),
-      ...strip(mistaken.length ? "Accepted, and wrong:" : "Nothing wrong is accepted.", mistaken));
+    const error = accepted ? `, ${grouped(wrong)} of them wrong (${percent(wrong / accepted)})` : "";
+    result.textContent = `Accepted: ${grouped(accepted)} of ${grouped(data.count)} predictions (${percent(accepted / data.count)})${error}. `
+      + `Rejected: ${grouped(ambiguous)} below this confidence and ${grouped(data.outliers)} by the OOD score.`;
+    const rejected = images.filter((p) => p.level && p.level <= step).slice(0, data.most.just_rejected);
+    const errors = images.filter((p) => p.wrong && p.level > step).slice(0, data.most.wrong);
+    below.replaceChildren(...strip(rejected.length ? "Rejected, closest to the threshold:" : "The confidence rejects no prediction.", rejected),
+      ...strip(errors.length ? "Accepted, but wrong:" : "No wrong prediction is accepted.", errors));
   }
   range.addEventListener("input", show);
   reset.addEventListener("click", () => { range.value = data.chosen; show(); });
   range.value = data.chosen;
   show();
-  return make("div", { class: "explore" }, make("label", { for: "threshold" }, "Accept an answer from a confidence of "), value, range, reset, told, below);
+  return make("div", { class: "explore" }, make("label", { for: "threshold" }, "Accept predictions with a confidence of at least "), value, range, reset, result, below);
 }

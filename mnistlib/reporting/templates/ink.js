@@ -1,5 +1,5 @@
-// Ink → the 28×28 picture that MNIST's makers would have made of it: mnistlib/imaging/framing.py step by step, to the same bytes.
-// What is drawn there by Pillow is drawn here in whole pixels by the same rules, that both see the same picture.
+// Strokes → a 28×28 image framed as MNIST: a port of mnistlib/imaging/framing.py that gives the same bytes.
+// It rasterizes lines and discs by Pillow's rules, in whole pixels.
 const SIZE = 28, BOX = 20, PEN = 2.7, FINER = 8, PAGE = BOX * FINER, WIDTH = Math.round(PEN * FINER);
 const THINNINGS = 3, ASIDE = 0.25, A_POINT = 1e-300;
 
@@ -34,7 +34,7 @@ function drawPath(page, path) {
   points.forEach((point, i) => fillDisc(page, point, i === 0 || i === points.length - 1 ? radius : radius - 1));
 }
 
-// A stroke's end or joint, in the box of whole pixels that holds it.
+// The end or joint of a stroke, in the box of whole pixels that holds it.
 function fillDisc(page, [x, y], radius) {
   const left = Math.trunc(x - radius), top = Math.trunc(y - radius);
   const a = Math.trunc(x + radius) - left, b = Math.trunc(y + radius) - top;

@@ -1,4 +1,4 @@
-// The run's network in the page: `recognise(strokes)` gives what Predictor.strokes gives in mnistlib/inference/predictor.py.
+// The run's network in the page: `recognise(strokes)` returns what Predictor.strokes returns in mnistlib/inference/predictor.py.
 const pad = JSON.parse(document.getElementById("pad-data").textContent);
 for (const layer of pad.layers.filter((one) => one.weight)) {
   layer.weight = layer.factor ? octets(layer.weight, halves(layer.factor)) : halves(layer.weight);
@@ -63,8 +63,8 @@ const steps = {
   relu: (_, { values, ...shape }) => ({ values: values.map((value) => Math.max(value, 0)), ...shape }),
 };
 
-// Strokes of [x, y], y down, in any units → the most probable digit, ten calibrated probabilities, whether the answer
-// deserves trust and else why not, and the 28×28 picture that the network saw.
+// Strokes of [x, y], y down, in any units → the most probable digit, ten calibrated probabilities, whether the prediction
+// is accepted, the rejection reason, and the 28×28 image that the network saw.
 function recognise(strokes) {
   const image = globalThis.rasterize(strokes);
   let map = { values: Float32Array.from(image, (ink) => ink / 255), channels: 1, side: 28 };
@@ -73,9 +73,9 @@ function recognise(strokes) {
   const powers = logits.map((logit) => Math.exp((logit - largest) / pad.temperature));
   const whole = powers.reduce((sum, power) => sum + power), probabilities = powers.map((power) => power / whole);
   const ood_score = largest - logits.reduce((sum, logit) => sum + logit) / logits.length;
-  const sure = Math.max(...probabilities) >= pad.threshold; // never so for NaN
-  const doubt = ood_score >= pad.ood_threshold ? (sure ? "" : "not sure enough") : "not like a digit";
-  const whyNot = image.some((ink) => ink) ? doubt : "no ink";
-  return { digit: logits.indexOf(largest), probabilities, accepted: !whyNot, whyNot, image };
+  const confident = Math.max(...probabilities) >= pad.threshold; // never so for NaN
+  const doubt = ood_score >= pad.ood_threshold ? (confident ? "" : "not sure enough") : "not like a digit";
+  const rejectionReason = image.some((ink) => ink) ? doubt : "no ink";
+  return { digit: logits.indexOf(largest), probabilities, accepted: !rejectionReason, rejectionReason, image };
 }
 globalThis.recognise = recognise;

@@ -1,13 +1,13 @@
-// The pad in the page: paper that takes strokes from mouse, pen or finger, and what recognise(strokes) says of them.
+// The pad in the page: a canvas that takes strokes from mouse, pen or finger, and the prediction of recognise(strokes).
 const SIDE = 280, WIDTH = SIDE / 9, PEN = "#1b1b1b", DURATION = 2000;
-const section = document.getElementById("try");
+const section = document.getElementById("drawing-pad");
 const part = (name) => section.querySelector(`.pad-${name}`);
 const paper = part("paper"), bars = [...section.querySelectorAll(".pad-bars li")], replays = [...section.querySelectorAll(".pad-replay")];
 const drawings = JSON.parse(document.getElementById("pad-data").textContent).drawings;
 const percent = (share) => `${(100 * share).toFixed(1)} %`;
-const sure = (share) => percent(Math.min(share, 0.999));  // rounded, but never to certainty
-const many = (count) => `${count} stroke${count === 1 ? "" : "s"}`;
-let strokes = [], pointer = null, asked = 0, replaying = 0;
+const confidenceText = (share) => percent(Math.min(share, 0.999));  // never 100 %
+const counted = (count) => `${count} stroke${count === 1 ? "" : "s"}`;
+let strokes = [], pointer = null, frame = 0, replaying = 0;
 
 // Ink with a round pen as wide as a ninth of the paper, however many pixels that has; one point alone is a dot.
 function ink(canvas, drawn) {
@@ -26,33 +26,33 @@ function ink(canvas, drawn) {
 }
 
 function caption(answer) {
-  if (answer.whyNot === "no ink") return "no ink yet";
-  if (answer.accepted) return `${sure(Math.max(...answer.probabilities))} sure`;
-  return answer.whyNot === "not like a digit" ? "this is not a digit" : `not a clear digit; perhaps ${answer.digit}`;
+  if (answer.rejectionReason === "no ink") return "no ink yet";
+  if (answer.accepted) return `${confidenceText(Math.max(...answer.probabilities))} sure`;
+  return answer.rejectionReason === "not like a digit" ? "this is not a digit" : `not a clear digit; perhaps ${answer.digit}`;
 }
 
 function show(answer) {
-  const empty = answer.whyNot === "no ink";
+  const empty = answer.rejectionReason === "no ink";
   part("digit").textContent = answer.accepted ? answer.digit : "?";
   part("caption").textContent = caption(answer);
   bars.forEach((bar, digit) => {
     const share = empty ? 0 : answer.probabilities[digit];
     bar.classList.toggle("best", !empty && digit === answer.digit);
     bar.querySelector("i").style.width = percent(share).replace(" ", "");
-    bar.querySelector(".pad-share").textContent = sure(share);
+    bar.querySelector(".pad-share").textContent = confidenceText(share);
   });
   const context = part("saw").getContext("2d"), pixels = context.createImageData(28, 28);
   answer.image.forEach((bright, i) => pixels.data.set([bright, bright, bright, 255], 4 * i));
   context.putImageData(pixels, 0, 0);
 }
 
-// Ink and answer anew, once for all that happens before the next frame.
+// Redraw and classify once for all events before the next frame.
 function refresh() {
-  asked ||= requestAnimationFrame(answerNow);
+  frame ||= requestAnimationFrame(answerNow);
 }
 function answerNow() {
-  cancelAnimationFrame(asked);
-  asked = 0;
+  cancelAnimationFrame(frame);
+  frame = 0;
   ink(paper, strokes);
   const answer = globalThis.recognise(strokes);
   show(answer);
@@ -64,10 +64,10 @@ function say(text) {
 }
 function sayAnswer() {
   const answer = answerNow();
-  say(`${many(strokes.length)}: ${answer.accepted ? `${answer.digit}, ` : ""}${caption(answer)}`);
+  say(`${counted(strokes.length)}: ${answer.accepted ? `${answer.digit}, ` : ""}${caption(answer)}`);
 }
 
-// Where a pointer is on the paper, in its units; outside of it too, for a captured stroke may leave and come back.
+// A pointer's position in units of the paper; outside of it too, because a captured stroke may leave and come back.
 function place(event) {
   const box = paper.getBoundingClientRect();
   return [((event.clientX - box.left - paper.clientLeft) / paper.clientWidth) * SIDE, ((event.clientY - box.top - paper.clientTop) / paper.clientHeight) * SIDE];
@@ -125,7 +125,7 @@ function begun(drawn, count) {
   return drawn.map((stroke, i) => stroke.slice(0, Math.max(0, count - before(i)))).filter((stroke) => stroke.length);
 }
 
-// A drawing again, point by point, in about two seconds; all at once for those who want no motion.
+// Replay a drawing point by point in about two seconds, or at once where reduced motion is preferred.
 function replay(number) {
   const drawn = drawings[number], whole = drawn.flat().length;
   let began = 0;

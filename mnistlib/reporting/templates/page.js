@@ -6,7 +6,7 @@ if (button) {
   button.addEventListener("click", () => {
     open = !open;
     folds.forEach((fold) => { fold.open = open; });
-    button.textContent = open ? "hide code" : "show code";
+    button.textContent = open ? "Hide code" : "Show code";
   });
 }
 document.querySelectorAll("table.sortable").forEach((table) => {

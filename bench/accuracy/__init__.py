@@ -1,0 +1,1 @@
+"""Accuracy: profiles over seeds, ensembles, drawings, and the tutorial recipe to compare with."""

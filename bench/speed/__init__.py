@@ -1,0 +1,1 @@
+"""Speed: whole pipelines, training steps, inference, and latency in a browser."""

@@ -1,0 +1,89 @@
+"""The predictions of a run's input files: their table, `predictions.csv`, and sample input files."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from mnistlib.core.files import printable, shown, write_bytes, write_text
+from mnistlib.imaging.image_files import to_png
+from mnistlib.inference.predictor import Prediction
+from mnistlib.runs.layout import Run
+
+FORMULA = tuple("=+-@＝＋－＠\t\r\n")  # how a spreadsheet's formula begins
+
+
+def prediction_rows(paths: Sequence[Path], predictions: Sequence[Prediction]) -> list[dict[str, object]]:
+    """Return one row per file: prediction, probability, whether it is accepted, and the rejection reason."""
+    return [
+        {
+            "file": printable(shown(path)),
+            "digit": p.digit if p.image.any() else "",
+            "probability": round(p.confidence, 6) if p.image.any() else "",
+            "accepted": p.accepted,
+            "rejection_reason": printable(p.rejection_reason),
+        }
+        for path, p in zip(paths, predictions, strict=True)
+    ]
+
+
+def rejected_first(paths: Sequence[Path], predictions: Sequence[Prediction]) -> tuple[list[Path], list[Prediction]]:
+    """Return files and predictions with the rejected ones first, the order otherwise unchanged."""
+    order = sorted(range(len(paths)), key=lambda i: predictions[i].accepted)
+    return [paths[i] for i in order], [predictions[i] for i in order]
+
+
+def count_predictions(predictions: Sequence[Prediction]) -> dict[str, int]:
+    """Return by metric name how many files there were, how many were accepted, and how many were unreadable."""
+    unread = sum(not p.image.any() for p in predictions)
+    accepted = sum(p.accepted for p in predictions)
+    return {"infer_count": len(predictions), "infer_accepted": accepted, "infer_unreadable": unread}
+
+
+def save_predictions_csv(run: Run, rows: Sequence[dict[str, object]]) -> Path:
+    """Write `data/inference/predictions.csv`; return its path. Raises RunError."""
+    text = io.StringIO()
+    writer = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows({name: no_formula(value) for name, value in row.items()} for row in rows)
+    path = predictions_csv(run)
+    write_text(path, text.getvalue())
+    return path
+
+
+def no_formula(value: object) -> object:
+    """Quote text that a spreadsheet would take for a formula, with an apostrophe."""
+    return f"'{value}" if isinstance(value, str) and value.startswith(FORMULA) else value
+
+
+def predictions_csv(run: Run) -> Path:
+    """Return the path of a run's `predictions.csv`."""
+    return run.inference / "predictions.csv"
+
+
+def write_examples(run: Run, images: np.ndarray, labels: np.ndarray, count: int, seed: int) -> list[Path]:
+    """Write a random sample of test images as PNG files, in place of an earlier sample.
+
+    The sample does not depend on any prediction, so that its accepted share estimates the coverage.
+
+    Args:
+        run: the run to write `data/inference/examples/` into.
+        images, labels: the test set, uint8 N×28×28 and int N.
+        count: size of the sample.
+        seed: of the sample.
+
+    Returns:
+        The paths, in random order: a larger sample starts with the smaller one.
+    """
+    folder = run.inference / "examples"
+    for old in folder.glob("test_*_is_*.png"):
+        old.unlink()
+    chosen = np.random.default_rng(seed).permutation(len(labels))[:count]
+    paths = [folder / f"test_{i:05d}_is_{labels[i]}.png" for i in chosen]
+    for path, i in zip(paths, chosen, strict=True):
+        write_bytes(path, to_png(np.asarray(images[i])))
+    return paths

@@ -1,0 +1,163 @@
+"""Predictions for a person's image files, as lines in the terminal."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import sys
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+
+from mnistlib.core.errors import RunError
+from mnistlib.core.files import printable, read_regular, shown
+from mnistlib.core.formatting import confidence_text, counted
+from mnistlib.imaging.image_files import input_pictures, pictures_at
+from mnistlib.imaging.image_formats import describe_left_out, with_pages
+from mnistlib.inference.prediction_table import predictions_csv
+from mnistlib.inference.predictor import Prediction, find_run, quick_predictor
+from mnistlib.runs import layout
+from mnistlib.runs.layout import Run, existing_runs, nearest_run
+from mnistlib.runs.model_store import is_fine_tuned, retrain_advice
+
+FIRST = 20
+LARGEST = 500_000_000  # bytes of predictions.csv; a row takes about 100
+WIDEST = 60
+
+
+def print_predictions(run: Run, text: str) -> None:
+    """Print the predictions for the first 20 files, how many more there are, and which kinds were left out.
+
+    Args:
+        run: a run with a model and its calibration.
+        text: the parameter INPUT, files and folders as `image_files.find_pictures` takes it.
+
+    Raises:
+        RunError: when there are no images, or the run's model or calibration is damaged.
+    """
+    paths, left_out = input_pictures(text)
+    predictions = quick_predictor(run.folder).files(paths[:FIRST])
+    print("\n".join(prediction_lines(paths[:FIRST], predictions)))
+    if len(paths) > FIRST:
+        print(f"and {counted(len(paths) - FIRST, 'more picture')}: all predictions will be in {predictions_csv(run)}")
+    if left_out:
+        print(left_out)
+
+
+def predict_files(names: Sequence[str], run: str, as_json: bool) -> int:
+    """Recognize pictures and print what they are.
+
+    Args:
+        names: picture files, or folders of them.
+        run: name or folder of a trained run.
+        as_json: print a list of objects instead of lines.
+
+    Returns:
+        The exit code: 0 when a picture was read, 1 when none was.
+
+    Raises:
+        RunError: a folder or the model cannot be read.
+    """
+    left_out: Counter[str] = Counter()
+    paths = with_pages(path for name in names for path in files_of(Path(name).expanduser(), left_out))
+    if left_out:
+        print(describe_left_out(left_out), file=sys.stderr)
+    predictor = quick_predictor(trained_run(run).folder)
+    predictions = predictor.files(paths)
+    if as_json:
+        found = as_objects(paths, predictions, predictor.run)
+        print(json.dumps(found, indent=2, ensure_ascii=not all(str(one["file"]).isprintable() for one in found)))
+    else:
+        print("\n".join([*prediction_lines(paths, predictions), summary(outcome(predictions))]))
+    return exit_code(outcome(predictions))
+
+
+def files_of(path: Path, left_out: Counter[str]) -> list[Path]:
+    """Return a folder's pictures, or the path itself, whatever is there. Raises RunError."""
+    try:
+        return pictures_at(path, left_out) if path.is_dir() else [path]
+    except OSError as error:
+        raise RunError(f"{shown(path)} cannot be read: {error.strerror}") from error
+
+
+def as_objects(paths: Sequence[Path], predictions: Sequence[Prediction], run: str) -> list[dict[str, object]]:
+    """Return one object per picture; digit and confidence are None where it could not be read."""
+    return [
+        {
+            "file": shown(path),
+            "digit": p.digit if p.image.any() else None,
+            "confidence": round(p.confidence, 6) if p.image.any() else None,
+            "accepted": p.accepted,
+            "reason": p.rejection_reason,
+            "run": run,
+        }
+        for path, p in zip(paths, predictions, strict=True)
+    ]
+
+
+def results_message(run: Run) -> tuple[str, int]:
+    """Return what to print once 06_infer has run, and the exit code: 1 when no file could be read.
+
+    The message holds the counts, the path of `predictions.csv` and the report's address.
+
+    Raises:
+        RunError: when `predictions.csv` is missing or damaged.
+    """
+    answers = predictions_csv(run).absolute()
+    try:
+        table = csv.DictReader(io.StringIO(read_regular(answers, LARGEST).decode(), newline=""))
+        if not {"digit", "accepted"} <= {*(table.fieldnames or ())}:
+            raise ValueError("without its columns")
+        rows = [(row["digit"] != "", row["accepted"] == "True") for row in table]
+    except (OSError, KeyError, ValueError, csv.Error) as error:
+        again = f"delete it, and make infer RUN={run.name} writes it"
+        raise RunError(f"{shown(answers)} is missing or damaged: {again}") from error
+    report = run.page("06_infer").absolute().as_uri()
+    return f"{summary(rows)}\nanswers  {answers}\nreport   {report}", exit_code(rows)
+
+
+def summary(rows: Sequence[tuple[bool, bool]]) -> str:
+    """Return the counts in words; `rows` says of each file whether it was read, and accepted."""
+    accepted, unread = sum(yes for _, yes in rows), sum(not read for read, _ in rows)
+    rejected = len(rows) - accepted - unread
+    return f"{counted(len(rows), 'picture')}: {accepted:,} accepted, {rejected:,} rejected, {unread:,} not readable"
+
+
+def exit_code(rows: Sequence[tuple[bool, bool]]) -> int:
+    """Return 1 when no file could be read, else 0."""
+    return int(not any(read for read, _ in rows))
+
+
+def outcome(predictions: Sequence[Prediction]) -> list[tuple[bool, bool]]:
+    """Return of each prediction whether its file was read, and whether it is accepted."""
+    return [(bool(p.image.any()), p.accepted) for p in predictions]
+
+
+def prediction_lines(paths: Sequence[Path], predictions: Sequence[Prediction]) -> list[str]:
+    """Return one line per file: name, digit, confidence, and the rejection reason if it is rejected."""
+    names = [printable(shown(path)) for path in paths]
+    width = min(WIDEST, max(map(len, names), default=0))
+    return [prediction_line(name.ljust(width), p) for name, p in zip(names, predictions, strict=True)]
+
+
+def prediction_line(name: str, p: Prediction) -> str:
+    reason = printable(p.rejection_reason)
+    if not p.image.any():
+        return f"{name}  -           {reason}"
+    return f"{name}  {p.digit}  {confidence_text(p.confidence):>7}" + (f"  rejected: {reason}" if reason else "")
+
+
+def trained_run(wanted: str) -> Run:
+    """Return the run of a name or folder. Raises RunError, with advice, when it holds no trained model."""
+    run = find_run(wanted)
+    if run.model_json.is_file():
+        return run
+    if run.folder.parent != layout.RUNS:
+        raise RunError(f"{shown(run.folder)} holds no trained model: run make all in its own project")
+    if is_fine_tuned(run):
+        raise RunError(f"{shown(run.folder)} holds no trained model: {retrain_advice(run)}")
+    setting = "" if run.name == "default" else f" RUN={run.name}"
+    there = nearest_run(run.name) or next((other.name for other in existing_runs()), "")
+    hint = f", or use --run {there}" if there and there != run.name else ""
+    raise RunError(f"{shown(run.folder)} holds no trained model: make all{setting} trains one{hint}")
