@@ -33,7 +33,17 @@ TOLERANCE = 1e-4
 
 
 def export_run(name: str) -> int:
-    """Export the model of the run, or of the newest one without a name; return the exit code."""
+    """Export the model of a run as ONNX.
+
+    Args:
+        name: of the run; empty for the newest.
+
+    Returns:
+        The exit code, 0.
+
+    Raises:
+        RunError: there is no such run, a package is missing, or the logits differ.
+    """
     run = existing_run(name) if name else next(iter(existing_runs()), None)
     if run is None:
         raise RunError("no run holds a model yet: make all, then make export")

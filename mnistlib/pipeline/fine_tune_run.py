@@ -40,27 +40,37 @@ FEWEST = 10
 
 
 def teach_run(name: str) -> int:
-    """Fine-tune the model of a run (the default's without a name) on the corrected drawings; return the exit code."""
+    """Fine-tune the model of a run on the corrected drawings, into a new run.
+
+    Args:
+        name: of the run; empty for the default's.
+
+    Returns:
+        The exit code, 0.
+
+    Raises:
+        RunError: there is no such run, its model knows no digits, or there are too few drawings.
+    """
     print(make_fine_tuned_run(existing_run(name or DEFAULT)))
     return 0
 
 
 def make_fine_tuned_run(base: Run, seed: int = 0) -> str:
     """Teach, calibrate, score and keep: returns what is said in the terminal. Raises RunError; nothing is kept then."""
-    began, lesson = time.perf_counter(), FineTuneRecipe()
+    began, recipe = time.perf_counter(), FineTuneRecipe()
     check_own_files(base)
     check_made_by_make(base)
     network, drawings = load_model(base), load_handwriting()
     check_can_fine_tune(base, drawings)
-    parts = {name: load_split(base, name) for name in ("val", "test")}
-    lessons, held = split_drawings(drawings)
-    tuned = fine_tune(network, augment_drawings(lessons, lesson.versions, seed), rehearse(base, seed), lesson, seed)
-    scores = {"drawings_learned": len(lessons), "drawings_held_back": len(held), "fine_tuned_from": base.name}
+    val, test = load_split(base, "val"), load_split(base, "test")
+    learned, held = split_drawings(drawings)
+    tuned = fine_tune(network, augment_drawings(learned, recipe.versions, seed), rehearse(base, seed), recipe, seed)
+    scores = {"drawings_learned": len(learned), "drawings_held_back": len(held), "fine_tuned_from": base.name}
     before, after = answers(network, held), answers(tuned, held)
-    scores |= measure(network, held, before, parts["test"], "before")
-    scores |= measure(tuned, held, after, parts["test"], "after")
+    scores |= measure(network, held, before, test, "before")
+    scores |= measure(tuned, held, after, test, "after")
     with new_run(base) as run:
-        keep_fine_tuned_run(base, run, tuned, parts["val"], scores, seed)
+        keep_fine_tuned_run(base, run, tuned, val, scores, seed)
         scores["teach_seconds"] = time.perf_counter() - began
         write_json(run.teach_json, scores)
         write_page(run, scores, held, before, after)

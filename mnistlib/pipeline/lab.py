@@ -10,7 +10,11 @@ from mnistlib.core.errors import RunError
 
 
 def open_lab(text: str) -> int:
-    """Become JupyterLab on the folder notebooks/, with the options that `text` holds."""
+    """Become JupyterLab on the folder notebooks/, with the options that `text` holds.
+
+    Raises:
+        RunError: a quotation mark is open.
+    """
     command = [sys.executable, "-m", "jupyter", "lab", "--notebook-dir", "notebooks"]
     command += options(text, is_root=os.geteuid() == 0)
     os.execv(sys.executable, command)  # noqa: S606 - a shell would run what stands in LAB

@@ -32,7 +32,7 @@ PERHAPS = "perhaps, if a stage before it leaves something new"
 
 @dataclass(frozen=True)
 class Request:
-    """What a person asked make for; texts as they were typed, empty where nothing was said."""
+    """What a person asked make for, as typed; empty where nothing was set."""
 
     goal: str = "all"
     profile: str = ""

@@ -32,7 +32,14 @@ NOT_PASSED_ON = {"PARAMS", "SET", "INPUT", "RUN", "A", "B", "TRACKING", "MAKEFLA
 
 
 def verify_run(name: str) -> int:
-    """Verify the run of that name; return the exit code."""
+    """Verify the run of that name.
+
+    Returns:
+        The exit code: 0 when everything agrees, 1 when something differs, 2 without a name.
+
+    Raises:
+        RunError: the run cannot be repeated here; nothing was executed.
+    """
     if not name:
         print("which run? make verify RUN=name", file=sys.stderr)
         return 2

@@ -61,7 +61,14 @@ class Comparison:
 
 
 def compare_runs(first: str, second: str) -> int:
-    """Compare two runs by name, write their page and print the verdict; return the exit code."""
+    """Compare two runs by name, write their page and print the verdict.
+
+    Returns:
+        The exit code: 0, or 2 where not two runs are named.
+
+    Raises:
+        RunError: a run is not there or not whole, or the two have other test images.
+    """
     if not (first and second):
         print("which runs? Name two: make compare A=one B=another", file=sys.stderr)
         return 2
