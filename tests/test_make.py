@@ -48,6 +48,20 @@ def test_help_lists_every_target(project):
         assert re.search(rf"^  make {name}\b", text, re.MULTILINE), name
 
 
+def test_help_names_profiles_and_settings_and_what_developers_need_last(project):
+    text = project.make().text
+    everyday, developers, settings = re.split(r"^For developers$|^Settings.*$", text, flags=re.MULTILINE)
+    assert "make infer " in everyday
+    assert "make clean " in everyday
+    assert "make test " in developers
+    profiles = next(line for line in settings.splitlines() if line.startswith("  PARAMS "))
+    assert {path.stem for path in (ROOT / "params").glob("*.yaml")} <= set(profiles.split())
+    assert "(default: default)" in profiles
+    for name in ("RUN", "SET", "INPUT", "A, B", "SEED", "TRACKING", "MNIST_DIR", "LOG", "LAB"):
+        assert re.search(rf"^  (KILLS, )?{name} ", settings, re.MULTILINE), name
+    assert max(map(len, text.splitlines())) <= 120
+
+
 def untouched(project) -> bool:
     return not (project.folder / "runs").exists() and not list(project.folder.rglob("owned"))
 
