@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import IO, Any, NamedTuple
 
 import pytest
+from filelock import FileLock
 
 ROOT = Path(__file__).resolve().parent.parent
 COPIED = ("Makefile", "mnistlib", "notebooks", "params", "pyproject.toml", "requirements.lock")
@@ -94,9 +95,14 @@ class Project:
     def copy(self, folder: Path) -> "Project":
         """The same project, finished runs and times included, in another folder."""
         shutil.copytree(self.folder, folder, symlinks=True)
-        copied = object.__new__(Project)
-        copied.folder = folder
-        return copied
+        return self.at(folder)
+
+    @classmethod
+    def at(cls, folder: Path) -> "Project":
+        """The project that lies in a folder."""
+        there = object.__new__(cls)
+        there.folder = folder
+        return there
 
     def run(self, name: str = "smoke") -> Path:
         return self.folder / "runs" / name
@@ -123,11 +129,17 @@ def project(tmp_path: Path) -> Project:
 @pytest.fixture(scope="session")
 def smoke(tmp_path_factory: pytest.TempPathFactory) -> Project:
     """A copy of the project in which the whole smoke pipeline has run once."""
-    made = Project(tmp_path_factory.mktemp("smoke") / "my project")
-    result = made.make("all", "PARAMS=smoke")
-    assert result.code == 0, result.text
-    (made.folder / "first.txt").write_text(result.text)
-    return made
+    shared = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:  # the processes that share the tests share the run as well, each its copy
+        shared = shared.parent
+    with FileLock(shared / "smoke.lock"):
+        first = shared / "first smoke" / "my project"
+        if not (first / "first.txt").is_file():
+            shutil.rmtree(first, ignore_errors=True)
+            result = Project(first).make("all", "PARAMS=smoke")
+            assert result.code == 0, result.text
+            (first / "first.txt").write_text(result.text)
+    return Project.at(first).copy(tmp_path_factory.mktemp("smoke") / "my project")
 
 
 @pytest.fixture

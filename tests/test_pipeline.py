@@ -127,6 +127,11 @@ def test_changed_training_code_reruns_from_03(made):
     assert planned(made) == STAGES[2:]
 
 
+def test_a_changed_metric_trains_nothing_again(made):
+    edit(made.folder / "mnistlib" / "evaluation" / "metrics.py", "def softmax(", "X = 1\n\n\ndef softmax(")
+    assert planned(made) == ["04_evaluate", "05_features", "06_infer"]
+
+
 def test_a_changed_plot_reruns_its_notebook_alone(made):
     edit(made.folder / "mnistlib" / "reporting" / "plots" / "features.py", "s=9", "s=8")
     assert made.make("all", "PARAMS=smoke").stages == ["05_features"]

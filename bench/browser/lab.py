@@ -25,6 +25,9 @@ QUIET = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--disable-backgroun
 LAB, NOTEBOOK = "lab/tree", "notebooks"
 PROMPTS = "[...document.querySelectorAll('.jp-InputPrompt')].map(e => e.innerText).join()"
 CANVAS = ".sketchpad-canvas canvas, canvas.sketchpad-canvas"
+# JupyterLab may not attach cells that are out of view: on a busy machine it can stay at the last cell after Run All.
+SCROLL = """() => document.querySelectorAll('.jp-WindowedPanel-outer').forEach(e => {
+  e.scrollTop = e.scrollTop + e.clientHeight >= e.scrollHeight ? 0 : e.scrollTop + e.clientHeight / 2; })"""
 IDLE = ".jp-Notebook-ExecutionIndicator[data-status='idle']"
 ASKS = ".jp-Dialog .jp-mod-accept"
 FILL = 0.7
@@ -113,19 +116,21 @@ def open_pad(page: Any, address: str, app: str = LAB) -> None:
         page.goto(address.format(app))
     page.wait_for_selector(".jp-Notebook .jp-Cell", timeout=60_000)
     run_all(page)
-    if not appears(page, CANVAS, 60):
+    if not appears(page, CANVAS, 60, then=SCROLL):
         raise RuntimeError(f"no pad after a minute; the cells' prompts: {page.evaluate(f'() => {PROMPTS}')}")
     page.locator(CANVAS).scroll_into_view_if_needed()
     wait_status(page, "Draw a digit")
     page.wait_for_function(f"() => !{PROMPTS}.includes('*')", timeout=60_000)
 
 
-def appears(page: Any, selector: str, seconds: int) -> bool:
-    """Return whether an element matches the selector within so many seconds."""
+def appears(page: Any, selector: str, seconds: int, then: str = "") -> bool:
+    """Return whether an element matches the selector within so many seconds; `then`: JavaScript after each look."""
     for _ in range(4 * seconds):
         if page.locator(selector).count():
             return True
         page.wait_for_timeout(250)
+        if then:
+            page.evaluate(then)
     return False
 
 
