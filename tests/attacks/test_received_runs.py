@@ -367,7 +367,7 @@ def test_a_drawing_with_another_value_is_named(tmp_path, changes):
     path.write_text(json.dumps(sound))
     assert read_drawing(path)
     rewrite(path, **changes)
-    with pytest.raises(RunError, match=r"drawing\.json is no drawing"):
+    with pytest.raises(RunError, match=r"drawing\.json is not a drawing"):
         read_drawing(path)
 
 

@@ -51,7 +51,7 @@ def test_best_fits_into_the_page_in_eight_bits_and_the_smoke_runs_in_sixteen(smo
 @pytest.mark.parametrize(
     ("dataset", "most", "why"),
     [
-        ("fashion_mnist", browser_export.MOST_BYTES, "not digits"),
+        ("fashion_mnist", browser_export.MOST_BYTES, "classes are not digits"),
         ("mnist", 1000, "more than 1,000"),
     ],
 )
