@@ -151,7 +151,7 @@ def test_a_deleted_artifact_is_made_again_and_nothing_else(made):
         ("data/processed/test_images.npy", "02_preprocess"),
         ("reports/embeddings/embeddings.npz", "05_features"),
         ("metrics/04_evaluate.json", "04_evaluate"),
-        ("reports/figures/strangers.png", "04_evaluate"),
+        ("reports/figures/ood_detection.png", "04_evaluate"),
         ("reports/figures/synthetic_ink.png", "03_train"),
     ],
 )
