@@ -118,7 +118,8 @@ lock:
 ## test: run the tests of a few minutes
 .PHONY: test
 test:
-	@exec $(PYTHON_SH) -m pytest $(if $(filter too,$(SLOW)),,-m "$(if $(filter only,$(SLOW)),,not )slow")
+	@exec $(PYTHON_SH) -m pytest -n logical --maxprocesses 4 --dist loadfile \
+	$(if $(filter too,$(SLOW)),,-m "$(if $(filter only,$(SLOW)),,not )slow")
 
 ## lint: run ruff, mypy and import-linter; with pip-audit installed, list known advisories of the lock
 .PHONY: lint
