@@ -16,7 +16,7 @@ export $(SETTINGS) $(GIVEN)
 ifndef OMP_WAIT_POLICY
 export GOMP_SPINCOUNT ?= 2000
 endif
-# The make that mnistlib.pipeline.resolve becomes. No recipe says $(MAKE) itself: such a line is run even under -n.
+# The make that mnistlib/pipeline/resolve.py becomes. No recipe says $(MAKE) itself: such a line is run even under -n.
 override MAKE_COMMAND := $(firstword $(MAKE))
 export MAKE_COMMAND
 # These would lead Python or pip elsewhere, or change how Python starts and ends. `make doctor` names those that are set.
@@ -36,86 +36,64 @@ override PYTHON_SH := sh mnistlib/pipeline/python.sh
 
 ifneq ($(RESOLVED),yes)
 
-## help: what there is
+## help: this list
 .PHONY: help
 help:
 	@echo 'A digit classifier as a notebook pipeline.'
-	@echo
-	@sed -n 's/^## /  make /p' Makefile | awk -F': ' '{printf "%-24s %s\n", $$1, $$2}'
-	@echo
-	@echo '  PARAMS=smoke  RUN=name  SET="train.epochs=3 train.learning_rate=0.01"  MNIST_DIR=folder  LOG=debug|info|warning'
+	@awk -v profiles="$$(ls params | sed -n 's/\.yaml$$//p' | tr '\n' ' ')" '{ i = index($$0, ": "); rest = substr($$0, i + 2) } \
+	/^### / { print "\n" substr($$0, 5) } \
+	/^## / { printf "  make %-11s %s\n", substr($$0, 4, i - 4), rest } \
+	/^#- / { sub("PROFILES ", profiles, rest); printf "  %-16s %s\n", substr($$0, 4, i - 4), rest }' Makefile
 
-## all: run the six notebooks into runs/RUN and write its reports
-## data: stage 01 alone
-## preprocess: up to stage 02
-## train: up to stage 03
-## evaluate: up to stage 04
-## features: up to stage 05
-## infer: up to stage 06; INPUT=folder-or-files recognises your own pictures
+### Everyday
+## all: run the six notebooks and write the reports into runs/RUN
+## data: run stage 01, which checks the dataset
+## preprocess: run the stages up to 02, which splits the dataset
+## train: run the stages up to 03, which trains the network
+## evaluate: run the stages up to 04, which measures accuracy and calibration
+## features: run the stages up to 05, which plots the embeddings
+## infer: run the stages up to 06, which recognizes your own pictures, given by INPUT
 .NOTPARALLEL:
 .PHONY: all $(GOALS)
 all $(GOALS):
-	@+GOAL=$@ exec $(PYTHON_SH) -m mnistlib.pipeline.resolve
+	@+GOAL=$@ exec $(PYTHON_SH) -m mnistlib resolve
 
-## status: for each stage of RUN, up to date, or what would run and why; changes nothing
+## status: say what is up to date, what would run and why; change nothing
 .PHONY: status
 status:
-	@GOAL=status exec $(PYTHON_SH) -m mnistlib.pipeline.resolve
+	@GOAL=status exec $(PYTHON_SH) -m mnistlib resolve
 
-## teach: learn your own corrected drawings with the model of RUN, into a new run
+## teach: fine-tune the model of RUN on your own corrected drawings, into a new run
 .PHONY: teach
 teach:
-	@exec $(PYTHON_SH) -m mnistlib.pipeline.fine_tune_run
+	@exec $(PYTHON_SH) -m mnistlib teach
 
-## compare: runs A and B side by side, into runs/compare/
+## compare: show the runs A and B side by side, in runs/compare/
 .PHONY: compare
 compare:
-	@exec $(PYTHON_SH) -m mnistlib.reporting.comparison
+	@exec $(PYTHON_SH) -m mnistlib compare
 
-## export: the model of RUN as ONNX, for programs without torch
-.PHONY: export
-export:
-	@exec $(PYTHON_SH) -m mnistlib.inference.onnx_export
-
-## verify: make RUN again from its receipt, beside it, and say what agrees
+## verify: repeat RUN from its receipt and say which results agree
 .PHONY: verify
 verify:
-	@exec $(PYTHON_SH) -m mnistlib.pipeline.verify
+	@exec $(PYTHON_SH) -m mnistlib verify
 
-## lab: open the notebooks in JupyterLab; LAB="--port 8899 --no-browser" gives it options
+## export: write the model of RUN as ONNX, for programs without torch
+.PHONY: export
+export:
+	@exec $(PYTHON_SH) -m mnistlib export
+
+## lab: open the notebooks in JupyterLab
 .PHONY: lab
 lab:
-	@PYTHONPATH="$$PWD" exec $(PYTHON_SH) -m mnistlib.pipeline.lab
+	@PYTHONPATH="$$PWD" exec $(PYTHON_SH) -m mnistlib lab
 
-## test: the tests of a few minutes; SLOW=too with the slow ones, SLOW=only those alone
-.PHONY: test
-test:
-	@exec $(PYTHON_SH) -m pytest $(if $(filter too,$(SLOW)),,-m "$(if $(filter only,$(SLOW)),,not )slow")
+## clean: delete runs/RUN after a question
+.PHONY: clean
+clean:
+	@exec $(PYTHON_SH) -m mnistlib clean
 
-## lint: ruff, mypy and import-linter; with pip-audit installed, known advisories of what is locked
-.PHONY: lint
-lint:
-	@$(PYTHON_SH) -m ruff check . && $(PYTHON_SH) -m ruff format --check . && $(PYTHON_SH) -m mypy && \
-	$(PYTHON_SH) -c 'from importlinter.cli import lint_imports_command; lint_imports_command()' --no-cache && \
-	$(PYTHON_SH) -m bench.advisories
-
-## soak: feed it 10,000 odd pictures and damaged files, and kill a small run KILLS times (100), at moments that SEED sets
-.PHONY: soak
-soak:
-	@FUZZ_CASES=10000 $(PYTHON_SH) -m pytest tests/test_fuzz.py tests/attacks/test_fuzz_readers.py tests/attacks/test_fuzz_trees.py && \
-	exec $(PYTHON_SH) -m tests.soak
-
-## bench: seconds and accuracy of profiles and pipelines, in runs/bench/; QUICK=1 or FULL=1
-.PHONY: bench
-bench:
-	@exec $(PYTHON_SH) -m bench
-
-## env: build or repair the environment
-.PHONY: env
-env:
-	@$(PYTHON_SH)
-
-## doctor: what this machine has and lacks, and what to do; builds nothing
+## doctor: say what this machine has and lacks, and what to do about it
 .PHONY: doctor
 doctor:
 	@for least in 3,11 3,; do for p in $(CANDIDATES); do \
@@ -123,10 +101,57 @@ doctor:
 	then IGNORED="$(IGNORED)" exec $$p -m mnistlib.pipeline.doctor; fi; done; done; \
 	echo 'wrong Python: none of $(CANDIDATES) starts; install Python 3.11 or newer' >&2; exit 1
 
-## clean: delete runs/RUN and all that is in it; asks first
-.PHONY: clean
-clean:
-	@exec $(PYTHON_SH) -m mnistlib.pipeline.clean
+### For developers
+## env: build or repair the environment
+.PHONY: env
+env:
+	@$(PYTHON_SH)
+
+## lock: write requirements.lock from pyproject.toml with uv; rm requirements.lock first for newer versions
+# A torch for GPUs brings its accelerator packages by itself; in the lock they would come to machines without a GPU, too.
+.PHONY: lock
+lock:
+	@PATH="$$PATH:.venv/bin" uv pip compile --quiet --universal --python-version 3.11 --fork-strategy fewest --no-annotate \
+	--extra dev --extra browser --custom-compile-command 'make lock' --output-file requirements.lock pyproject.toml
+	@grep -vE '^(nvidia-|cuda-|triton)' requirements.lock >requirements.lock.new && mv requirements.lock.new requirements.lock
+
+## test: run the tests of a few minutes
+.PHONY: test
+test:
+	@exec $(PYTHON_SH) -m pytest -n logical --maxprocesses 4 --dist loadfile \
+	$(if $(filter too,$(SLOW)),,-m "$(if $(filter only,$(SLOW)),,not )slow")
+
+## lint: run ruff, mypy and import-linter; with pip-audit installed, list known advisories of the lock
+.PHONY: lint
+lint:
+	@$(PYTHON_SH) -m ruff check . && $(PYTHON_SH) -m ruff format --check . && $(PYTHON_SH) -m mypy && \
+	$(PYTHON_SH) -c 'from importlinter.cli import lint_imports_command; lint_imports_command()' --no-cache && \
+	$(PYTHON_SH) -m bench.advisories
+
+## soak: try 10,000 odd pictures and damaged files, and kill a small run KILLS times
+.PHONY: soak
+soak:
+	@FUZZ_CASES=10000 $(PYTHON_SH) -m pytest tests/test_fuzz.py tests/attacks/test_fuzz_readers.py \
+	tests/attacks/test_fuzz_trees.py && \
+	exec $(PYTHON_SH) -m tests.soak
+
+## bench: measure seconds and accuracy, into runs/bench/; QUICK=1 or FULL=1
+.PHONY: bench
+bench:
+	@exec $(PYTHON_SH) -m bench
+
+### Settings, after the target: make all PARAMS=smoke RUN=first SET="train.epochs=3 seed=1"
+#- PARAMS: profile, one of PROFILES (default: default), or a YAML file
+#- RUN: name of the run, a folder in runs/ (default: the profile's name)
+#- SET: parameters to change; params/default.yaml explains them all
+#- INPUT: folder or files of your own pictures, for infer
+#- A, B: names of the two runs to compare
+#- MNIST_DIR: folder that holds the four MNIST files
+#- TRACKING: mlflow logs the finished run to MLflow, for all
+#- LAB: options of JupyterLab, for lab: LAB="--port 8899 --no-browser"
+#- LOG: debug, info or warning: what the terminal shows
+#- SLOW: too adds the slow tests, only leaves the others out, for test
+#- KILLS, SEED: number of kills (100) and the seed of their moments, for soak
 
 else
 
@@ -138,14 +163,14 @@ override TODO := $(filter $(STAGES),$(TODO))
 
 .PHONY: all $(GOALS) pages together $(STAGES)
 all $(GOALS): pages
-	$(if $(filter all-mlflow,$@-$(TRACKING)),@exec "$$PYTHON" -m mnistlib.pipeline.mlflow_tracking --run "$$RUN")
+	$(if $(filter all-mlflow,$@-$(TRACKING)),@exec "$$PYTHON" -m mnistlib track)
 # Where they run one after the other (TOGETHER) a single runner executes them, which spares all but the first its start.
 together:
-	@exec "$$PYTHON" -m mnistlib.pipeline.execute $(TODO) --run "$$RUN"
+	@exec "$$PYTHON" -m mnistlib execute $(TODO)
 pages: $(if $(TOGETHER),together,$(TODO))
-	@exec "$$PYTHON" -m mnistlib.reporting.front_page --run "$$RUN" --answers "$$ANSWERS"
+	@exec "$$PYTHON" -m mnistlib pages
 $(STAGES):
-	$(if $(filter $@,$(TODO)),@exec $(SHARE) "$$PYTHON" -m mnistlib.pipeline.execute $@ --run "$$RUN")
+	$(if $(filter $@,$(TODO)),@exec $(SHARE) "$$PYTHON" -m mnistlib execute $@)
 02_preprocess: 01_data
 03_train: 02_preprocess
 04_evaluate 05_features: 02_preprocess 03_train

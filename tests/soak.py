@@ -37,7 +37,7 @@ WAYS = ("SIGKILL to all", "SIGKILL to the kernel", "SIGKILL to the runner", "SIG
 WEIGHTS = (4, 1, 1, 1, 1)
 NAMED = {
     "SIGKILL to the kernel": "mnistlib.pipeline.kernel_server",
-    "SIGKILL to the runner": "mnistlib.pipeline.execute",
+    "SIGKILL to the runner": "mnistlib execute",
 }
 PATIENCE = 15  # seconds in which processes must be gone
 READERS = {

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import torch
 
+from mnistlib.cli import cli
 from mnistlib.core import config
 from mnistlib.core.files import as_json, file_digest
 from mnistlib.inference import terminal_output
@@ -73,11 +74,11 @@ def test_runs_can_be_compared_once_one_is_evaluated_again(here, monkeypatch, cap
     (command,) = commands(refusal(lambda: comparison.compare(Run("smoke"), Run("other"))))
     assert command == ["evaluate", "RUN=other"]
     assert well(here.make(*command)).stages == ["04_evaluate"]
-    assert comparison.main() == 2
+    assert cli.main(["compare"], standalone_mode=False) == 2
     (command,) = commands(capsys.readouterr().err)
     for word in filled(command, A="smoke", B="other")[1:]:
         monkeypatch.setenv(*word.split("="))
-    assert comparison.main() == 0
+    assert cli.main(["compare"], standalone_mode=False) == 0
     assert "as many errors: 0 pictures" in capsys.readouterr().out
     shutil.rmtree(here.run("other"))
 

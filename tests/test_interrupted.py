@@ -24,13 +24,19 @@ def start(folder, numpy: str, *arguments: str) -> tuple[int, str]:
     return done.returncode, done.stderr
 
 
-@pytest.mark.parametrize("numpy", [CTRL_C, AS_NUMPY_TELLS_IT])
-def test_it_leaves_a_word_and_the_status_that_make_knows(tmp_path, numpy):
-    assert start(tmp_path, numpy, "-m", "mnistlib.reporting.comparison") == (-signal.SIGINT, "\ninterrupted\n")
+COMPARE = ("-m", "mnistlib", "compare", "--a", "one", "--b", "another")
+
+
+@pytest.mark.parametrize(
+    ("numpy", "code", "said"),
+    [(CTRL_C, 130, "\nnothing compared\n"), (AS_NUMPY_TELLS_IT, -signal.SIGINT, "\ninterrupted\n")],
+)
+def test_it_leaves_a_word_and_the_status_that_make_knows(tmp_path, numpy, code, said):
+    assert start(tmp_path, numpy, *COMPARE) == (code, said)
 
 
 def test_an_import_that_fails_by_itself_is_shown_with_its_place(tmp_path):
-    code, said = start(tmp_path, "raise ImportError('no datetime')", "-m", "mnistlib.reporting.comparison")
+    code, said = start(tmp_path, "raise ImportError('no datetime')", *COMPARE)
     assert (code, said.splitlines()[0]) == (1, "Traceback (most recent call last):")
     assert said.endswith("ImportError: no datetime\n")
 

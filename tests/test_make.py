@@ -48,6 +48,20 @@ def test_help_lists_every_target(project):
         assert re.search(rf"^  make {name}\b", text, re.MULTILINE), name
 
 
+def test_help_names_profiles_and_settings_and_what_developers_need_last(project):
+    text = project.make().text
+    everyday, developers, settings = re.split(r"^For developers$|^Settings.*$", text, flags=re.MULTILINE)
+    assert "make infer " in everyday
+    assert "make clean " in everyday
+    assert "make test " in developers
+    profiles = next(line for line in settings.splitlines() if line.startswith("  PARAMS "))
+    assert {path.stem for path in (ROOT / "params").glob("*.yaml")} <= set(profiles.split())
+    assert "(default: default)" in profiles
+    for name in ("RUN", "SET", "INPUT", "A, B", "SEED", "TRACKING", "MNIST_DIR", "LOG", "LAB"):
+        assert re.search(rf"^  (KILLS, )?{name} ", settings, re.MULTILINE), name
+    assert max(map(len, text.splitlines())) <= 120
+
+
 def untouched(project) -> bool:
     return not (project.folder / "runs").exists() and not list(project.folder.rglob("owned"))
 
@@ -185,7 +199,7 @@ def test_pictures_for_a_run_that_is_not_there_train_nothing(made):
     Image.new("L", (28, 28), 255).save(made.folder / "a.png")
     done = made.make("infer", "RUN=smkoe", "INPUT=a.png")
     assert (
-        "there is no runs/smkoe to recognise pictures with: make infer RUN=smoke INPUT=…, or make all RUN=smkoe"
+        "there is no runs/smkoe to recognize pictures with: make infer RUN=smoke INPUT=…, or make all RUN=smkoe"
         in done.text
     )
     assert (done.code, done.stages, made.run("smkoe").exists()) == (2, [], False)
@@ -317,13 +331,11 @@ def test_stages_that_run_at_once_share_the_cores(project, monkeypatch, jobs, wan
     dry.chmod(0o755)
     path = f"{project.folder}{os.pathsep}{project.environment()['PATH']}"
     text = project.make("MAKE=dry-make", *jobs, "all", "PARAMS=smoke", PATH=path, **environment).text
-    given = set(re.findall(r'env OMP_NUM_THREADS="\$SHARED_THREADS" .*mnistlib.pipeline.execute (\S+)', text))
+    given = set(re.findall(r'env OMP_NUM_THREADS="\$SHARED_THREADS" .*mnistlib execute (\S+)', text))
     assert (f" SHARED_THREADS={max(1, (os.cpu_count() or 1) // 2)} " in text) == shared
     assert given == ({"04_evaluate", "05_features"} if shared else set())
     alone = shared or "-j2" in jobs or sys.platform != "linux"
-    assert text.count("mnistlib.pipeline.execute") == (
-        6 if alone else 1
-    )  # one runner for all that run one after the other
+    assert text.count("mnistlib execute") == (6 if alone else 1)  # one runner for all that run one after the other
 
 
 @pytest.mark.parametrize(

@@ -119,7 +119,7 @@ def read_drawing(path: Path) -> Drawing:
             raise ValueError("digit and label are whole numbers from 0 to 9")
     except (TypeError, ValueError, OverflowError) as error:
         reason = " ".join(str(error).split())[:300]
-        raise RunError(f"{shown(path)} is no drawing ({reason}): move the file away to go on without it") from error
+        raise RunError(f"{shown(path)} is not a drawing ({reason}): move the file away to go on without it") from error
     return drawing
 
 

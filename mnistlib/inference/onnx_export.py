@@ -6,9 +6,7 @@ import importlib.util
 import io
 import json
 import logging
-import os
 import statistics
-import sys
 import timeit
 import warnings
 from collections.abc import Callable
@@ -18,7 +16,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from mnistlib.core.errors import RunError, in_words
+from mnistlib.core.errors import RunError
 from mnistlib.core.files import shown, write_bytes
 from mnistlib.core.log import say
 from mnistlib.core.system_info import pip_install
@@ -34,10 +32,19 @@ COMPARED = 1000
 TOLERANCE = 1e-4
 
 
-@in_words("nothing exported")
-def main() -> int:
-    """Export the run that RUN names, or the newest; return the exit code."""
-    run = existing_run(os.environ["RUN"]) if os.environ.get("RUN") else next(iter(existing_runs()), None)
+def export_run(name: str) -> int:
+    """Export the model of a run as ONNX.
+
+    Args:
+        name: of the run; empty for the newest.
+
+    Returns:
+        The exit code, 0.
+
+    Raises:
+        RunError: there is no such run, a package is missing, or the logits differ.
+    """
+    run = existing_run(name) if name else next(iter(existing_runs()), None)
     if run is None:
         raise RunError("no run holds a model yet: make all, then make export")
     check_own_files(run)
@@ -122,7 +129,3 @@ def runtime(content: bytes) -> Callable[[np.ndarray], np.ndarray]:
 def milliseconds(call: Callable[[], object]) -> float:
     """Return the median time of 200 calls."""
     return 1e3 * statistics.median(timeit.repeat(call, number=1, repeat=200))
-
-
-if __name__ == "__main__":
-    sys.exit(main())

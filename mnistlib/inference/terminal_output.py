@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import csv
 import io
+import json
+import sys
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
 from mnistlib.core.errors import RunError
 from mnistlib.core.files import printable, read_regular, shown
 from mnistlib.core.formatting import confidence_text, counted
-from mnistlib.imaging.image_files import input_pictures
+from mnistlib.imaging.image_files import input_pictures, pictures_at
+from mnistlib.imaging.image_formats import describe_left_out, with_pages
 from mnistlib.inference.prediction_table import predictions_csv
 from mnistlib.inference.predictor import Prediction, find_run, quick_predictor
 from mnistlib.runs import layout
-from mnistlib.runs.layout import Run, nearest_run
+from mnistlib.runs.layout import Run, existing_runs, nearest_run
 from mnistlib.runs.model_store import is_fine_tuned, retrain_advice
 
 FIRST = 20
@@ -39,6 +43,57 @@ def print_predictions(run: Run, text: str) -> None:
         print(f"and {counted(len(paths) - FIRST, 'more picture')}: all predictions will be in {predictions_csv(run)}")
     if left_out:
         print(left_out)
+
+
+def predict_files(names: Sequence[str], run: str, as_json: bool) -> int:
+    """Recognize pictures and print what they are.
+
+    Args:
+        names: picture files, or folders of them.
+        run: name or folder of a trained run.
+        as_json: print a list of objects instead of lines.
+
+    Returns:
+        The exit code: 0 when a picture was read, 1 when none was.
+
+    Raises:
+        RunError: a folder or the model cannot be read.
+    """
+    left_out: Counter[str] = Counter()
+    paths = with_pages(path for name in names for path in files_of(Path(name).expanduser(), left_out))
+    if left_out:
+        print(describe_left_out(left_out), file=sys.stderr)
+    predictor = quick_predictor(trained_run(run).folder)
+    predictions = predictor.files(paths)
+    if as_json:
+        found = as_objects(paths, predictions, predictor.run)
+        print(json.dumps(found, indent=2, ensure_ascii=not all(str(one["file"]).isprintable() for one in found)))
+    else:
+        print("\n".join([*prediction_lines(paths, predictions), summary(outcome(predictions))]))
+    return exit_code(outcome(predictions))
+
+
+def files_of(path: Path, left_out: Counter[str]) -> list[Path]:
+    """Return a folder's pictures, or the path itself, whatever is there. Raises RunError."""
+    try:
+        return pictures_at(path, left_out) if path.is_dir() else [path]
+    except OSError as error:
+        raise RunError(f"{shown(path)} cannot be read: {error.strerror}") from error
+
+
+def as_objects(paths: Sequence[Path], predictions: Sequence[Prediction], run: str) -> list[dict[str, object]]:
+    """Return one object per picture; digit and confidence are None where it could not be read."""
+    return [
+        {
+            "file": shown(path),
+            "digit": p.digit if p.image.any() else None,
+            "confidence": round(p.confidence, 6) if p.image.any() else None,
+            "accepted": p.accepted,
+            "reason": p.rejection_reason,
+            "run": run,
+        }
+        for path, p in zip(paths, predictions, strict=True)
+    ]
 
 
 def results_message(run: Run) -> tuple[str, int]:
@@ -103,6 +158,6 @@ def trained_run(wanted: str) -> Run:
     if is_fine_tuned(run):
         raise RunError(f"{shown(run.folder)} holds no trained model: {retrain_advice(run)}")
     setting = "" if run.name == "default" else f" RUN={run.name}"
-    near = nearest_run(run.name)
-    hint = f", or use --run {near}" if near and near != run.name else ""
+    there = nearest_run(run.name) or next((other.name for other in existing_runs()), "")
+    hint = f", or use --run {there}" if there and there != run.name else ""
     raise RunError(f"{shown(run.folder)} holds no trained model: make all{setting} trains one{hint}")

@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import sys
 from pathlib import Path
 
-from mnistlib.core.errors import RunError, in_words
+from mnistlib.core.errors import RunError
 from mnistlib.core.files import shown
 from mnistlib.runs.layout import Run, check_own_files
 from mnistlib.runs.lock import lock_run
 
 
-@in_words("not all of it is deleted: make clean again")
-def main() -> int:
-    """Ask, then delete the run that the environment's RUN names; returns the exit code."""
-    name = os.environ.get("RUN", "")
+def clean_run(name: str) -> int:
+    """Ask, then delete the run of that name.
+
+    Returns:
+        The exit code: 0 when it is gone, 1 when it stays, 2 without a name, 130 after a Ctrl-C at the question.
+
+    Raises:
+        RunError: the run holds links, or another make uses it.
+    """
     if not name:
         print("which run? make clean RUN=name", file=sys.stderr)
         return 2
@@ -77,7 +81,3 @@ def take_away(folder: Path) -> str:
         what = f"{Path(error.filename or folder).name} in {shown(folder)}: {error.strerror}"
         return f"cannot delete {what}; all else that could be is deleted. Put that right and make clean again"
     return ""
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -1,4 +1,4 @@
-"""How a stage ends: its verdict, the record that commits what it left, and what is said and rendered then."""
+"""The end of a stage: its verdict, the record that commits its outputs, and the pages after a failure."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from mnistlib.runs.record import DIED, FAILED, INTERRUPTED, OK, TIMED_OUT, Recor
 
 
 def judge(error: BaseException) -> tuple[str, str, int]:
-    """Verdict, error in words and number of the cell (0: none) for what ended a notebook early."""
+    """Return verdict, error in words and number of the cell (0: none) for what ended a notebook early."""
     name = type(error).__name__
     if isinstance(error, KeyboardInterrupt | SystemExit):
         return INTERRUPTED, "interrupted before its end", 0
@@ -36,7 +36,7 @@ def judge(error: BaseException) -> tuple[str, str, int]:
 
 @contextmanager
 def undisturbed() -> Iterator[None]:
-    """What became of a stage takes a second to be told, and no Ctrl-C or SIGTERM then leaves it untold."""
+    """Ignore Ctrl-C, SIGTERM and SIGHUP while the record of a stage is written, which takes a second."""
     kept = {number: signal.signal(number, signal.SIG_IGN) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
     try:
         yield
@@ -46,7 +46,13 @@ def undisturbed() -> Iterator[None]:
 
 
 def finish(run: Run, work: Path, record: Record) -> None:
-    """Give the notebook its name, and commit: write the record. The pages come later, but after a failure at once."""
+    """Give the notebook its final name and write the record; after a failure, render the pages too.
+
+    Args:
+        run: the run.
+        work: the executed notebook under its temporary name.
+        record: of the stage, without outputs.
+    """
     stage, ended_well = record.stage, record.verdict == OK
     kept, other = run.notebook(stage), run.failed_notebook(stage)
     if not ended_well:
@@ -56,15 +62,15 @@ def finish(run: Run, work: Path, record: Record) -> None:
     work.unlink(missing_ok=True)
     other.unlink(missing_ok=True)
     if ended_well:
-        given = bool(record.inputs and record.inputs.parameters.get("input"))
-        record = replace(record, outputs=describe_outputs(run, stage, given))
+        own_pictures = bool(record.inputs and record.inputs.parameters.get("input"))
+        record = replace(record, outputs=describe_outputs(run, stage, own_pictures))
     write_record(run, record)
     if ended_well:
-        tell(record, run.log)
+        report(record, run.log)
         return
     if stage in ("03_train", "04_evaluate") and record.verdict != INTERRUPTED and previous_model.restore(run, stage):
         logger.error("   the model before this one is back in %s", shown(run.models))
-    tell(record, write_pages(run, stage))
+    report(record, write_pages(run, stage))
 
 
 def is_whole(notebook: Path) -> bool:
@@ -77,7 +83,7 @@ def is_whole(notebook: Path) -> bool:
 
 
 def write_pages(run: Run, stage: str) -> Path:
-    """Render the pages after a failure; returns what to read: the stage's page, or the log where it has none."""
+    """Render the pages after a failure; return what to read: the stage's page, or the log where it has none."""
     from mnistlib.reporting import front_page, notebook_html
 
     log_place("writing its page")
@@ -89,8 +95,8 @@ def write_pages(run: Run, stage: str) -> Path:
     return run.page(stage) if read_page_digest(run.page(stage)) == page_digest(run, stage) else run.log
 
 
-def tell(record: Record, to_read: Path) -> None:
-    """Say how the stage ended, and where to read why."""
+def report(record: Record, to_read: Path) -> None:
+    """Log how the stage ended, and where to read why."""
     logger.debug("   %s", ", ".join(f"{phase} {seconds:.1f} s" for phase, seconds in record.seconds.items()))
     if record.verdict == OK:
         log_verdict(logging.INFO, f"{record.stage} ok in {record.total_seconds:.1f} s")

@@ -1,12 +1,11 @@
-"""Is this machine ready? What is needed and what is optional, each ok or with what to do: for `make doctor`.
+"""Check what this machine has and lacks, and say what to do: `make doctor`.
 
-Standard library alone, and each look on its own: it must still speak where nothing else does.
+Standard library alone, and each check on its own: it must still work where nothing else does.
 Exit codes: 0 all that is needed is there; 1 something needed is wrong.
 """
 
 from __future__ import annotations
 
-import importlib.metadata as metadata
 import os
 import shutil
 import sys
@@ -27,16 +26,15 @@ Said = tuple[str, str]
 
 
 def main() -> int:
-    """Look at everything and print a line for each; returns the exit code."""
+    """Run every check and print a line for each; return the exit code."""
     use_built_environment()
     found: list[tuple[str, Said]] = []
     for name, look in LOOKS.items():
         try:
             found += [(name, said) for said in look()]
         except Exception as error:
-            found.append(
-                (name, (WRONG if name in NEEDED else NOTE, f"could not look: {type(error).__name__}: {error}"))
-            )
+            verdict = WRONG if name in NEEDED else NOTE
+            found.append((name, (verdict, f"could not look: {type(error).__name__}: {error}")))
     for name, (verdict, text) in found:
         print(f"{verdict:<6}{name:<11}" + text.replace("\n", "\n" + " " * 17))
     wrong = [name for name, (verdict, _) in found if verdict == WRONG]
@@ -54,14 +52,14 @@ def use_built_environment() -> None:
 
 
 def look_at_python() -> Iterator[Said]:
-    """Its version, and which one it is."""
+    """Check the version of Python."""
     version = f"{sys.version.split()[0]} ({sys.executable})"
     new_enough = sys.version_info >= (3, 11)
     yield (OK, version) if new_enough else (WRONG, f"{version}: 3.11 or newer is needed; install it and run make again")
 
 
 def look_at_shell() -> Iterator[Said]:
-    """Whether a program may open enough files, and what is set that make ignores."""
+    """Check the limit on open files, and name the variables that make ignores."""
     fault = environment.too_few_files()
     yield (WRONG, fault) if fault else (OK, "the limit on open files (ulimit -n) is high enough")
     if ignored := os.environ.get("IGNORED", "").split():
@@ -69,7 +67,7 @@ def look_at_shell() -> Iterator[Said]:
 
 
 def look_at_packages() -> Iterator[Said]:
-    """What pyproject.toml asks for, and what requirements.lock names."""
+    """Check for the packages of pyproject.toml and requirements.lock."""
     built = environment.VENV / "bin" / "python"
     if not environment.active() and Path(sys.prefix).resolve() != environment.VENV.resolve():
         broken, fault = environment.VENV.exists(), environment.hindrance()
@@ -87,15 +85,16 @@ def look_at_packages() -> Iterator[Said]:
     else:
         yield OK, f"all that pyproject.toml asks for, in {sys.prefix}"
     if not environment.active() and not environment.is_current(built):
-        yield NOTE, "requirements.lock is not what .venv was built from: make env, or the next make, builds it anew"
-    yield from look_at_lock()
+        yield NOTE, "requirements.lock is not what .venv was built from: make env, or the next make, builds it again"
+    if "packaging" not in lacking:
+        yield from look_at_lock()
 
 
 def look_at_lock() -> Iterator[Said]:
-    """Where installed versions are others than those that the results were measured with."""
+    """Compare installed versions with those that the results were measured with."""
     locked = environment.pins()
-    there = environment.installed()
-    missing = [name for name in locked if name not in there]
+    there = environment.versions(map(Path, reversed(sys.path)))
+    missing = [name for name in locked if name not in there and not environment.metadata_version(name)]
     others = [f"{n} {there[n]} for {v}" for n, v in locked.items() if n in there and there[n] != v]
     if missing:
         active = environment.active()  # which make uses as it is, and never installs into
@@ -106,11 +105,11 @@ def look_at_lock() -> Iterator[Said]:
 
 
 def look_at_processor() -> Iterator[Said]:
-    """What makes training fast, and what rounds otherwise."""
+    """Check for the instructions that make training fast and determine its rounding."""
     fast = system_info.fast_features()
-    told = f"{system_info.processor()}, {system_info.cores()} cores, {', '.join(fast) or 'neither AVX-512 nor bf16'}"
+    text = f"{system_info.processor()}, {system_info.cores()} cores, {', '.join(fast) or 'neither AVX-512 nor bf16'}"
     rounded = any("bf16" in name for name in fast)
-    yield OK, told + ("" if rounded else ": trains in fp32, slower, with other last digits")
+    yield OK, text + ("" if rounded else ": trains in fp32, which is slower and gives other last digits")
     memory = system_info.memory()
     if memory and memory < LEAST_MEMORY:
         yield NOTE, f"{memory / 1e9:.1f} GB of memory; a kernel takes up to 0.7: make all without -j"
@@ -122,23 +121,20 @@ def look_at_gpu() -> Iterator[Said]:
 
 
 def look_at_runs() -> Iterator[Said]:
-    """Whether runs/ can be written to, and room on its disk."""
+    """Check that runs/ can be written to, and the room on its disk."""
     place = next(folder for folder in (RUNS, *RUNS.parents) if folder.exists())
     try:
         with tempfile.TemporaryFile(dir=place):
             yield OK, f"{shown(RUNS)}/ can be written to"
     except OSError as error:
-        yield (
-            WRONG,
-            f"cannot write in {shown(place)}: {error.strerror}. Give yourself the right to (chmod, chown)",
-        )
+        yield WRONG, f"cannot write in {shown(place)}: {error.strerror}. Give yourself the right to (chmod, chown)"
     free = shutil.disk_usage(place).free
-    told = f"{free / 1e9:.1f} GB free there"
-    yield (OK, told) if free > LEAST_FREE else (WRONG, f"{told}; a run takes 0.1, .venv 2: make clean RUN=… frees room")
+    room = f"{free / 1e9:.1f} GB free there"
+    yield (OK, room) if free > LEAST_FREE else (WRONG, f"{room}; a run takes 0.1, .venv 2: make clean RUN=… frees room")
 
 
 def look_at_data() -> Iterator[Said]:
-    """Where `make all` would take MNIST from; files that are there are held against their checksums."""
+    """Check where `make all` would take MNIST from, and the checksums of its files."""
     try:
         from mnistlib.data import loading, locations
     except ImportError as error:
@@ -149,17 +145,12 @@ def look_at_data() -> Iterator[Said]:
         if locations.complete(kept):
             loading.read_folder("mnist", "raw", kept)
             yield OK, f"MNIST from {shown(kept)}, its checksums hold"
-        elif (given := locations.local_folder("")) is not None:
-            loading.read_folder("mnist", "local", locations.checked_folder(given))
-            yield OK, f"MNIST from MNIST_DIR, {given}, its checksums hold"
+        elif (folder := locations.local_folder("")) is not None:
+            loading.read_folder("mnist", "local", locations.checked_folder(folder))
+            yield OK, f"MNIST from MNIST_DIR, {folder}, its checksums hold"
         else:
-            yield (
-                NOTE,
-                (
-                    "no MNIST here: make all asks torchvision's mirrors and, without a network,\n"
-                    "falls back to 1,797 digits. To be sure: MNIST_DIR=folder make all"
-                ),
-            )
+            advice = "falls back to 1,797 digits. To be sure: MNIST_DIR=folder make all"
+            yield NOTE, f"no MNIST here: make all asks torchvision's mirrors and, without a network,\n{advice}"
     except RunError as error:
         yield WRONG, str(error)
 
@@ -167,33 +158,24 @@ def look_at_data() -> Iterator[Said]:
 def look_at_browser() -> Iterator[Said]:
     """Optional: only tests of the pad drive one."""
     path = system_info.browser()
-    driven = has("playwright")
+    driven = bool(environment.metadata_version("playwright"))
     if path and driven:
         yield OK, f"{path} with playwright"
     else:
-        lacking = " and ".join(
-            ([] if path else ["chromium"]) + ([] if driven else [system_info.pip_install("playwright")])
-        )
-        yield NOTE, f"tests of the pad are skipped without {lacking}; nothing else needs it"
+        lacking = [] if path else ["chromium"]
+        lacking += [] if driven else [system_info.pip_install("playwright")]
+        yield NOTE, f"tests of the pad are skipped without {' and '.join(lacking)}; nothing else needs it"
 
 
 def look_at_fonts() -> Iterator[Said]:
-    """Optional: letters, as things that are no digits, are drawn in the machine's fonts."""
+    """Optional: letters, as outliers, are drawn in the machine's fonts."""
     count = len(system_info.fonts())
     text = f"{count} besides matplotlib's own"
-    yield (OK, text) if count else (NOTE, f"{text}: letters are measured in fewer hands (apt install fonts-liberation)")
-
-
-def has(name: str) -> bool:
-    """Whether a distribution is installed."""
-    try:
-        return bool(metadata.version(name))
-    except metadata.PackageNotFoundError:
-        return False
+    yield (OK, text) if count else (NOTE, f"{text}: letters are drawn in fewer styles (apt install fonts-liberation)")
 
 
 def few(names: list[str], most: int = 6) -> str:
-    """A list that stays readable."""
+    """Return the first of many names, and how many more there are."""
     return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
 
 
@@ -210,4 +192,7 @@ LOOKS: dict[str, Callable[[], Iterator[Said]]] = {
 }
 
 if __name__ == "__main__":
-    sys.exit(main())
+    try:
+        sys.exit(main())
+    except KeyboardInterrupt:
+        sys.exit("\ninterrupted")

@@ -1,12 +1,11 @@
-"""Find or build the Python environment. Standard library alone: it runs before anything is installed.
+"""Find or build the Python environment: `python environment.py` prints the interpreter to use.
 
-`python environment.py find` prints the interpreter to use, building `.venv` if need be;
-`python environment.py lock` writes requirements.lock from the environment that runs it: of the oldest Python anew,
-of a newer one the lines besides that only its Python needs.
+Standard library alone: it runs before any package is installed.
 """
 
 from __future__ import annotations
 
+import ast
 import fcntl
 import hashlib
 import os
@@ -15,34 +14,37 @@ import resource
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 PROJECT = Path(__file__).resolve().parents[2]
 VENV = PROJECT / ".venv"
 LOCK = PROJECT / "requirements.lock"
-STAMP = VENV / "built-from"
+STAMP = VENV / "built-from"  # the hash of what .venv was built from, then the packages that this installed
 OLDEST = (3, 11)
-PIN = re.compile(r'([a-z0-9-]+)==([^ ]+)(?: ; python_version == "([0-9.]+)")?')
-ACCELERATOR = re.compile(r"^(nvidia-|cuda-|triton|pytorch-triton)")
-NOT_LOCKED = {"pip", "setuptools", "wheel", "mnistlib"}
+UV_NAMES = {
+    "index-url": "UV_DEFAULT_INDEX",
+    "extra-index-url": "UV_INDEX",
+    "find-links": "UV_FIND_LINKS",
+    "cert": "SSL_CERT_FILE",
+    "proxy": "ALL_PROXY",
+    "trusted-host": "UV_INSECURE_HOST",
+}
 FEWEST_FILES = 96  # that a stage must be able to open at once; it opens up to 80
 
 
 def main() -> None:
-    """`find` or `lock`."""
+    """Print the interpreter to use; exit with what to do where there is none."""
     if sys.version_info < OLDEST:
         sys.exit(f"Python {OLDEST[0]}.{OLDEST[1]} or newer is needed; {sys.executable} is {sys.version.split()[0]}")
-    if sys.argv[1:] == ["lock"]:
-        LOCK.write_text("\n".join(locked(LOCK.read_text(encoding="utf-8"))) + "\n", encoding="utf-8")
-    elif fault := too_few_files():
+    if fault := too_few_files():
         sys.exit(fault)
-    else:
-        print(find())
+    print(find())
 
 
 def find() -> Path:
-    """The interpreter of the active environment when it will do, else of `.venv`, built or repaired."""
+    """Return the interpreter of the active environment where that has all packages, else of `.venv`."""
     if named := active():
         lacking = unsatisfied()
         if not lacking:
@@ -61,49 +63,51 @@ def find() -> Path:
 
 
 def active() -> str:
-    """The active environment where this Python is its, and it is another than `.venv`; else nothing."""
+    """Return the active environment that this Python belongs to; empty for none and for `.venv`."""
     here, named = Path(sys.prefix).resolve(), (os.environ.get(name) for name in ("VIRTUAL_ENV", "CONDA_PREFIX"))
     return next((name for name in named if name and Path(name).resolve() == here != VENV.resolve()), "")
 
 
 def is_current(python: Path) -> bool:
-    """Whether `.venv` is whole and was built from what it is to be built from."""
-    return python.exists() and STAMP.is_file() and STAMP.read_text() == wanted()
+    """Return whether `.venv` is whole and was built from this lock, by this Python, for this folder."""
+    return python.exists() and STAMP.is_file() and STAMP.read_text(encoding="utf-8").split("\n")[0] == wanted()
 
 
 def removed() -> list[str]:
-    """Lines of requirements.lock whose package is no longer in `.venv`, in whatever version."""
-    found = {canonical(path.name.partition("-")[0]) for path in VENV.glob("lib/python*/site-packages/*.dist-info")}
-    return [f"{name}=={version}" for name, version in pins().items() if name not in found]
+    """Return the packages, as `name==version`, that `.venv` was built with and no longer has in any version."""
+    there = versions(VENV.glob("lib/python*/site-packages"))
+    return [pin for pin in STAMP.read_text(encoding="utf-8").split("\n")[1:] if pin.partition("==")[0] not in there]
 
 
 def pins() -> dict[str, str]:
-    """What requirements.lock names for this Python: versions by canonical name."""
-    found = [pin.groups() for line in LOCK.read_text(encoding="utf-8").splitlines() if (pin := PIN.fullmatch(line))]
-    return {name: version for name, version, python in found if python in (None, this_python())}
+    """Return the versions by name that requirements.lock holds for this Python and system."""
+    from packaging.requirements import Requirement
+
+    lines = [Requirement(line) for line in LOCK.read_text(encoding="utf-8").splitlines() if line[:1] not in ("#", "")]
+    return {line.name: str(line.specifier)[2:] for line in lines if line.marker is None or line.marker.evaluate()}
 
 
 def wanted() -> str:
-    """What `.venv` is to be built from, as one hash."""
+    """Return a hash of what `.venv` has to be built from."""
     return hashlib.sha256(LOCK.read_bytes() + sys.version.encode() + str(PROJECT).encode()).hexdigest()
 
 
 def build(python: Path) -> None:
-    """Make `.venv` from requirements.lock; the stamp comes last, so that half a build is done again."""
+    """Make `.venv` from requirements.lock; the stamp comes last, so that an interrupted build is repeated."""
     if fault := hindrance():
         sys.exit(fault)
     STAMP.unlink(missing_ok=True)
     say("building .venv from requirements.lock (once; a minute or a few)")
     make_venv()
     install(python, "-r", str(LOCK))
-    query = "import sysconfig; print(sysconfig.get_path('purelib'))"
-    site = subprocess.run([str(python), "-c", query], check=True, capture_output=True, text=True).stdout.strip()
-    (Path(site) / "mnistlib-project.pth").write_text(f"{PROJECT}\n", encoding="utf-8")
-    STAMP.write_text(wanted(), encoding="utf-8")
+    site = next(VENV.glob("lib/python*/site-packages"))
+    (site / "mnistlib-project.pth").write_text(f"{PROJECT}\n", encoding="utf-8")
+    built = [f"{name}=={version}" for name, version in sorted(versions([site]).items())]
+    STAMP.write_text("\n".join([wanted(), *built]), encoding="utf-8")
 
 
 def make_venv() -> None:
-    """Have Python make `.venv`; exits with the reason when it cannot."""
+    """Make `.venv` with Python's venv; exit with the reason when that fails."""
     command = [sys.executable, "-m", "venv", "--clear", str(VENV)]
     done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace")
     if not done.returncode:
@@ -137,14 +141,37 @@ def too_few_files() -> str:
 
 
 def install(python: Path, *what: str) -> None:
-    """Have pip install it; exits in words when it cannot."""
-    command = [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *what]
-    if subprocess.run(command, stdout=sys.stderr).returncode:
+    """Install packages with uv, with pip where uv cannot be had; exit with what to do when both fail."""
+    pip = [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+    uv = shutil.which("uv") or shutil.which(python.with_name("uv"))
+    if not uv and succeeds([*pip, "uv"]):
+        uv = str(python.with_name("uv"))
+    if uv and succeeds([uv, "pip", "install", "--quiet", "--python", str(python), *what], **uv_settings(python)):
+        return
+    if not succeeds([*pip, *what]):
         sys.exit(f"pip could not install {' '.join(what)} (see above). Is there a network? Run the command again.")
 
 
+def succeeds(command: list[str], **settings: str) -> bool:
+    """Run a command whose output goes to the terminal, not into what make reads; return whether it ended well."""
+    return subprocess.run(command, stdout=sys.stderr, env={**settings, **os.environ}).returncode == 0
+
+
+def uv_settings(python: Path) -> dict[str, str]:
+    """Return pip's configuration as uv's variables: pip, and so uv, may have to take packages from a mirror or disk."""
+    command = [str(python), "-m", "pip", "config", "list"]
+    lines = subprocess.run(command, capture_output=True, text=True).stdout.splitlines()
+    settings = {"UV_INDEX_STRATEGY": "unsafe-best-match"}  # as pip: the best version of all indexes
+    for line in reversed(lines):  # the variables come first, and outdo the files
+        name, _, value = line.partition("=")
+        if uv_name := UV_NAMES.get(name.rpartition(".")[2]):
+            values = str(ast.literal_eval(value)).split()
+            settings[uv_name] = (" " if uv_name == "UV_INDEX" else ",").join(values)
+    return settings
+
+
 def unsatisfied() -> list[str]:
-    """Requirements of pyproject.toml, tests' included, that the running environment does not meet."""
+    """Return the requirements of pyproject.toml, those of tests too, that the running environment does not meet."""
     import tomllib
 
     try:
@@ -153,18 +180,18 @@ def unsatisfied() -> list[str]:
         return ["packaging"]
     project = tomllib.loads((PROJECT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     lines = [*project["dependencies"], *project["optional-dependencies"]["dev"]]
-    found = versions()
+    found = versions(map(Path, reversed(sys.path)))
     return [line for line in lines if not met(Requirement(line), found)]
 
 
 def met(requirement: Any, found: dict[str, str]) -> bool:
-    """Whether a distribution is installed in a version that fits."""
-    version = found.get(canonical(requirement.name)) or told_version(requirement.name)
+    """Return whether a package is installed in a version that fits."""
+    version = found.get(canonical(requirement.name)) or metadata_version(requirement.name)
     return bool(version and requirement.specifier.contains(version, prereleases=True))
 
 
-def told_version(name: str) -> str:
-    """The version of a distribution that has no `.dist-info` folder; empty where it is not installed."""
+def metadata_version(name: str) -> str:
+    """Return the version of a package that has no `.dist-info` folder; empty where it is not installed."""
     import importlib.metadata as metadata  # takes 0.05 s, which is felt in each command
 
     try:
@@ -173,35 +200,11 @@ def told_version(name: str) -> str:
         return ""
 
 
-def versions() -> dict[str, str]:
-    """Versions of what is installed, by canonical name, from the names of its folders: reading each takes longer."""
-    folders = [path for place in reversed(sys.path) for path in Path(place).glob("*.dist-info")]
-    parted = [path.name.removesuffix(".dist-info").partition("-") for path in folders]
-    return {canonical(name): version for name, _, version in parted}
-
-
-def locked(before: str) -> list[str]:
-    """The lock's lines: `name==version` of everything installed but tools and torch's accelerator packages, sorted.
-
-    Under a newer Python than the oldest the lines of `before` stay, and what they lack is added for that Python alone.
-    """
-    here = f' ; python_version == "{this_python()}"'
-    kept = [line for line in before.splitlines() if PIN.fullmatch(line) and not line.endswith(here)]
-    if sys.version_info[:2] == OLDEST:
-        kept, here = [], ""
-    known = {line.partition("==")[0] for line in kept if ";" not in line}
-    there = installed()
-    wanting = [name for name in there if name not in known | NOT_LOCKED and not ACCELERATOR.match(name)]
-    lines = kept + [f"{name}=={there[name]}{here}" for name in wanting]
-    made = "# Made by: python mnistlib/pipeline/environment.py lock, under the oldest Python, then under each newer one"
-    return [made, *sorted(lines, key=lambda line: line.partition("==")[0])]
-
-
-def installed() -> dict[str, str]:
-    """Versions of all that this environment holds, without their builds, by canonical name."""
-    import importlib.metadata as metadata
-
-    return {canonical(d.metadata["Name"]): d.version.split("+")[0] for d in metadata.distributions()}
+def versions(folders: Iterable[Path]) -> dict[str, str]:
+    """Return versions by canonical name, from the names of folders in these: reading their metadata takes longer."""
+    found = [path.name.removesuffix(".dist-info") for folder in folders for path in folder.glob("*.dist-info")]
+    parted = (text.partition("-") for text in found)
+    return {canonical(name): version.partition("+")[0] for name, _, version in parted}
 
 
 def this_python() -> str:
@@ -209,12 +212,12 @@ def this_python() -> str:
 
 
 def canonical(name: str) -> str:
-    """A distribution's name as indexes compare it (PEP 503)."""
+    """Return a package's name as indexes compare it (PEP 503)."""
     return re.sub(r"[-_.]+", "-", name).lower()
 
 
 def say(text: str) -> None:
-    """To the terminal, not into what make reads."""
+    """Print to the terminal, not into what make reads."""
     print(text, file=sys.stderr, flush=True)
 
 

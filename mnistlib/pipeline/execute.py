@@ -1,4 +1,4 @@
-"""Run stages that are stale: `python -m mnistlib.pipeline.execute 03_train --run RUN`.
+"""Run stages that are stale: `python -m mnistlib execute 03_train --run RUN`.
 
 The only module that knows papermill.
 
@@ -8,11 +8,11 @@ Exit codes: 0 ok; 1 failed; 2 refused before anything was touched; 124 timed out
 
 from __future__ import annotations
 
-import argparse
 import logging
 import signal
 import sys
 import time
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -49,33 +49,39 @@ from mnistlib.runs.stages import STAGE, Stage
 EXIT = {OK: 0, FAILED: 1, TIMED_OUT: 124, DIED: 137, INTERRUPTED: 130}
 
 
-def main(arguments: list[str] | None = None) -> int:
-    """The command line; returns the exit code of the first stage that is not ok."""
+def run_stages(names: Sequence[str], run: str) -> int:
+    """Execute those of the stages that are stale, in this order.
+
+    Args:
+        names: stages, such as 03_train.
+        run: name of the run.
+
+    Returns:
+        The exit code of the first stage that is not ok, else 0.
+
+    Raises:
+        RunError: a name is no stage's.
+    """
     import psutil
 
-    parser = argparse.ArgumentParser(prog="python -m mnistlib.pipeline.execute", description=__doc__)
-    parser.add_argument("stages", nargs="+", choices=list(STAGE))
-    parser.add_argument("--run", required=True, help="the run's name")
-    given = parser.parse_args(arguments)
+    if unknown := [name for name in names if name not in STAGE]:
+        raise RunError(f"{unknown[0]!r} is no stage; the stages are {', '.join(STAGE)}")
     for number in (signal.SIGTERM, signal.SIGHUP):
         if signal.getsignal(number) == signal.SIG_DFL:  # under nohup a closed terminal ends nothing
             signal.signal(number, lambda number, frame: sys.exit(128 + number))
     began = psutil.Process().create_time()
     try:
-        for name in given.stages:
-            if code := run_stage(given.run, STAGE[name], began):
+        for name in names:
+            if code := run_stage(run, STAGE[name], began):
                 return code
             began = time.time()
     except KeyboardInterrupt:  # between two stages: nothing is cut off
         return EXIT[INTERRUPTED]
-    finally:
-        if __name__ == "__main__":  # while Python ends, it would only show a traceback
-            signal.signal(signal.SIGINT, signal.SIG_IGN)
     return 0
 
 
 def run_stage(name: str, stage: Stage, began: float) -> int:
-    """Execute the stage unless it is up to date; `began`: seconds since 1970. Returns the exit code."""
+    """Execute the stage unless it is up to date; return the exit code. `began` is in seconds since 1970."""
     try:
         run = Run(name)
         resolved = checked_parameters(run, stage)
@@ -102,7 +108,7 @@ def run_stage(name: str, stage: Stage, began: float) -> int:
 
 
 def checked_parameters(run: Run, stage: Stage) -> Params:
-    """The run's parameters, checked against the schema and the notebook's own cell. Raises RunError."""
+    """Return the run's parameters, checked against the schema and the notebook's own cell. Raises RunError."""
     asked = run.params()
     resolved = check(load_file(asked), shown(asked)) if asked.is_file() else load()
     parameters = notebook_parameters(resolved, stage.section, run.name)
@@ -117,7 +123,7 @@ def checked_parameters(run: Run, stage: Stage) -> Params:
 
 
 def check_input(run: Run, text: str) -> None:
-    """Raises RunError where pictures given are gone; the front page then tells of the stages that have run before."""
+    """Raise RunError where the pictures of INPUT are gone; the front page then shows the stages that have run."""
     try:
         check_still_there(run, text)
     except RunError:
@@ -128,7 +134,19 @@ def check_input(run: Run, text: str) -> None:
 
 
 def execute(run: Run, stage: Stage, parameters: dict[str, Any], inputs: Inputs, limits: Any, began: float) -> int:
-    """Run the notebook; keep it and the record of what became of it; returns the exit code."""
+    """Run the notebook of a stage, keep it, and write the record of the stage.
+
+    Args:
+        run: the run.
+        stage: the stage.
+        parameters: of the notebook, by name.
+        inputs: what the record says that the stage was made from.
+        limits: the section `execute` of the parameters, with the time-outs.
+        began: when the runner started, in seconds since 1970.
+
+    Returns:
+        The exit code.
+    """
     kernel, cells = EarlyKernel(), Cells(len(fingerprint.read_cells(stage.notebook)), began)
     work = run.notebook(stage.name).with_name(f".{stage.name}.part.ipynb")
     verdict, error, cell, code = OK, "", 0, 0
@@ -166,7 +184,7 @@ def execute(run: Run, stage: Stage, parameters: dict[str, Any], inputs: Inputs, 
 def run_notebook(
     stage: Stage, work: Path, parameters: dict[str, Any], limits: Any, kernel: EarlyKernel, cells: Cells
 ) -> None:
-    """Execute into the file `work`, in a kernel that is already starting. Raises what papermill raises."""
+    """Execute into the file `work`, in a kernel that has been started. Raises what papermill raises."""
     sys.modules.setdefault("rfc3987_syntax", None)  # type: ignore[arg-type]  # 1.3 s of import for a check not used
     import papermill
 
@@ -189,24 +207,21 @@ def run_notebook(
 
 
 class Cells:
-    """Told of each of `count` cells as it starts; says so in the log, and knows afterwards what they took.
-
-    `began`: when the stage did, seconds since 1970.
-    """
+    """Log each of `count` cells as it starts, and measure what they take; `began` is in seconds since 1970."""
 
     def __init__(self, count: int, began: float) -> None:
         self.count, self.began = count, began
         self.starts: list[tuple[float, bool]] = []  # seconds since 1970, and whether it is the cell of the imports
 
     def start(self, cell: Any, cell_index: int) -> None:
-        """A cell of any kind begins: what nbclient calls `on_cell_start`."""
+        """Note that a cell of any kind starts: nbclient's `on_cell_start`."""
         self.starts.append((time.time(), "setup" in cell.metadata.get("tags", [])))
         if cell.cell_type == "code":
-            # with the cell of the given parameters put in before, papermill's index is the place in the notebook
+            # papermill has put a cell of parameters in before, so that its index is the place in the notebook
             log_place(f"cell {max(1, cell_index)} of {self.count}")
 
     def seconds(self) -> dict[str, float]:
-        """Seconds until now of start-up, imports and work; of start-up alone before any cell."""
+        """Return the seconds until now of start-up, imports and work; of start-up alone before any cell."""
         now = time.time()
         if not self.starts:
             return {"start": now - self.began}
@@ -214,7 +229,3 @@ class Cells:
         ends = [*(moment for moment, _ in self.starts[1:]), now]
         imports = sum(end - moment for (moment, is_setup), end in zip(self.starts, ends, strict=True) if is_setup)
         return {"start": first - self.began, "imports": imports, "work": now - first - imports}
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -1,11 +1,9 @@
-"""The run that `make teach RUN=default` makes: a model that has learnt the person's own drawings, before and after."""
+"""Fine-tune a run's model on a person's own drawings, into a new run: `make teach RUN=default`."""
 
 from __future__ import annotations
 
 import itertools
-import os
 import shutil
-import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -15,7 +13,7 @@ import numpy as np
 import torch
 
 from mnistlib.core.config import DEFAULT
-from mnistlib.core.errors import RunError, in_words
+from mnistlib.core.errors import RunError
 from mnistlib.core.files import link_or_copy, remove_stale, shown, write_json, write_text
 from mnistlib.core.formatting import Table, percent
 from mnistlib.data.datasets import shows_digits
@@ -41,34 +39,43 @@ from mnistlib.training.tensor_dataset import TensorDataset
 FEWEST = 10
 
 
-@in_words("nothing taught")
-def main() -> int:
-    """Teach RUN's model (default: default) the corrected drawings; returns the exit code."""
-    print(make_fine_tuned_run(existing_run(os.environ.get("RUN") or DEFAULT)))
+def teach_run(name: str) -> int:
+    """Fine-tune the model of a run on the corrected drawings, into a new run.
+
+    Args:
+        name: of the run; empty for the default's.
+
+    Returns:
+        The exit code, 0.
+
+    Raises:
+        RunError: there is no such run, its model knows no digits, or there are too few drawings.
+    """
+    print(make_fine_tuned_run(existing_run(name or DEFAULT)))
     return 0
 
 
 def make_fine_tuned_run(base: Run, seed: int = 0) -> str:
     """Teach, calibrate, score and keep: returns what is said in the terminal. Raises RunError; nothing is kept then."""
-    began, lesson = time.perf_counter(), FineTuneRecipe()
+    began, recipe = time.perf_counter(), FineTuneRecipe()
     check_own_files(base)
     check_made_by_make(base)
     network, drawings = load_model(base), load_handwriting()
     check_can_fine_tune(base, drawings)
-    parts = {name: load_split(base, name) for name in ("val", "test")}
-    lessons, held = split_drawings(drawings)
-    taught = fine_tune(network, augment_drawings(lessons, lesson.versions, seed), rehearse(base, seed), lesson, seed)
-    scores = {"drawings_learned": len(lessons), "drawings_held_back": len(held), "fine_tuned_from": base.name}
-    before, after = answers(network, held), answers(taught, held)
-    scores |= measure(network, held, before, parts["test"], "before")
-    scores |= measure(taught, held, after, parts["test"], "after")
+    val, test = load_split(base, "val"), load_split(base, "test")
+    learned, held = split_drawings(drawings)
+    tuned = fine_tune(network, augment_drawings(learned, recipe.versions, seed), rehearse(base, seed), recipe, seed)
+    scores = {"drawings_learned": len(learned), "drawings_held_back": len(held), "fine_tuned_from": base.name}
+    before, after = answers(network, held), answers(tuned, held)
+    scores |= measure(network, held, before, test, "before")
+    scores |= measure(tuned, held, after, test, "after")
     with new_run(base) as run:
-        keep_fine_tuned_run(base, run, taught, parts["val"], scores, seed)
+        keep_fine_tuned_run(base, run, tuned, val, scores, seed)
         scores["teach_seconds"] = time.perf_counter() - began
         write_json(run.teach_json, scores)
         write_page(run, scores, held, before, after)
     write_runs_table_page()
-    return tell(Run(run.name), scores)
+    return summary(Run(run.name), scores)
 
 
 def check_can_fine_tune(base: Run, drawings: Sequence[Drawing]) -> None:
@@ -87,15 +94,15 @@ def check_can_fine_tune(base: Run, drawings: Sequence[Drawing]) -> None:
 
 
 def rehearse(base: Run, seed: int) -> TensorDataset:
-    """What the network sees again beside new drawings, lest it forget: the training part, and what is no digit."""
-    part, share = load_split(base, "train"), setting(base, "train", "outliers")
-    outlier_images = make_outliers(round(share * len(part.labels)), load_statistics(base)["classes"], seed)
-    return TensorDataset.of(torch.device("cpu"), part, outlier_images)
+    """Return what the network sees again beside new drawings so that it does not forget: training set and outliers."""
+    split, share = load_split(base, "train"), setting(base, "train", "outliers")
+    outlier_images = make_outliers(round(share * len(split.labels)), load_statistics(base)["classes"], seed)
+    return TensorDataset.of(torch.device("cpu"), split, outlier_images)
 
 
 @contextmanager
 def new_run(base: Run) -> Iterator[Run]:
-    """The first of BASE-taught, BASE-taught-2, … that is not there, made beside and named last: whole, or not there.
+    """Yield a new run: the first free name of BASE-taught, BASE-taught-2, …; it gets the name once it is whole.
 
     Raises RunError when it cannot be made.
     """
@@ -140,23 +147,23 @@ def answers(network: DigitNet, drawings: Sequence[Drawing]) -> np.ndarray:
 
 
 def measure(network: DigitNet, held: Sequence[Drawing], said: np.ndarray, test: Split, when: str) -> dict[str, Any]:
-    """How many drawings kept back are right by what was `said` of them, and the accuracy on the test part."""
+    """How many drawings kept back are right by what was `said` of them, and the accuracy on the test set."""
     right = sum(drawing.label == int(answer) for drawing, answer in zip(held, said, strict=True))
     accurate = accuracy(predict_logits(network, test.images), test.labels)
     return {f"held_back_right_{when}": right, f"test_accuracy_{when}": accurate}
 
 
-def keep_fine_tuned_run(base: Run, run: Run, taught: DigitNet, val: Split, scores: dict[str, Any], seed: int) -> None:
+def keep_fine_tuned_run(base: Run, run: Run, tuned: DigitNet, val: Split, scores: dict[str, Any], seed: int) -> None:
     """Write model and calibration, and what a run needs to be used: its parameters and its data, linked."""
     described = read_description(base)["training"]
     allowed, copies = (setting(base, "evaluate", name) for name in ("accepted_error", "augmented_copies"))
-    augmented = predict_augmented(taught, val.images, load_distortion(base), int(copies), seed)
+    augmented = predict_augmented(tuned, val.images, load_distortion(base), int(copies), seed)
     for path in (base.raw_json, base.params(), *base.processed.glob("[!.]*")):
         target = run.folder / path.relative_to(base.folder)
         target.parent.mkdir(parents=True, exist_ok=True)
         link_or_copy(path, target)
-    save_model(run, taught, described | {name: scores[name] for name in ("fine_tuned_from", "drawings_learned")})
-    save_calibration(run, calibrate(predict_logits(taught, val.images), val.labels, allowed, *augmented))
+    save_model(run, tuned, described | {name: scores[name] for name in ("fine_tuned_from", "drawings_learned")})
+    save_calibration(run, calibrate(predict_logits(tuned, val.images), val.labels, allowed, *augmented))
 
 
 def setting(base: Run, section: str, name: str) -> float:
@@ -172,10 +179,10 @@ def before_and_after(scores: dict[str, Any]) -> Table:
     return Table([row | {"after": scores["held_back_right_after"]}, {"what": "test accuracy", **figures}])
 
 
-def tell(run: Run, scores: dict[str, Any]) -> str:
-    """What the terminal says."""
+def summary(run: Run, scores: dict[str, Any]) -> str:
+    """Return what the terminal says."""
     return (
-        f"{scores['drawings_learned']} drawings taught in {scores['teach_seconds']:.1f} s\n\n"
+        f"{scores['drawings_learned']} drawings learned in {scores['teach_seconds']:.1f} s\n\n"
         f"{before_and_after(scores)}\n\n"
         f'to draw with it, set run = "{run.name}" in notebook 06; for pictures, make infer RUN={run.name} INPUT=…\n'
         f"report  {shown(run.page('teach'))}"
@@ -193,7 +200,3 @@ def write_page(
     page = {"title": f"{run.name} · fine-tuned", "run": run.name, "scores": scores, "picture": picture}
     page["table"] = before_and_after(scores)._repr_html_()
     write_text(run.page("teach"), render("teach.html.j2", page))
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -131,7 +131,7 @@ class EarlyKernel:
 def environment(folder: Path) -> dict[str, str]:
     """The kernel's: this process's, but IPython and matplotlib as they come: a person's show no tables, or warn.
 
-    IPython's files lie in `folder`, made anew.
+    IPython's files lie in `folder`, which is new.
     """
     own = {"MNISTLIB_HEADLESS": "1", "JPY_PARENT_PID": str(os.getpid()), "MATPLOTLIBRC": os.devnull}
     own["IPYTHONDIR"] = str(folder / "ipython")

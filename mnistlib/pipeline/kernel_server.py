@@ -1,6 +1,6 @@
 """A process that has imported what the stages use and forks their kernels, so that no stage waits for imports (Linux).
 
-It imports no module of this package that a stage uses: each kernel reads those anew. It ends with the last process
+It imports no module of this package that a stage uses: each kernel imports those itself. It ends with the last process
 that holds the other end of its socket: make, and the runners that make starts.
 """
 
@@ -66,10 +66,10 @@ class Forked:
         return self._pid
 
     def receive(self) -> None:
-        """Take in what is told of it: its number, then its exit code and largest resident size; nothing: it died."""
-        told = json.loads(self.socket.recv(100) or '{"returncode": -9}')
-        self._pid = told.get("pid", self._pid)
-        self.returncode, self.peak = told.get("returncode"), told.get("peak", 0)
+        """Receive its number, then its exit code and largest resident size; an empty message means that it died."""
+        news = json.loads(self.socket.recv(100) or '{"returncode": -9}')
+        self._pid = news.get("pid", self._pid)
+        self.returncode, self.peak = news.get("returncode"), news.get("peak", 0)
 
     def poll(self) -> int | None:
         while self.returncode is None and select.select([self.socket], [], [], 0)[0]:
@@ -149,9 +149,9 @@ def bury(child: Child) -> None:
     """Kill a kernel whose runner has gone or asked for it, and tell the runner how its kernel ended."""
     os.kill(child.pid, signal.SIGKILL)
     _, status, used = os.wait4(child.pid, 0)
-    told = {"returncode": os.waitstatus_to_exitcode(status), "peak": used.ru_maxrss * 1024}
+    news = {"returncode": os.waitstatus_to_exitcode(status), "peak": used.ru_maxrss * 1024}
     with suppress(OSError):
-        child.runner.send(json.dumps(told).encode())
+        child.runner.send(json.dumps(news).encode())
     child.runner.close()
     os.close(child.ended)
 

@@ -6,15 +6,18 @@ import os
 import shlex
 import sys
 
-from mnistlib.core.errors import RunError, in_words
+from mnistlib.core.errors import RunError
 
 
-@in_words("JupyterLab did not start: make lab again")
-def main() -> int:
-    """Become JupyterLab on the folder notebooks/."""
+def open_lab(text: str) -> int:
+    """Become JupyterLab on the folder notebooks/, with the options that `text` holds.
+
+    Raises:
+        RunError: a quotation mark is open.
+    """
     command = [sys.executable, "-m", "jupyter", "lab", "--notebook-dir", "notebooks"]
-    given = options(os.environ.get("LAB", ""), is_root=os.geteuid() == 0)
-    os.execv(sys.executable, [*command, *given])  # noqa: S606 - a shell would run what stands in LAB
+    command += options(text, is_root=os.geteuid() == 0)
+    os.execv(sys.executable, command)  # noqa: S606 - a shell would run what stands in LAB
 
 
 def options(text: str, is_root: bool) -> list[str]:
@@ -26,11 +29,7 @@ def options(text: str, is_root: bool) -> list[str]:
         RunError: a quotation mark is open.
     """
     try:
-        given = shlex.split(text)
+        found = shlex.split(text)
     except ValueError as error:
         raise RunError(f"LAB={text}: {error}. Expected JupyterLab's options, such as LAB='--port 8899'.") from None
-    return [*given, "--allow-root"] if is_root and "--allow-root" not in given else given
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+    return [*found, "--allow-root"] if is_root and "--allow-root" not in found else found

@@ -6,7 +6,6 @@ is not found, or finished when its logging was cut short. MLflow is imported her
 
 from __future__ import annotations
 
-import argparse
 import importlib.util
 import io
 import logging
@@ -46,19 +45,17 @@ SETTINGS = {  # each can be set otherwise: a person waits, and this pipeline tel
 }
 
 
-def main(arguments: list[str] | None = None) -> int:
-    """Log the run to `MLFLOW_TRACKING_URI`, or to runs/mlflow.db. Returns 0: a good run stays one."""
-    parser = argparse.ArgumentParser(prog="python -m mnistlib.pipeline.mlflow_tracking", description=__doc__)
-    parser.add_argument("--run", required=True, help="the run's name")
-    run = Run(parser.parse_args(arguments).run)
+def track_run(name: str) -> int:
+    """Log the run to `MLFLOW_TRACKING_URI`, or to runs/mlflow.db. Return 0: a good run stays one."""
+    run = Run(name)
     terminal = logging.StreamHandler(sys.stdout)
     terminal.setFormatter(PlainFormatter())
     log_to(run.log, "tracking", terminal)
     uri = os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{os.path.relpath(layout.tracking_database())}"
     try:
         with redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()):  # MLflow's own words hold its address
-            told = log_run(run, uri)
-        logger.info("  %-20s %s", "tracking", told)
+            result = log_run(run, uri)
+        logger.info("  %-20s %s", "tracking", result)
     except Exception as error:  # whatever stopped it, the run is whole and the reader is to know what to do
         why = without_secrets(f"{type(error).__name__}: {error}", uri).split("\n")[0]
         logger.error("  not logged to MLflow at %s: %s", told_address(uri), why)
@@ -75,7 +72,7 @@ def check_tracking(tracker: str) -> None:
 
 
 def log_run(run: Run, uri: str) -> str:
-    """Log parameters, metrics and files of the run unless they are there; returns what to tell. Raises as MLflow does.
+    """Log parameters, metrics and files of the run unless they are there; return what to print. Raises as MLflow does.
 
     Metrics keep their names, those of each epoch are `epochs/<name>` with the epoch as step, those in words are tags.
     Files lie in MLflow as they do in the run.
@@ -140,8 +137,8 @@ def told_address(uri: str) -> str:
     """Scheme, host and port of an address; of a file or a database file, which has no host, all before `?` and `#`."""
     scheme, mark, rest = uri.partition("://")
     if not mark or rest.startswith("/"):
-        told = re.split("[?#]", uri)[0]
-        return told if mark or "@" not in told else "…"
+        place = re.split("[?#]", uri)[0]
+        return place if mark or "@" not in place else "…"
     host, *after = re.split("[/?#]", rest, maxsplit=1)
     host = host.rpartition("@")[2]
     sure = re.fullmatch(r"([\w.-]+|\[[\da-fA-F:.]+\])(:\d+)?", host) and "@" not in "".join(after)
@@ -149,7 +146,7 @@ def told_address(uri: str) -> str:
 
 
 def without_secrets(text: str, uri: str) -> str:
-    """The text with `uri`, and whatever address stands in it, cut down to what is told of it, and `…` for its pieces.
+    """Return the text with each address cut down to scheme, host and port, and `…` for the other pieces of `uri`.
 
     A name, password or token may stand anywhere in an address; messages hold it whole, in parts, encoded or decoded.
     """
@@ -162,7 +159,3 @@ def without_secrets(text: str, uri: str) -> str:
     for form in sorted(forms - {""}, key=len, reverse=True):
         text = re.sub(rf"(?<!\w){re.escape(form)}(?!\w)", "…", text)
     return text
-
-
-if __name__ == "__main__":
-    sys.exit(main())

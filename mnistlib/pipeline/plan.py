@@ -29,10 +29,10 @@ MOST = 3  # reasons of one kind that are named
 
 def inputs_now(run: Run, stage: Stage, params: Params) -> Inputs:
     """Return what the stage would be made from now. Raises RunError for a notebook or module that cannot be read."""
-    given = parameters.notebook_parameters(params, stage.section, run.name)
-    del given["run"]
+    values = parameters.notebook_parameters(params, stage.section, run.name)
+    del values["run"]
     return Inputs(
-        parameters=json.loads(json.dumps(given)),
+        parameters=json.loads(json.dumps(values)),
         notebook=fingerprint.cell_digests(stage.notebook),
         code=fingerprint.code_digests(stage.notebook),
         reads=run.input_digests(stage.name),
@@ -73,7 +73,7 @@ def named_pictures(text: str) -> list[Path]:
 
 
 def check_still_there(run: Run, text: str) -> None:
-    """Raise RunError, with both ways out, where 06 cannot run because the pictures given are gone."""
+    """Raise RunError, with both ways out, where 06 cannot run because the pictures of INPUT are gone."""
     try:
         if text:
             named_pictures(text)
@@ -114,7 +114,7 @@ def plan(run: Run, params: Params, goal: str) -> dict[str, list[str]]:
 def reasons(run: Run, stage: Stage, params: Params, unsettled: Collection[str] = ()) -> list[str]:
     """Return in words why the stage is not up to date; nothing when it is. Raises RunError.
 
-    `unsettled` names files that a stage before it will write anew: what they hold now is no reason yet.
+    `unsettled` names files that a stage before it will write again: what they hold now is no reason yet.
     """
     record = read_record(run, stage.name)
     if record.verdict == NOT_RUN:

@@ -1,4 +1,7 @@
-"""A stage on one line of the terminal that is told anew as it goes on; plain lines where there is no such terminal."""
+"""The progress of a stage on one moving line of the terminal; plain lines where there is no such terminal.
+
+tqdm and rich leave the cursor at the end of the line or hide it, so that what make and a Ctrl-C print stays in it.
+"""
 
 from __future__ import annotations
 
@@ -14,15 +17,22 @@ from mnistlib.core.log import GONE, PlainFormatter, chosen_level, silence
 from mnistlib.reporting.progress import read_epoch
 from mnistlib.runs.stages import runs_side_by_side
 
-EVERY = 1.0  # seconds from one telling to the next
-AT_MOST = 0.1  # seconds between two tellings, however fast the records come
+EVERY = 1.0  # seconds after which the line is drawn again
+AT_MOST = 0.1  # seconds between two drawings, however fast the records come
 
 
 def terminal(stage: str, expected: float, epochs: int, began: float, stream: TextIO | None = None) -> logging.Handler:
-    """The live line, or plain lines for a pipe, a simple terminal, or stages side by side. Raises RunError.
+    """Return the handler that shows a stage: the moving line, or plain lines for a pipe or stages side by side.
 
-    `expected` is how long the stage takes, seconds, 0 where nothing is known; `epochs` how many it trains, 0 for none;
-    `began` when it did, seconds since 1970.
+    Args:
+        stage: name of the stage.
+        expected: duration estimate in seconds, 0 for none.
+        epochs: how many the stage trains, 0 for none.
+        began: when the stage started, in seconds since 1970.
+        stream: where to write; standard output without one.
+
+    Raises:
+        RunError: LOG names no level.
     """
     stream = stream or sys.stdout
     able = stream.isatty() and os.environ.get("TERM", "dumb") != "dumb"
@@ -37,10 +47,10 @@ def terminal(stage: str, expected: float, epochs: int, began: float, stream: Tex
 
 
 class Heard(logging.StreamHandler[TextIO]):
-    """Lines for a reader. Once there is none, as after `head -1`, it is silent, and the stage goes on into run.log."""
+    """Plain lines; silent once nobody reads them, as after `head -1`, while run.log still gets all."""
 
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - logging's own name
-        """Silence the stream that nobody reads; of any other error logging tells as it does."""
+        """Silence a stream that nobody reads; report any other error as logging does."""
         error = sys.exception()
         if isinstance(error, OSError) and error.errno in GONE:
             silence(self.stream)
@@ -59,7 +69,7 @@ class Progress:
         self.epoch_ended = self.began
 
     def note(self, record: logging.LogRecord) -> None:
-        """Take from a record what it says of place or epoch."""
+        """Note the place or the epoch that a record holds."""
         self.place = getattr(record, "place", self.place)
         found = read_epoch(record.getMessage()) if self.epochs else None
         if found:
@@ -68,7 +78,7 @@ class Progress:
             self.epoch_ended = time.time()
 
     def text(self) -> str:
-        """Stage, seconds, how much longer, place, epoch, loss, as far as each is known."""
+        """Return stage, seconds, remaining time, place, epoch and loss, as far as each is known."""
         seconds = f"{time.time() - self.began:.0f} s"
         parts = [self.stage, ", ".join(filter(None, [seconds, in_words(self.seconds_left())])), self.place]
         if self.epoch:
@@ -76,7 +86,7 @@ class Progress:
         return "   " + "  ".join(parts)
 
     def seconds_left(self) -> float:
-        """By this training's own epochs while it goes on, else by how long the stage took before; 0 for unknown."""
+        """Estimate the remaining seconds from the epochs so far, else from the duration estimate; 0 for unknown."""
         if self.trained and self.epoch < self.epochs:
             each = sum(self.trained) / len(self.trained)
             return (self.epochs - self.epoch) * each - (time.time() - self.epoch_ended)
@@ -84,7 +94,7 @@ class Progress:
 
 
 def in_words(seconds: float) -> str:
-    """About how much longer; nothing where it is unknown or should be over."""
+    """Return the remaining time in words; empty where it is unknown or over."""
     text = seconds_text(seconds)
     return f"about {text} left" if text else ""
 
@@ -103,7 +113,7 @@ class LiveLine(Heard):
         self.clock = threading.Thread(target=self.tick, daemon=True)
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Take the record in; the clock starts with the first."""
+        """Show a record; the first one starts the clock."""
         self.progress.note(record)
         is_verdict = hasattr(record, "verdict")
         if record.levelno >= self.least or is_verdict:
@@ -116,7 +126,7 @@ class LiveLine(Heard):
         self.draw()
 
     def tick(self) -> None:
-        """Tell anew every second, until it is over."""
+        """Draw the line every second until the stage ends."""
         while not self.over.wait(EVERY):
             with self.lock:  # type: ignore[union-attr]
                 self.draw()

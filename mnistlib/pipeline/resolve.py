@@ -1,18 +1,19 @@
 """The light step before make: settle the parameters, find what is stale and why, and become the make that runs it.
 
-Called by the Makefile with its settings in the environment (GOAL, PARAMS, RUN, SET, INPUT). `make status` and `make -n`
-tell the same plan and change nothing.
+`make status` and `make -n` print the same plan and change nothing.
 """
 
 from __future__ import annotations
 
 import os
 import sys
+from dataclasses import dataclass
 from pathlib import Path
+from typing import NoReturn
 
 from mnistlib.core import config
 from mnistlib.core.config_schema import Params
-from mnistlib.core.errors import RunError, in_words
+from mnistlib.core.errors import RunError
 from mnistlib.core.files import remove_stale, write_text
 from mnistlib.core.formatting import seconds_text
 from mnistlib.core.log import chosen_level, say
@@ -20,7 +21,7 @@ from mnistlib.core.system_info import threads
 from mnistlib.pipeline.plan import check_still_there, named_pictures, plan, stages_of
 from mnistlib.reporting.page_digests import stale_pages
 from mnistlib.runs import fingerprint, previous_model
-from mnistlib.runs.layout import Run, check_own_files, leftovers, nearest_run
+from mnistlib.runs.layout import Run, check_own_files, leftovers, nearest_run, suggestion
 from mnistlib.runs.lock import lock_run, make_writable
 from mnistlib.runs.model_store import check_made_by_make, is_fine_tuned
 from mnistlib.runs.record import duration_estimate
@@ -29,38 +30,53 @@ from mnistlib.runs.stages import STAGE, asked_to_run_nothing, keeps_going, runs_
 PERHAPS = "perhaps, if a stage before it leaves something new"
 
 
-@in_words("nothing begun")
-def main() -> int:
-    """Resolve, then become make. Exit code 2 when a setting is wrong; nothing is touched then."""
-    setting = os.environ.get
+@dataclass(frozen=True)
+class Request:
+    """What a person asked make for, as typed; empty where nothing was set."""
+
+    goal: str = "all"
+    profile: str = ""
+    run: str = ""
+    overrides: str = ""
+    input: str = ""
+    tracking: str = ""
+
+
+def settle_and_make(asked: Request) -> int:
+    """Resolve the parameters, then become make; return the exit code.
+
+    Raises:
+        RunError: a setting is wrong; nothing is touched then.
+    """
     chosen_level()
-    if setting("TRACKING"):
+    if asked.tracking:
         from mnistlib.pipeline.mlflow_tracking import check_tracking  # only who tracks waits for it
 
-        check_tracking(setting("TRACKING", ""))
-    goal, asked = setting("GOAL", "all"), asked_to_run_nothing()
-    if asked == "t":
+        check_tracking(asked.tracking)
+    without_running = asked_to_run_nothing()
+    if without_running == "t":
         raise RunError("make -t would call stages done that are not. Nothing done; make -n tells what would run")
-    if not setting("PARAMS"):
-        check_made_by_make(Run(setting("RUN") or config.DEFAULT))
-        if goal == "infer" and setting("INPUT"):
-            check_is_there(setting("RUN") or config.DEFAULT)
-    run, resolved = choose(setting("PARAMS", ""), setting("RUN", ""), setting("SET", ""), setting("INPUT", ""))
+    if not asked.profile:
+        check_made_by_make(Run(asked.run or config.DEFAULT))
+        if asked.goal == "infer" and asked.input:
+            check_is_there(asked.run or config.DEFAULT)
+    run, resolved = choose(asked.profile, asked.run, asked.overrides, asked.input)
     if resolved.infer.input not in ("", kept_input(run)):
         named_pictures(resolved.infer.input)
-    if is_fine_tuned(run) and goal not in ("infer", "status"):
+    if is_fine_tuned(run) and asked.goal not in ("infer", "status"):
         raise RunError(f"runs/{run.name} was made by make teach and can do 'make infer' alone; give RUN another name")
-    if goal == "status" or asked:
-        goal = "all" if goal == "status" else goal
+    if asked.goal == "status" or without_running:
+        goal = "all" if asked.goal == "status" else asked.goal
         todo = plan(run, resolved, goal)
         pages = [] if todo else stale_pages(run)
-        say(tell(run, resolved, goal, todo, pages))
-        return int(asked == "q" and bool(todo or pages))
-    return begin(run, resolved, goal)
+        say(describe_plan(run, resolved, goal, todo, pages))
+        return int(without_running == "q" and bool(todo or pages))
+    return begin(run, resolved, asked)
 
 
-def begin(run: Run, resolved: Params, goal: str) -> int:
+def begin(run: Run, resolved: Params, asked: Request) -> int:
     """Take the run, keep what is asked for, and become the make that executes what is stale; 0 when nothing is."""
+    goal = asked.goal
     make_writable(run)
     lock_run(run)
     remove_stale(leftovers(run))
@@ -71,12 +87,16 @@ def begin(run: Run, resolved: Params, goal: str) -> int:
     write_if_changed(run, resolved)
     pages = [] if todo else stale_pages(run)
     fingerprint.keep_digests()
-    answers = print_first_answers(run, todo) if goal == "infer" and os.environ.get("INPUT") else ""
-    tracked = goal == "all" and os.environ.get("TRACKING")
-    if not (todo or pages or tracked):
+    answers = print_first_answers(run, todo, asked.input) if goal == "infer" and asked.input else ""
+    if not (todo or pages or (goal == "all" and asked.tracking)):
         return end(run, answers)
     if todo:
-        say(tell(run, resolved, goal, todo, []))
+        say(describe_plan(run, resolved, goal, todo, []))
+    become_make(run, goal, list(todo), answers)
+
+
+def become_make(run: Run, goal: str, todo: list[str], answers: str) -> NoReturn:
+    """Become the make that executes these stages and renders the pages."""
     for name in ("PARAMS", "SET", "INPUT", "GOAL", "MAKEFILES"):
         os.environ.pop(name, None)
     if len(todo) > 1:
@@ -91,17 +111,17 @@ def begin(run: Run, resolved: Params, goal: str) -> int:
     os.execvp(make, [make, "--no-print-directory", *said, goal])  # noqa: S606
 
 
-def print_first_answers(run: Run, todo: dict[str, list[str]]) -> str:
-    """Answer for the first pictures given before any page is made, where the model is up to date.
+def print_first_answers(run: Run, todo: dict[str, list[str]], pictures: str) -> str:
+    """Print the answers for the first pictures before any page is made, where the model is up to date.
 
-    Returns `told`, or `tell` where the answers have to wait for a model. Raises RunError.
+    Returns `printed`, or `print` where the answers have to wait for a model. Raises RunError.
     """
     if {"03_train", "04_evaluate"} & todo.keys():
-        return "tell"
+        return "print"
     from mnistlib.inference.terminal_output import print_predictions  # only who gives pictures waits for it
 
-    print_predictions(run, os.environ["INPUT"])
-    return "told"
+    print_predictions(run, pictures)
+    return "printed"
 
 
 def end(run: Run, answers: str) -> int:
@@ -116,7 +136,7 @@ def end(run: Run, answers: str) -> int:
     return code
 
 
-def tell(run: Run, resolved: Params, goal: str, todo: dict[str, list[str]], pages: list[str]) -> str:
+def describe_plan(run: Run, resolved: Params, goal: str, todo: dict[str, list[str]], pages: list[str]) -> str:
     """Return a line for each stage: up to date, or what runs, why, and about how long it took before."""
     lines = []
     for stage in stages_of(run, goal):
@@ -125,8 +145,8 @@ def tell(run: Run, resolved: Params, goal: str, todo: dict[str, list[str]], page
         elif not todo[stage]:
             lines.append((stage, "perhaps", PERHAPS.partition(", ")[2]))
         else:
-            given = config.notebook_parameters(resolved, STAGE[stage].section, run.name)
-            about = seconds_text(duration_estimate(run, stage, given))
+            values = config.notebook_parameters(resolved, STAGE[stage].section, run.name)
+            about = seconds_text(duration_estimate(run, stage, values))
             lines.append((stage, "runs", f"{'; '.join(todo[stage])}{f' (about {about})' if about else ''}"))
     if pages:
         lines.append(("pages", "to render", ", ".join(pages)))
@@ -134,15 +154,15 @@ def tell(run: Run, resolved: Params, goal: str, todo: dict[str, list[str]], page
 
 
 def check_is_there(name: str) -> None:
-    """Who gives pictures to a run means one that is there: a name with a slip in it shall not train another model.
+    """Raise RunError for a run that is not there: a misspelt name beside INPUT must not train another model.
 
-    The default's is made where it is not there yet. Raises RunError.
+    The default's run is made where it is not there yet.
     """
     if name == config.DEFAULT or Run(name).params().is_file():
         return
-    near = nearest_run(name)
-    hint = f"make infer RUN={near} INPUT=…, or " if near else ""
-    raise RunError(f"there is no runs/{name} to recognise pictures with: {hint}make all RUN={name} makes it first")
+    near, others = nearest_run(name), suggestion(name)
+    hint = f": make infer RUN={near} INPUT=…, or " if near else f"; {others}. " if others else ": "
+    raise RunError(f"there is no runs/{name} to recognize pictures with{hint}make all RUN={name} makes it first")
 
 
 def shared_threads() -> str:
@@ -155,13 +175,13 @@ def shared_threads() -> str:
     return str(threads(stages=2))
 
 
-def choose(profile: str, run_name: str, overrides: str, given_input: str) -> tuple[Run, Params]:
-    """The run and its parameters. Raises RunError; INPUT, when given, is looked at before anything is written.
+def choose(profile: str, run_name: str, overrides: str, pictures: str) -> tuple[Run, Params]:
+    """Return the run and its parameters. Raises RunError; INPUT is checked before anything is written.
 
     A run that exists, named without a profile, keeps the parameters that it was made with, overrides laid over them.
     """
-    if given_input:
-        named_pictures(given_input)
+    if pictures:
+        named_pictures(pictures)
     if run_name:
         check_own_files(Run(run_name))
     again = bool(run_name) and not profile and Run(run_name).params().is_file()
@@ -174,13 +194,13 @@ def choose(profile: str, run_name: str, overrides: str, given_input: str) -> tup
     run = Run(run_name or Path(profile or config.DEFAULT).name.removesuffix(".yaml").removesuffix(".yml"))
     check_own_files(run)
     said = again or "input" in config.parse_overrides(overrides).get("infer", {})
-    chosen = given_input or resolved.infer.input or ("" if said else kept_input(run))
+    chosen = pictures or resolved.infer.input or ("" if said else kept_input(run))
     infer = resolved.infer.model_copy(update={"input": chosen})
     return run, resolved.model_copy(update={"infer": infer})
 
 
 def kept_input(run: Run) -> str:
-    """The pictures that the run was given last, wherever they are by now: a second make leaves their answers be."""
+    """Return the pictures that INPUT named last for this run, so that a second make keeps their answers."""
     try:
         return str(config.load_file(run.params())["infer"]["input"])
     except (RunError, KeyError, TypeError):
@@ -193,7 +213,3 @@ def write_if_changed(run: Run, resolved: Params) -> None:
     path = run.params()
     if not path.is_file() or path.read_bytes() != text.encode():
         write_text(path, text)
-
-
-if __name__ == "__main__":
-    sys.exit(main())

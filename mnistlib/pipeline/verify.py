@@ -1,4 +1,4 @@
-"""Make a run again from its receipt, beside it, and say what agrees: for `make verify RUN=…`.
+"""Repeat a run from its receipt and compare the results: `make verify RUN=…`.
 
 Exit codes: 0 all identical or within tolerance; 1 something differs; 2 refused, nothing was executed.
 """
@@ -16,7 +16,7 @@ from collections import Counter
 from pathlib import Path
 
 from mnistlib.core import config
-from mnistlib.core.errors import RunError, in_words
+from mnistlib.core.errors import RunError
 from mnistlib.core.files import ROOT, file_digest, shown, write_text
 from mnistlib.core.formatting import Table
 from mnistlib.core.log import TAKEN_AWAY, chosen_level, say
@@ -33,10 +33,15 @@ from mnistlib.runs.stages import STAGE
 NOT_PASSED_ON = {"PARAMS", "SET", "INPUT", "RUN", "A", "B", "TRACKING", "MAKEFLAGS", "MFLAGS", "MAKELEVEL", "MAKEFILES"}
 
 
-@in_words("nothing verified")
-def main() -> int:
-    """Verify the run that the environment's RUN names; returns the exit code."""
-    name = os.environ.get("RUN", "")
+def verify_run(name: str) -> int:
+    """Verify the run of that name.
+
+    Returns:
+        The exit code: 0 when everything agrees, 1 when something differs, 2 without a name.
+
+    Raises:
+        RunError: the run cannot be repeated here; nothing was executed.
+    """
     if not name:
         print("which run? make verify RUN=name", file=sys.stderr)
         return 2
@@ -58,7 +63,7 @@ def temporary_run(name: str) -> Run:
 
 
 def verify(run: Run, kept: Receipt, again: Run, settings: dict[str, str]) -> int:
-    """Execute into `again`, judge, tell; `again` goes away unless something differs. Returns the exit code."""
+    """Execute into `again`, compare and print; delete `again` unless something differs. Return the exit code."""
     keep = False
     signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
     try:
@@ -71,7 +76,7 @@ def verify(run: Run, kept: Receipt, again: Run, settings: dict[str, str]) -> int
         lines += written_to(run, kept)
         write_text(run.verification, f"{Table([vars(line) for line in lines])}\n")
         keep = any(line.verdict == DIFFERENT for line in lines)
-        say(tell(run, kept, lines, causes))
+        say(summary(run, kept, lines, causes))
         if keep:
             say(f"made again: {shown(again.folder)} (make clean RUN={again.name} deletes it)")
         return int(keep)
@@ -82,15 +87,14 @@ def verify(run: Run, kept: Receipt, again: Run, settings: dict[str, str]) -> int
 
 
 def environment(kept: Receipt) -> dict[str, str]:
-    """This process's environment with the receipt's settings where none are set here, and its dataset's folder.
+    """Return this process's environment, with the receipt's settings where none are set here, and its dataset's folder.
 
-    Raises RunError when the dataset or the pictures given are not there.
+    Raises RunError when the dataset or the pictures of INPUT are not there.
     """
     passed = {name: value for name, value in os.environ.items() if name not in NOT_PASSED_ON}
     passed = {**settings_again(kept), **passed, TAKEN_AWAY: "yes"}
-    given = kept.parameters["infer"]["input"]
-    if given:
-        named_pictures(given)
+    if pictures := kept.parameters["infer"]["input"]:
+        named_pictures(pictures)
     if kept.data.source == "local" and not passed.get("MNIST_DIR") and not kept.parameters["data"]["local_dir"]:
         if not (ROOT / kept.data.folder).is_dir() and not (RAW / kept.data.dataset).is_dir():
             raise RunError(
@@ -114,7 +118,7 @@ def settings_again(kept: Receipt) -> dict[str, str]:
 
 
 def parameters_again(kept: Receipt) -> dict[str, object]:
-    """The receipt's parameters; a run on the fallback is made again on the fallback, whatever is there by now.
+    """Return the receipt's parameters; a run on the fallback dataset is repeated on the fallback dataset.
 
     Raises RunError when the receipt lacks some, or this code knows others.
     """
@@ -173,7 +177,7 @@ def written_to(run: Run, kept: Receipt) -> list[Line]:
     ]
 
 
-def tell(run: Run, kept: Receipt, lines: list[Line], causes: list[Cause]) -> str:
+def summary(run: Run, kept: Receipt, lines: list[Line], causes: list[Cause]) -> str:
     """What the terminal says: counts by stage, what is different, and what differs between then and now."""
     counts = {stage: Counter(line.verdict for line in lines if line.stage == stage) for stage in kept.stages}
     rows = [{"stage": s, **{v: counts[s][v] for v in (IDENTICAL, WITHIN, DIFFERENT)}} for s in kept.stages]
@@ -185,7 +189,3 @@ def tell(run: Run, kept: Receipt, lines: list[Line], causes: list[Cause]) -> str
     found = {line.verdict for line in lines}
     verdict = next(v for v in (DIFFERENT, WITHIN, IDENTICAL) if v in found)
     return "\n".join(["", *said, "", f"runs/{run.name}: {verdict}; every line in {shown(run.verification)}"])
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 
-from mnistlib.core.errors import RunError, in_words
+from mnistlib.core.errors import RunError
 from mnistlib.core.files import shown, write_text
 from mnistlib.core.formatting import Table, counted
 from mnistlib.data.preprocess import load_split, load_statistics
@@ -61,10 +60,15 @@ class Comparison:
     p_value: float
 
 
-@in_words("nothing compared")
-def main() -> int:
-    """Compare the runs that the environment's A and B name; returns the exit code."""
-    first, second = os.environ.get("A", ""), os.environ.get("B", "")
+def compare_runs(first: str, second: str) -> int:
+    """Compare two runs by name, write their page and print the verdict.
+
+    Returns:
+        The exit code: 0, or 2 where not two runs are named.
+
+    Raises:
+        RunError: a run is not there or not whole, or the two have other test images.
+    """
     if not (first and second):
         print("which runs? Name two: make compare A=one B=another", file=sys.stderr)
         return 2
@@ -207,7 +211,3 @@ def figures(c: Comparison) -> list[tuple[str, str, Picture]]:
         ("Learning curves", "Loss and error on the validation set after each epoch.", curves),
         ("Difference of the confusion matrices", changed, picture_of(change, "confusion matrix of B minus that of A")),
     ]
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -29,7 +29,7 @@ OUTLIER = 0
 def explore_data(run: Run) -> dict[str, Any]:
     """Return the data for `explorer.js`; empty when 04 and 05 are not up to date or their files do not match.
 
-    `images`: highest confidence first, each [index in the test set, label, prediction, confidence, level]. The
+    `images`: most confident first, each [index in the test set, label, prediction, confidence, level]. The
     confidence is cut after four digits, so that no rejected image seems to reach a threshold. `level` is the number
     of `thresholds` that it reaches, or `OUTLIER` if the OOD score rejects the image. `steps`: how many predictions
     each threshold accepts, and how many of those are wrong. `points`: [x, y, place in `images`], 0…1000. `most`: how
@@ -87,7 +87,7 @@ def load_logits_and_points(run: Run, count: int, classes: int) -> tuple[np.ndarr
 def shown_indices(
     order: np.ndarray, labels: np.ndarray, predictions: np.ndarray, levels: np.ndarray, steps: int
 ) -> list[np.ndarray]:
-    """Return the indices of the images that the script can show, from `order`, highest confidence first.
+    """Return the indices of the images that the script can show, from `order`, most confident first.
 
     These are the most confident images of each error, the least confident correct ones of each class, those that each
     threshold just rejects, and the most confident errors.

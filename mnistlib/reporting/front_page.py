@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import argparse
-import sys
 from dataclasses import asdict
 from typing import Any
 
 from mnistlib.core.config import load_file
-from mnistlib.core.errors import RunError, in_words
+from mnistlib.core.errors import RunError
 from mnistlib.core.files import read_json, shown, write_json, write_text
 from mnistlib.core.formatting import as_text
 from mnistlib.core.log import say
@@ -40,29 +38,21 @@ CONTENTS = {
 }
 
 
-@in_words("the pages are not all written: run make again")
-def main() -> int:
-    """Render a run's stale pages; print the headline figures, or the predictions for the images of INPUT."""
-    parser = argparse.ArgumentParser(prog="python -m mnistlib.reporting.front_page", description=main.__doc__)
-    parser.add_argument("--run", required=True, help="the run's name")
-    parser.add_argument(
-        "--answers",
-        choices=["", "tell", "told"],
-        default="",
-        help="print the predictions (tell) or only their counts (told)",
-    )
-    given = parser.parse_args()
-    run = Run(given.run)
+def render_run(name: str, answers: str) -> int:
+    """Render what is stale of a run's pages, and print its results or its predictions; return the exit code.
+
+    Args:
+        name: of the run.
+        answers: print (the predictions for the pictures of INPUT), printed (already), or empty.
+    """
+    run = Run(name)
     previous_model.reconcile(run)
     write_pages(run)
     write_index(run)
-    if given.answers:
-        from mnistlib.inference.terminal_output import (  # only who gives pictures waits for them
-            print_predictions,
-            results_message,
-        )
+    if answers:
+        from mnistlib.inference.terminal_output import print_predictions, results_message  # who gives pictures waits
 
-        if given.answers == "tell":
+        if answers == "print":
             print_predictions(run, load_file(run.params())["infer"]["input"])
         words, code = results_message(run)
         say(words)
@@ -151,7 +141,3 @@ BANNER = """
   *  make again.                                                  *
   ****************************************************************
 """
-
-
-if __name__ == "__main__":
-    sys.exit(main())

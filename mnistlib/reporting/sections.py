@@ -38,8 +38,8 @@ SECTIONS = (
         "Confusion matrix",
         Markup(
             'The <a href="https://scikit-learn.org/stable/modules/model_evaluation.html#confusion-matrix">confusion '
-            "matrix</a> counts every test image by its true class and its predicted class. The errors with the highest "
-            "confidence deserve a closer look, because some of their labels are doubtful."
+            "matrix</a> counts every test image by its true class and its predicted class. The most confident "
+            "errors deserve a closer look, because some of their labels are doubtful."
         ),
         (
             FigureText(
@@ -49,7 +49,7 @@ SECTIONS = (
             ),
             FigureText(
                 "mistakes",
-                "Test errors with the highest confidence",
+                "Most confident errors on the test set",
                 "Above each image: its class, the prediction, the confidence and the index in the test set.",
             ),
         ),
@@ -75,8 +75,8 @@ SECTIONS = (
             FigureText(
                 "risk_coverage",
                 "Risk–coverage curve",
-                "The error falls when only the predictions with the highest confidence are accepted. The red point "
-                "shows this run's two thresholds.",
+                "The error falls when only the most confident predictions are accepted. The red point shows this run's "
+                "two thresholds.",
             ),
         ),
     ),
@@ -126,8 +126,8 @@ SECTIONS = (
             FigureText(
                 "tsne_plot",
                 "t-SNE of the embeddings",
-                "Neighbors stay neighbors; distances between clusters mean nothing. Rings mark errors, which mostly "
-                "lie at the edge of a cluster.",
+                "Neighbors stay neighbors; distances between islands mean nothing. Rings mark errors, most of which "
+                "lie at the edge of an island.",
             ),
             FigureText(
                 "pca_plot",

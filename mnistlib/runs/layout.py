@@ -181,18 +181,23 @@ def trained_at(run: Run) -> str:
 
 
 def nearest_run(name: str) -> str:
-    """Return the name of the most similar run, else of the newest; empty when there is none."""
-    names = [run.name for run in existing_runs()]
-    return next(iter(get_close_matches(name, names, n=1) or names), "")
+    """Return the name of the most similar run; empty when none is near."""
+    return next(iter(get_close_matches(name, [run.name for run in existing_runs()], n=1)), "")
+
+
+def suggestion(name: str) -> str:
+    """Return a question with the most similar run, else the names of the newest ten; empty without any run."""
+    names = [run.name for run in existing_runs()][:10]
+    near = nearest_run(name)
+    return f"did you mean {near}?" if near else f"the newest runs are {', '.join(names)}" if names else ""
 
 
 def existing_run(name: str) -> Run:
     """Return the run of this name. Raises RunError, with a suggestion, when it does not exist."""
     run = Run(name)
     if not run.folder.is_dir():
-        near = nearest_run(name)
-        advice = f"; did you mean {near}?" if near else f": make all RUN={name} makes it"
-        raise RunError(f"there is no runs/{name}{advice}")
+        hint = suggestion(name)
+        raise RunError(f"there is no runs/{name}" + (f"; {hint}" if hint else f": make all RUN={name} makes it"))
     return run
 
 

@@ -73,7 +73,7 @@ def judged(run: Run) -> None:
     """A receipt on either side of the judge, and what verify takes from it."""
     kept = load_receipt(run)
     made = make_receipt(run, [read_record(run, stage) for stage in STAGE])
-    verify.tell(run, kept, judge(kept, made)[0] + judge(made, kept)[0] + verify.written_to(run, kept), [])
+    verify.summary(run, kept, judge(kept, made)[0] + judge(made, kept)[0] + verify.written_to(run, kept), [])
     verify.parameters_again(kept)
     verify.environment(kept)
 

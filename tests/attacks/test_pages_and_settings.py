@@ -279,7 +279,7 @@ def test_a_setting_arrives_as_it_was_given(bare, way, code):
     command = ["make", "all"] + ([f"SET={code}"] if way == "command line" else [])
     environment = bare["env"] | ({"SET": code} if way == "environment" else {})
     subprocess.run(command, **{**bare, "env": environment}, check=True)
-    assert (bare["cwd"] / "asked").read_text().endswith(f"-m mnistlib.pipeline.resolve\n{code}\n")
+    assert (bare["cwd"] / "asked").read_text().endswith(f"-m mnistlib resolve\n{code}\n")
 
 
 def test_the_makefile_reads_no_variable_that_is_not_made_literal():
@@ -328,7 +328,7 @@ def test_of_a_tracker_s_address_scheme_host_and_port_are_told(uri, tmp_path, mon
 
     for logged in (fail, lambda run, address: f"3 files in {mlflow_tracking.told_address(address)}"):
         monkeypatch.setattr(mlflow_tracking, "log_run", logged)
-        assert mlflow_tracking.main(["--run", "r"]) == 0
+        assert mlflow_tracking.track_run("r") == 0
         said = "".join(capfd.readouterr()) + Run("r").log.read_text()
         assert told in said
         for secret in [*secrets, "hidden"]:

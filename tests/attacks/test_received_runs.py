@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 import torch
 
+from mnistlib.cli import cli
 from mnistlib.core.config import load
 from mnistlib.core.errors import RunError
 from mnistlib.core.files import (
@@ -29,10 +30,9 @@ from mnistlib.data.preprocess import load_statistics, statistics_path
 from mnistlib.evaluation.calibration import Calibration, load_calibration, rejection_reason, save_calibration
 from mnistlib.inference.drawings import read_drawing
 from mnistlib.inference.predictor import load_predictor, quick_predictor, usable_run
-from mnistlib.pipeline import clean
 from mnistlib.pipeline.fine_tune_run import new_run
 from mnistlib.pipeline.plan import outside_now
-from mnistlib.pipeline.verify import environment, main, written_to
+from mnistlib.pipeline.verify import environment, written_to
 from mnistlib.reporting.runs_table import FINE_TUNED_METRICS, write_runs_table, write_runs_table_page
 from mnistlib.runs import layout
 from mnistlib.runs.layout import Run, check_own_files, leftovers, runs_table_page
@@ -167,7 +167,7 @@ def test_the_lock_empties_no_other_file(run, outside, kind):
 def test_clean_touches_nothing_that_a_link_in_the_run_points_to(run, outside, monkeypatch, capsys):
     link(run, ".lock", outside)
     monkeypatch.setenv("RUN", run.name)
-    assert clean.main() == 2
+    assert cli.main(["clean"], standalone_mode=False) == 2
     assert "'.lock' in it is a link to" in capsys.readouterr().err
     assert outside.read_text() == KEPT
 
@@ -367,7 +367,7 @@ def test_a_drawing_with_another_value_is_named(tmp_path, changes):
     path.write_text(json.dumps(sound))
     assert read_drawing(path)
     rewrite(path, **changes)
-    with pytest.raises(RunError, match=r"drawing\.json is no drawing"):
+    with pytest.raises(RunError, match=r"drawing\.json is not a drawing"):
         read_drawing(path)
 
 
@@ -473,7 +473,7 @@ def test_a_record_makes_nobody_read_what_is_no_file_of_a_dataset(run, outside, t
 def test_verify_refuses_a_run_with_a_link_before_it_reads_it(run, outside, monkeypatch, capsys):
     link(run, "receipt.json", outside)
     monkeypatch.setenv("RUN", run.name)
-    assert main() == 2
+    assert cli.main(["verify"], standalone_mode=False) == 2
     assert "'receipt.json' in it is a link to" in capsys.readouterr().err
 
 

@@ -2,7 +2,6 @@
 
 import hashlib
 import os
-import signal
 import subprocess
 import sys
 import time
@@ -10,7 +9,7 @@ import time
 import numpy as np
 import pytest
 
-from mnistlib.core.errors import RunError, in_words
+from mnistlib.core.errors import RunError
 from mnistlib.core.files import (  # fmt: skip
     ROOT,
     atomic_write,
@@ -107,18 +106,6 @@ def test_a_full_disk_leaves_nothing_half_written(tmp_path):
     assert done.stdout.splitlines()[-1] == "old 1"
 
 
-@pytest.mark.parametrize(
-    ("raised", "code", "said"), [(RunError("no such run"), 2, "no such run\n"), (KeyboardInterrupt, 130, "\nundone\n")]
-)
-def test_a_command_ends_in_words(raised, code, said, capsys):
-    @in_words("undone")
-    def main():
-        raise raised
-
-    assert main() == code
-    assert capsys.readouterr().err == said
-
-
 def test_arrays_come_back_or_the_file_is_named_wherever_it_is_damaged(tmp_path):
     path, numbers = tmp_path / "a.npz", np.arange(200) % 7
     np.savez_compressed(path, numbers=numbers)
@@ -138,12 +125,3 @@ def test_arrays_come_back_or_the_file_is_named_wherever_it_is_damaged(tmp_path):
 
 def corrupted(content: bytes, place: int) -> bytes:
     return content[:place] + bytes([content[place] ^ 0xFF]) + content[place + 1 :]
-
-
-def test_a_command_that_is_interrupted_leaves_this_process_as_it_was():
-    @in_words("nothing done")
-    def interrupted() -> int:
-        raise KeyboardInterrupt
-
-    assert interrupted() == 130
-    assert signal.getsignal(signal.SIGINT) is not signal.SIG_IGN

@@ -51,7 +51,7 @@ def test_best_fits_into_the_page_in_eight_bits_and_the_smoke_runs_in_sixteen(smo
 @pytest.mark.parametrize(
     ("dataset", "most", "why"),
     [
-        ("fashion_mnist", browser_export.MOST_BYTES, "no digits"),
+        ("fashion_mnist", browser_export.MOST_BYTES, "classes are not digits"),
         ("mnist", 1000, "more than 1,000"),
     ],
 )
@@ -61,16 +61,16 @@ def test_a_network_that_the_page_cannot_hold_has_no_pad_there(made, monkeypatch,
     predictor = replace(load_predictor(made.run()), dataset=dataset)
     assert why in browser_export.save_browser_pad(run, predictor, [])["in the page"]
     write_index(run)
-    assert 'id="try"' not in run.index.read_text()
+    assert 'id="drawing-pad"' not in run.index.read_text()
 
 
 def test_a_pad_of_other_weights_is_left_out(made):
     run = Run("smoke", made.folder / "runs")
     write_index(run)
-    assert 'id="try"' in run.index.read_text()
+    assert 'id="drawing-pad"' in run.index.read_text()
     run.pad_json.write_text(run.pad_json.read_text().replace('{"model":"', '{"model":"other'))
     write_index(run)
-    assert 'id="try"' not in run.index.read_text()
+    assert 'id="drawing-pad"' not in run.index.read_text()
 
 
 def test_the_last_twenty_drawings_are_kept_in_the_middle_of_the_paper():

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 
+from mnistlib.cli import cli
 from mnistlib.data.augmentation import Distortion
 from mnistlib.data.loading import obtain
 from mnistlib.data.synthetic import examples
@@ -84,7 +85,7 @@ def test_make_teach_makes_a_run_of_its_own_that_infers_and_nothing_else(made):
     keep(made, 15)
     done = made.make("teach", "RUN=smoke")
     assert done.code == 0, done.text
-    assert "12 drawings taught" in done.text
+    assert "12 drawings learned" in done.text
     assert "test accuracy" in done.text
     scores = json.loads((made.run("smoke-taught") / "reports" / "teach.json").read_text())
     assert scores["drawings_held_back"] == 3
@@ -131,7 +132,7 @@ def test_an_interruption_is_reported_in_words(monkeypatch, capsys):
         raise KeyboardInterrupt
 
     monkeypatch.setattr(fine_tune_run, "existing_run", stop)
-    assert fine_tune_run.main() == 130
+    assert cli.main(["teach"], standalone_mode=False) == 130
     assert capsys.readouterr().err == "\nnothing taught\n"
 
 

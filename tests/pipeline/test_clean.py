@@ -16,7 +16,6 @@ from mnistlib.runs.layout import Run, runs_table_page
 @pytest.fixture
 def run(tmp_path, monkeypatch):
     monkeypatch.setattr(layout, "RUNS", tmp_path / "runs")
-    monkeypatch.setenv("RUN", "r")
     monkeypatch.setattr("sys.stdin", io.StringIO("y\n"))
     (Run("r").folder / "models").mkdir(parents=True)
     return Run("r")
@@ -25,7 +24,7 @@ def run(tmp_path, monkeypatch):
 def test_ctrl_c_at_the_question_deletes_nothing(project):
     project.run("r").mkdir(parents=True)
     with subprocess.Popen(
-        [sys.executable, "-m", "mnistlib.pipeline.clean"],
+        [sys.executable, "-m", "mnistlib", "clean"],
         cwd=project.folder,
         env=project.environment(RUN="r", PYTHONPATH=""),
         stdin=subprocess.PIPE,
@@ -44,7 +43,7 @@ def test_ctrl_c_at_the_question_deletes_nothing(project):
 def test_of_a_link_what_it_points_to_stays(run, tmp_path, capsys):
     elsewhere = run.folder.rename(tmp_path / "elsewhere")
     run.folder.symlink_to(elsewhere)
-    assert clean.main() == 0
+    assert clean.clean_run("r") == 0
     assert f"r is a link to {elsewhere}, which stays: delete the link? [y/N]" in capsys.readouterr().out
     assert not run.folder.is_symlink()
     assert (elsewhere / "models").is_dir()
@@ -53,7 +52,7 @@ def test_of_a_link_what_it_points_to_stays(run, tmp_path, capsys):
 def test_a_link_to_nothing_goes_too(run, tmp_path):
     run.folder.rename(tmp_path / "elsewhere")
     run.folder.symlink_to("nowhere")
-    assert clean.main() == 0
+    assert clean.clean_run("r") == 0
     assert not run.folder.is_symlink()
 
 
@@ -62,7 +61,7 @@ def test_what_cannot_be_deleted_is_said_and_the_rest_goes(run, capsys):
     (run.folder / "disk").mkdir()
     subprocess.run(["mount", "-t", "tmpfs", "tmpfs", str(run.folder / "disk")], check=True)
     try:
-        assert clean.main() == 1
+        assert clean.clean_run("r") == 1
         assert "cannot delete disk in " in capsys.readouterr().err
         assert [path.name for path in run.folder.iterdir()] == ["disk"]
         assert runs_table_page().is_file()

@@ -55,7 +55,7 @@ def stage(project):
         kernel = {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}
         notebook = {"cells": cells, "metadata": kernel, "nbformat": 4, "nbformat_minor": 5}
         (project.folder / "notebooks" / "02_preprocess.ipynb").write_text(json.dumps(notebook))
-        command = [sys.executable, "-m", "mnistlib.pipeline.execute", "02_preprocess", "--run", "r"]
+        command = [sys.executable, "-m", "mnistlib", "execute", "02_preprocess", "--run", "r"]
         if warm:
             command = [sys.executable, "-c", WARM_FIRST, *command]
         pipes: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
@@ -301,7 +301,7 @@ def test_wrong_parameters_are_refused_before_anything_is_touched(stage):
 
 def test_an_unknown_stage_or_run_is_refused(project):
     for arguments in (["07_sell", "--run", "r"], ["01_data", "--run", "../r"]):
-        command = [sys.executable, "-m", "mnistlib.pipeline.execute", *arguments]
+        command = [sys.executable, "-m", "mnistlib", "execute", *arguments]
         done = subprocess.run(command, cwd=project.folder, capture_output=True, text=True)
         assert done.returncode == 2
         assert not (project.folder / "runs").exists()

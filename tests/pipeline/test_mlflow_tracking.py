@@ -176,7 +176,7 @@ def test_a_tracker_that_breaks_is_said_and_the_run_stays_ok(broken):
 
 
 def test_without_tracking_nothing_of_it_is_run_or_imported(broken):
-    assert "mnistlib.pipeline.mlflow_tracking" not in broken.plan("all", "PARAMS=smoke").text
+    assert "mnistlib track" not in broken.plan("all", "PARAMS=smoke").text
     done = broken.make("all", "PARAMS=smoke")
     assert (done.code, done.stages) == (0, [])
     assert "mlflow" not in done.text

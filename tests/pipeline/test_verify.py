@@ -8,7 +8,8 @@ import time
 
 import pytest
 
-from mnistlib.pipeline.verify import environment, last_goals, main
+from mnistlib.cli import cli
+from mnistlib.pipeline.verify import environment, last_goals
 from mnistlib.runs.layout import Run
 from mnistlib.runs.receipt import load_receipt
 from mnistlib.runs.stages import STAGE
@@ -24,7 +25,7 @@ def beside(project) -> list[str]:
 )
 def test_no_run_is_refused(monkeypatch, capsys, name, words):
     monkeypatch.setenv("RUN", name)
-    assert main() == 2
+    assert cli.main(["verify"], standalone_mode=False) == 2
     assert words in capsys.readouterr().err
 
 
@@ -60,7 +61,7 @@ def test_a_receipt_that_lacks_parameters_is_not_filled_up(made, lost):
 
 
 def test_a_verification_that_is_ended_leaves_nothing(made):
-    command = [sys.executable, "-m", "mnistlib.pipeline.verify"]
+    command = [sys.executable, "-m", "mnistlib", "verify"]
     environment = {"RUN": "smoke", "PATH": f"{sys.prefix}/bin:/usr/bin:/bin", "VIRTUAL_ENV": sys.prefix}
     with subprocess.Popen(command, cwd=made.folder, env=environment, stdout=subprocess.PIPE, text=True) as process:
         until = time.monotonic() + 60

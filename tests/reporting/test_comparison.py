@@ -8,7 +8,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from mnistlib.reporting.comparison import Comparison, Side, main, mcnemar, metric_rows, verdict
+from mnistlib.cli import cli
+from mnistlib.reporting.comparison import Comparison, Side, mcnemar, metric_rows, verdict
 from mnistlib.runs import layout
 from mnistlib.runs.layout import Run
 
@@ -91,7 +92,7 @@ def test_whichever_of_both_is_damaged_is_named(pair, monkeypatch, capsys, names,
     (made.run("other") / name).write_bytes(content)
     monkeypatch.setenv("A", names[0])
     monkeypatch.setenv("B", names[1])
-    assert main() == 2
+    assert cli.main(["compare"], standalone_mode=False) == 2
     told = capsys.readouterr().err
     assert words in told
     assert "pickle" not in told

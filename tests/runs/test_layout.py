@@ -32,6 +32,8 @@ def test_a_folder_that_no_run_could_be_is_passed_over(tmp_path, monkeypatch):
     assert [run.name for run in layout.existing_runs()] == ["mine"]
     with pytest.raises(RunError, match="did you mean mine"):
         layout.existing_run("mien")
+    with pytest.raises(RunError, match=r"there is no runs/far_off; the newest runs are mine$"):
+        layout.existing_run("far_off")
 
 
 @pytest.mark.parametrize("name", ["run.log", ".lock", "status", "reports/figures"])

@@ -9,7 +9,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from mnistlib.core.formatting import confidence_text
+from mnistlib.core.formatting import confidence_text, percent
 from mnistlib.evaluation.metrics import Mistake
 from mnistlib.evaluation.reliability import Bin, ece, ece_by_chance
 from mnistlib.inference.predictor import Prediction
@@ -66,9 +66,8 @@ def plot_reliability(bins: list[Bin]) -> Figure:
     )
     above.plot(confidence, accuracy, "o", color=RED, markersize=4, label="accuracy at the bin's mean confidence")
     above.set_ylabel("accuracy")
-    above.set_title(
-        f"ECE {ece(bins):.4f}; if calibrated, {ece_by_chance(bins):.4f} is expected", fontsize=10, loc="left"
-    )
+    found, expected = percent(ece(bins), 2), percent(ece_by_chance(bins), 2)
+    above.set_title(f"ECE {found}; if calibrated, {expected} is expected", fontsize=10, loc="left")
     figure.legend(frameon=False, loc="outside upper left", ncols=2, fontsize=8)
     below.bar(middle, [b.count for b in bins], width, color=GREY)
     scale_counts(below)

@@ -73,7 +73,7 @@ function matrix() {
           table.querySelectorAll("button").forEach((other) => { other.setAttribute("aria-pressed", String(other === button)); });
           const inside = images.filter((p) => p.label === label && p.prediction === prediction);
           const list = (label === prediction ? inside.reverse() : inside).slice(0, data.most.in_a_cell);
-          const which = label === prediction ? "lowest confidence first" : "highest confidence first";
+          const which = label === prediction ? "least confident first" : "most confident first";
           below.replaceChildren(...strip(`${heading}: ${counted(count)}, ${which}${list.length < count ? ` (${list.length} shown)` : ""}`, list));
         });
         cell.append(button);
