@@ -94,7 +94,7 @@ FOLLOWED = {  # each command of a message, by goal and settings, and the test th
     "verify RUN": "test_a_receipt_whose_dataset_is_gone_says_how_to_name_it",
     "teach": "test_who_teaches_anew_as_told_has_a_run_that_answers",
     "teach RUN": "test_who_teaches_anew_as_told_has_a_run_that_answers",
-    "export": "test_the_file_alone_gives_the_logits_of_the_network_before_folding",
+    "export": "test_the_file_alone_gives_the_logits_of_the_network_before_fusion",
     "lab": "test_it_serves_the_notebooks_on_loopback_until_it_is_stopped",
     "env": "test_a_removed_package_is_put_back_and_nothing_else_touched",
 }

@@ -84,7 +84,7 @@ SECTIONS = (
         "robustness",
         "Robustness to corruptions",
         Markup(
-            "Noise, blur, fog and lines make images harder to classify. The 15 corruptions follow "
+            "Noise, blur, fog and lines reduce the accuracy. The 15 corruptions follow "
             '<a href="https://arxiv.org/abs/1906.02337">MNIST-C</a>. People can still read most of these images.'
         ),
         (
