@@ -156,8 +156,7 @@ SECTIONS = (
             FigureText(
                 "learning_curves",
                 "Loss and error after each epoch",
-                "Augmentation and outliers make training images harder, so the training loss can stay above the "
-                "validation loss.",
+                "Augmented images and outliers are harder, so the training loss can stay above the validation loss.",
             ),
         ),
     ),
