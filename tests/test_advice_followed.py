@@ -79,7 +79,7 @@ def test_runs_can_be_compared_once_one_is_evaluated_again(here, monkeypatch, cap
     for word in filled(command, A="smoke", B="other")[1:]:
         monkeypatch.setenv(*word.split("="))
     assert cli.main(["compare"], standalone_mode=False) == 0
-    assert "as many errors: 0 pictures" in capsys.readouterr().out
+    assert "make equally many errors on the same test images" in capsys.readouterr().out
     shutil.rmtree(here.run("other"))
 
 
@@ -145,7 +145,7 @@ def test_a_name_that_no_run_has_can_be_made_or_another_taken(here, monkeypatch, 
     option = re.search(r"--run \S+", said)[0].split()
     call = [sys.executable, "-m", "mnistlib", "predict", str(picture)]
     settings = {"cwd": here.folder, "env": here.environment(PYTHONPATH=""), "capture_output": True, "text": True}
-    assert "make all trains one, or --run smoke" in subprocess.run(call, **settings).stderr
+    assert "make all trains one, or use --run smoke" in subprocess.run(call, **settings).stderr
     assert "1 picture: " in subprocess.run([*call, *option], **settings).stdout
     monkeypatch.setattr(layout, "RUNS", tmp_path)
     assert commands(refusal(lambda: existing_run("smkoe"))) == [make_first]

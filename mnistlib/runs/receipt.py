@@ -200,7 +200,7 @@ def load_receipt(run: Run) -> Receipt:
     if not run.receipt.is_file():
         check_made_by_make(run)
     if not run.folder.is_dir():
-        raise RunError(f"there is no {shown(run.folder)}: name a run that make all has made")
+        raise RunError(f"there is no {shown(run.folder)}: make verify RUN=name names a run that make all made")
     content = read_json(run.receipt, hint=f"delete it, and {again}" if run.receipt.exists() else again)
     if content.get("format") != FORMAT:
         found = content.get("format")

@@ -235,7 +235,7 @@ OURS = [
     "PASSED_ON",
 ]
 FAKE = """#!/bin/sh
-case "$*" in *find*) echo "$0";; *) printf '%s\\n' "$*" "$SET" >> asked;; esac
+case "$*" in *environment.py) echo "$0";; *) printf '%s\\n' "$*" "$SET" >> asked;; esac
 """
 
 
