@@ -16,6 +16,7 @@ from filelock import FileLock
 ROOT = Path(__file__).resolve().parent.parent
 COPIED = ("Makefile", "mnistlib", "notebooks", "params", "pyproject.toml", "requirements.lock")
 NO_NETWORK = "http://127.0.0.1:9"
+os.environ.setdefault("GOMP_SPINCOUNT", "2000")  # as under make: threads that spin on stall tests side by side
 
 for deaf in (signal.SIGINT, signal.SIGHUP):  # a job in the background, or under nohup, hands down that it ignores them;
     if signal.getsignal(deaf) is signal.SIG_IGN:  # a handler is not handed down
