@@ -79,7 +79,7 @@ def test_runs_can_be_compared_once_one_is_evaluated_again(here, monkeypatch, cap
     for word in filled(command, A="smoke", B="other")[1:]:
         monkeypatch.setenv(*word.split("="))
     assert cli.main(["compare"], standalone_mode=False) == 0
-    assert "make equally many errors on the same test images" in capsys.readouterr().out
+    assert "equally many errors on the same test images" in capsys.readouterr().out
     shutil.rmtree(here.run("other"))
 
 

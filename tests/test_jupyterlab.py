@@ -69,6 +69,7 @@ def keep_screenshot(page, name: str) -> None:
 
 def seen_pixels(page):
     """The 28x28 squares of what the model saw, as the screen shows them: three pixels each within a border of one."""
+    page.locator(".sketchpad-saw").scroll_into_view_if_needed()
     box = page.locator(".sketchpad-saw").bounding_box()
     assert (box["width"], box["height"]) == (3 * 28 + 2, 3 * 28 + 2)
     columns, rows = ((box[axis] + 1 + 3 * np.arange(28) + 1.5).astype(int) for axis in ("x", "y"))

@@ -265,7 +265,7 @@ def test_a_run_made_by_hand_is_not_taken_for_one_of_makes_nor_trained_over_unask
         (["SET=train.epoch=3"], "did you mean train.epochs"),
         (["SET=train.epochs=many"], "train.epochs"),
         (["PARAMS=nowhere"], "profiles: best, default"),
-        (["RUN=data"], "choose another name"),
+        (["RUN=data"], "choose another"),
         (["LOG=loud"], "LOG is 'loud'; it can be one of debug, info, warning, error"),
     ],
 )

@@ -64,7 +64,7 @@ STAGES = (
 FIGURES = {
     "01_data": ("samples", "class_balance", "class_means"),
     "02_preprocess": ("split_balance", "pixel_histogram"),
-    "03_train": ("synthetic_ink", "outliers", "distortions", "learning_curves"),
+    "03_train": ("network", "synthetic_ink", "outliers", "distortions", "learning_curves"),
     "04_evaluate": ("confusion_matrix", "mistakes", "reliability", "risk_coverage", "corruptions", "ood_detection"),
     "05_features": ("first_layer", "tsne_plot", "pca_plot"),
     "06_infer": ("pad", "what_the_model_saw"),

@@ -11,7 +11,7 @@ import pytest
 
 from mnistlib.core.config_schema import Params
 from mnistlib.pipeline import plan
-from mnistlib.runs import record, state
+from mnistlib.runs import layout, record
 from mnistlib.runs.layout import Run
 from mnistlib.runs.stages import STAGE, Stage, required_outputs
 from tests.pipeline.test_plan_machine import Pipeline
@@ -55,9 +55,15 @@ STEPS: dict[str, Callable[[Pipeline], None]] = {
 
 
 def time_is_the_digest(patch: Patch) -> None:
-    """A file is another once it was written or touched."""
-    for module in (plan, record, state):
-        patch.setattr(module, "file_digest", lambda path: hashlib.sha256(b"%d" % path.stat().st_mtime_ns).hexdigest())
+    """An output is another once it was touched since it was first looked at."""
+    times: dict[tuple[Any, ...], int] = {}
+
+    def lost(run: Any, kept: Any) -> list[str]:
+        paths = {name: run.folder / name for name in kept.outputs if (run.folder / name).is_file()}
+        now = {(path, kept.outputs[name].sha256): path.stat().st_mtime_ns for name, path in paths.items()}
+        return [f"{key[0].name} was changed" for key, time in now.items() if times.setdefault(key, time) != time]
+
+    patch.setattr(plan, "lost_outputs", lost)
 
 
 def size_and_time_spare_the_digest(patch: Patch) -> None:
@@ -71,7 +77,7 @@ def size_and_time_spare_the_digest(patch: Patch) -> None:
             known[key] = hashlib.sha256(path.read_bytes()).hexdigest()
         return known[key]
 
-    for module in (plan, record, state):
+    for module in (plan, record, layout):
         patch.setattr(module, "file_digest", digest)
 
 
