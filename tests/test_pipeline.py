@@ -230,6 +230,13 @@ def test_who_goes_back_to_the_old_parameters_runs_nothing(made):
     assert "03_train" in json.loads((made.run() / "receipt.json").read_text())["stages"]
 
 
+def test_a_run_with_the_parameter_names_of_an_earlier_version_is_up_to_date(made):
+    path = made.run() / "params" / "params.yaml"
+    old = path.read_text().replace("optimizer:", "optimiser:").replace("augmented_copies:", "bent:")
+    path.write_text(old.replace("outliers:", "strangers:"))
+    assert made.plan("all", "RUN=smoke").planned == []
+
+
 def test_status_says_why_and_changes_nothing(made):
     before = contents(made.run())
     edit(made.folder / "notebooks" / "05_features.ipynb", "Neighbors stay", "The neighbors stay")

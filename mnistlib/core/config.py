@@ -15,7 +15,7 @@ from typing import Any
 import yaml
 from pydantic import ValidationError
 
-from mnistlib.core.config_schema import Params, fault
+from mnistlib.core.config_schema import RENAMED, Params, fault
 from mnistlib.core.errors import RunError
 from mnistlib.core.files import ROOT, read_regular, shown
 
@@ -215,3 +215,8 @@ def nested(flat: dict[str, Any]) -> dict[str, Any]:
         section, _, key = name.rpartition(".")
         (content.setdefault(section, {}) if section else content)[key] = value
     return content
+
+
+def with_new_names(content: dict[str, Any]) -> dict[str, Any]:
+    """Return the parameters of an earlier run with the names that renamed ones have now."""
+    return nested({RENAMED.get(name, name): value for name, value in flatten(content).items()})

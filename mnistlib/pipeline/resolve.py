@@ -186,7 +186,7 @@ def choose(profile: str, run_name: str, overrides: str, pictures: str) -> tuple[
         check_own_files(Run(run_name))
     again = bool(run_name) and not profile and Run(run_name).params().is_file()
     if again:
-        kept = config.load_file(Run(run_name).params())
+        kept = config.with_new_names(config.load_file(Run(run_name).params()))
         whole = config.overlay(config.load_file(config.profile_path(config.DEFAULT)), kept)
         resolved = config.check(config.overlay(whole, config.parse_overrides(overrides)), f"RUN={run_name}")
     else:
