@@ -131,8 +131,8 @@ lint:
 ## soak: try 10,000 odd pictures and damaged files, and kill a small run KILLS times
 .PHONY: soak
 soak:
-	@FUZZ_CASES=10000 $(PYTHON_SH) -m pytest tests/test_fuzz.py tests/attacks/test_fuzz_readers.py \
-	tests/attacks/test_fuzz_trees.py && \
+	@FUZZ_CASES=10000 $(PYTHON_SH) -m pytest tests/test_fuzz.py tests/attacks/test_fuzz_readers.py && \
+	FUZZ_CASES=3000 $(PYTHON_SH) -m pytest tests/attacks/test_fuzz_trees.py && \
 	exec $(PYTHON_SH) -m tests.soak
 
 ## bench: measure seconds and accuracy, into runs/bench/; QUICK=1 or FULL=1

@@ -220,7 +220,7 @@ def test_a_stage_on_a_real_terminal_from_start_to_headline(made, screen):
     assert seen[ended + 1 : ended + 3] == ["", "smoke on scikit-learn's digits:"]
     assert [line for line in seen if line][-1].endswith("runs/smoke/reports/index.html")
     assert re.search(r"\r   01_data  \d+ s, about \d+ s left  starting *\r", screen.raw)
-    assert re.search(r"\r   01_data  \d+ s.*  cell \d+ of 19 *\r", screen.raw)
+    assert re.search(r"\r   01_data  \d+ s.*  cell \d+ of 22 *\r", screen.raw)
     log = (made.run() / "run.log").read_text()
     assert "01_data INFO    all 15 checks passed\n" in log
     assert "01_data DEBUG    cell 21 of 22\n" in log
