@@ -42,6 +42,7 @@ def here(copy: Project, monkeypatch: pytest.MonkeyPatch) -> Project:
     return copy
 
 
+@pytest.mark.slow
 def test_one_make_mends_what_it_is_said_to_mend(here):
     run = Run("smoke")
     drawing = run.drawings / "odd" / "drawing.json"
@@ -65,6 +66,7 @@ def test_one_make_mends_what_it_is_said_to_mend(here):
     assert here.make("status", "RUN=smoke").text.count("up to date") == 6
 
 
+@pytest.mark.slow
 def test_runs_can_be_compared_once_one_is_evaluated_again(here, monkeypatch, capsys):
     shutil.copytree(here.run(), here.run("other"))
     record = here.run("other") / "status" / "04_evaluate.json"

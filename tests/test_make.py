@@ -125,6 +125,7 @@ def gone(made):
     return made, (made.run() / "data" / "inference" / "predictions.csv").read_bytes()
 
 
+@pytest.mark.slow
 def test_answers_stay_when_their_pictures_are_gone(gone):
     made, answers = gone
     given = json.loads((made.run() / "receipt.json").read_text())["data"]["input"]
@@ -137,6 +138,7 @@ def test_answers_stay_when_their_pictures_are_gone(gone):
     assert (again.code, again.stages) == (0, ["06_infer"])
 
 
+@pytest.mark.slow
 def test_who_needs_pictures_that_are_gone_is_told_both_ways_out(gone):
     made, answers = gone
     resolved = {path: path.read_bytes() for path in (made.run() / "params").iterdir()}
@@ -205,6 +207,7 @@ def test_pictures_for_a_run_that_is_not_there_train_nothing(made):
     assert (done.code, done.stages, made.run("smkoe").exists()) == (2, [], False)
 
 
+@pytest.mark.slow
 def test_pictures_are_answered_before_any_page_and_again_without_one(made):
     (made.folder / "scans" / "more").mkdir(parents=True)
     first, second, *_ = sorted((made.run() / "data" / "inference" / "examples").glob("*.png"))
@@ -236,6 +239,7 @@ def by_hand(made) -> dict:
     return {path: path.read_bytes() for path in made.run("lab").rglob("*") if path.is_file()}
 
 
+@pytest.mark.slow
 def test_a_run_made_by_hand_is_not_taken_for_one_of_makes_nor_trained_over_unasked(made):
     left = by_hand(made)
     Image.new("L", (28, 28), 255).save(made.folder / "a.png")
@@ -305,6 +309,7 @@ def test_runs_on_a_read_only_mount_is_said_plainly(project):
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.slow
 def test_a_broken_nbconvert_is_said_plainly_and_what_was_executed_is_kept(project):
     broken = project.folder / "nbconvert"
     broken.mkdir()
@@ -361,6 +366,7 @@ def in_shell(project, first: str, *arguments: str, **environment: str) -> tuple[
     return done.returncode, done.stdout
 
 
+@pytest.mark.slow
 def test_what_a_shell_sets_for_other_pythons_and_a_low_limit_on_open_files_change_nothing(project, tmp_path):
     for name in ("numpy", "mnistlib", "encodings"):
         (tmp_path / name).mkdir()
@@ -416,6 +422,7 @@ def test_a_second_make_in_a_run_is_told_who_is_at_work(project):
     assert project.plan("all", "RUN=r", "PARAMS=smoke").code == 0
 
 
+@pytest.mark.slow
 def test_a_training_that_was_killed_goes_on_and_ends_as_if_it_had_not_been(made):
     weights, page = made.run() / "models" / "pytorch_mnist_model.pth", made.run() / "reports" / "03_train.html"
     expected, metrics = weights.read_bytes(), made.lasting_metrics()

@@ -117,6 +117,7 @@ def digit_shown(prediction):
     return str(prediction.digit) if prediction.accepted else "?"
 
 
+@pytest.mark.slow
 def test_it_predicts_as_the_predictor_does_for_500_drawings(opened, predictor):
     drawings = some_drawings()
     answers, expected = ask(opened(), drawings), [predictor.strokes(drawing) for drawing in drawings]

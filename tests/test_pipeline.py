@@ -220,6 +220,7 @@ def test_a_copied_run_runs_nothing_and_tells_its_own_name(made):
     assert made.plan("all", "RUN=copy", "SET=train.epochs=3").certain == ["03_train"]
 
 
+@pytest.mark.slow
 def test_who_goes_back_to_the_old_parameters_runs_nothing(made):
     assert made.make("data", "PARAMS=smoke", "SET=train.epochs=3").stages == []
     kept = json.loads((made.run() / "receipt.json").read_text())

@@ -176,6 +176,7 @@ print((peak() - before) * (1 if sys.platform == "darwin" else 1024))
 """
 
 
+@pytest.mark.slow
 def test_large_pictures_on_all_threads_take_400_mb_together(tmp_path):
     Image.new("L", (28, 28)).save(tmp_path / "small.png")
     Image.new("RGBA", (1999, 1999), (9, 8, 7, 30)).save(tmp_path / "clear.png")

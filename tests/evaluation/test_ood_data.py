@@ -151,6 +151,7 @@ def predictor(raw, *more):
     return Predictor(network, found, "r", "", "digits"), history
 
 
+@pytest.mark.slow
 def test_outlier_exposure_improves_ood_detection_and_keeps_the_digits(raw, odd):
     rows_by_kind = {}
     for name, more in (("plain", []), ("exposed", [make_outliers(150, DIGITS, 0)])):

@@ -37,6 +37,7 @@ def test_what_is_missing_is_named(run, monkeypatch):
         onnx_export.export_onnx(run)
 
 
+@pytest.mark.slow
 def test_the_file_alone_gives_the_logits_of_the_network_before_fusion(run, onnx):
     message = onnx_export.export_onnx(run)
     model = onnx.load(run.onnx)

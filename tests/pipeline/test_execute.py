@@ -157,6 +157,7 @@ def test_an_interruption_leaves_no_kernel_behind(stage, number, code, warm):
 
 
 @pytest.mark.parametrize("wait", [0, 0.5, 1])
+@pytest.mark.slow
 def test_a_stage_that_has_ended_stays_ended_when_make_is_interrupted_while_pages_are_written(project, wait):
     making = project.start("data", "PARAMS=smoke")
     next(line for line in making.stdout if "01_data ok in" in line)
@@ -239,6 +240,7 @@ def test_a_kernel_is_led_to_no_other_python(monkeypatch, tmp_path):
     assert given["PYTHONHASHSEED"] == "7"
 
 
+@pytest.mark.slow
 def test_a_temporary_folder_of_any_depth_will_do(project, tmp_path):
     deep = tmp_path / ("d" * 60) / ("e" * 60)
     deep.mkdir(parents=True)

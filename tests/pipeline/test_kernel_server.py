@@ -129,6 +129,7 @@ def test_nobody_is_asked_through_a_file_that_is_another(monkeypatch, tmp_path):
 
 
 @pytest.mark.parametrize("ending", [None, signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+@pytest.mark.slow
 def test_nothing_lives_on_after_make(project, ending):
     making = project.start("preprocess", "PARAMS=smoke", LOG="debug")
     for line in making.stdout:
@@ -151,6 +152,7 @@ def is_of(process: psutil.Process, folder: Path) -> bool:
         return False
 
 
+@pytest.mark.slow
 def test_a_runner_whose_make_is_killed_still_ends_its_stage(project):
     making = project.start("preprocess", "PARAMS=smoke", LOG="debug")
     next(line for line in making.stdout if "cell 5" in line)

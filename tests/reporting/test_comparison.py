@@ -132,6 +132,7 @@ def test_other_labels_of_the_same_pictures_are_other_pictures(pair):
     assert (done.code, "different test sets" in done.text.replace("\n", " ")) == (2, True), done.text
 
 
+@pytest.mark.slow
 def test_the_answers_of_an_older_model_are_not_compared(pair):
     made, _ = pair
     done = made.make("train", "RUN=other", "SET=train.epochs=1 train.hidden=16")

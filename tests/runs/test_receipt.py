@@ -82,6 +82,7 @@ def test_a_lost_receipt_is_written_again_without_executing(made):
     assert json.loads(path.read_text()) | {"written": kept["written"]} == kept
 
 
+@pytest.mark.slow
 def test_stages_that_have_not_caught_up_with_a_change_are_left_out(made):
     assert made.make("train", "PARAMS=smoke", "SET=train.epochs=1").stages == ["03_train"]
     kept = json.loads((made.run() / "receipt.json").read_text())
