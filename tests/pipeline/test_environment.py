@@ -30,6 +30,7 @@ CONDA_NAMES = {
     "matplotlib": "matplotlib-base",
     "nbconvert": "nbconvert-core",
     "jupyter-server": "jupyter_server",
+    "opencv-python-headless": "py-opencv",  # conda-forge's package answers to both names
 }
 FLOORS = {
     "torch": "2.10", "nbconvert": "7.17.1", "jupyter-server": "2.20", "jinja2": "3.1.6", "tqdm": "4.66.3",
