@@ -100,7 +100,7 @@ def design(p: config.Params, train: TensorDataset, raw: Raw, seed: int, per_step
     t, moments = p.train, statistics(train)
     shape = (tuple(t.widths), t.hidden, t.dropout, len(raw.classes))
     architecture = Architecture(*shape, moments["mean"], moments["std"], tuple(t.kernels), tuple(t.pooling))
-    distortion = Distortion(t.rotate, t.shear, t.scale, t.shift, t.undistorted)
+    distortion = Distortion(t.rotate, t.shear, t.scale, t.shift, t.undistorted, t.background)
     rates = (t.optimizer, t.learning_rate, t.muon_rate, t.warmup, t.weight_decay)
     recipe = Recipe(t.epochs, per_step, *rates, t.label_smoothing, t.ema_decay, distortion)
     return build(architecture, seed), recipe

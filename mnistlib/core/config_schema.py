@@ -65,6 +65,7 @@ class Train(Section):
     scale: Fraction
     shift: Fraction
     undistorted: Fraction
+    background: Fraction
 
 
 class Evaluate(Section):

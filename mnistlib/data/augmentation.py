@@ -8,6 +8,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+CLOUDS = 5  # random levels along each axis
+
 
 @dataclass(frozen=True)
 class Distortion:
@@ -15,7 +17,7 @@ class Distortion:
 
     `rotate` in degrees; `shear` and `scale` as fractions; `shift` as a fraction of the half width (0.1 of 14 pixels is
     1.4 pixels). `undistorted`: the share of pictures left as they are. Interpolation blurs, and a network that saw only
-    blurred pictures would meet sharper ones later.
+    blurred pictures would meet sharper ones later. `background`: the share laid on a random background.
     """
 
     rotate: float = 0.0
@@ -23,31 +25,48 @@ class Distortion:
     scale: float = 0.0
     shift: float = 0.0
     undistorted: float = 0.0
+    background: float = 0.0
 
     @property
     def is_none(self) -> bool:
         return not (self.rotate or self.shear or self.scale or self.shift)
 
     def further(self, times: float) -> Distortion:
-        """Return the limits multiplied by `times`, with no picture left as it is."""
+        """Return the limits multiplied by `times`, with no picture left as it is, and all of them on black."""
         return Distortion(self.rotate * times, self.shear * times, self.scale * times, self.shift * times)
 
 
 def distort(images: Tensor, distortion: Distortion, generator: torch.Generator) -> Tensor:
-    """Apply a random affine transform to each picture; pixels from outside are background.
+    """Apply a random affine transform to each picture, and lay some on a random background.
+
+    Pixels from outside are black before that.
 
     Args:
-        images: float N×1×H×W, background 0.
+        images: float N×1×H×W in 0…1, background 0, in random order.
         distortion: the limits.
         generator: source of the random numbers, on the device of the images.
 
     Returns:
         float N×1×H×W.
     """
-    if distortion.is_none:
-        return images
-    grid = affine_grid(random_maps(len(images), distortion, generator, images.device), *images.shape[-2:])
-    return F.grid_sample(images, grid, mode="bilinear", padding_mode="zeros", align_corners=False)
+    if not distortion.is_none:
+        grid = affine_grid(random_maps(len(images), distortion, generator, images.device), *images.shape[-2:])
+        images = F.grid_sample(images, grid, mode="bilinear", padding_mode="zeros", align_corners=False)
+    return lay_on_backgrounds(images, distortion.background, generator) if distortion.background else images
+
+
+def lay_on_backgrounds(images: Tensor, share: float, generator: torch.Generator) -> Tensor:
+    """Lay the first `share` of the pictures N×1×H×W on backgrounds, two in five of them even, the others cloudy.
+
+    The ink keeps a quarter to all of its contrast, and the background reaches up to three quarters of white.
+    """
+    count = round(share * len(images))
+    drawn = torch.rand(count, 3, 1, 1, 1, generator=generator, device=images.device)
+    contrast, level, is_even = 0.25 + 0.75 * drawn[:, 0], 0.75 * drawn[:, 1], drawn[:, 2] < 0.4
+    clouds = torch.rand(count, 1, CLOUDS, CLOUDS, generator=generator, device=images.device)
+    clouds = torch.where(is_even, clouds[:, :, :1, :1].clamp(min=0.3), clouds)
+    field = F.interpolate(clouds, images.shape[-2:], mode="bilinear", align_corners=True)
+    return torch.cat([(contrast * images[:count] + level * field).clamp(0, 1), images[count:]])
 
 
 def random_maps(count: int, d: Distortion, generator: torch.Generator, device: torch.device) -> Tensor:

@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+from PIL import Image, ImageDraw
 
 from mnistlib.data.datasets import are_digits
 from mnistlib.data.pen_strokes import digit_templates
-from mnistlib.imaging.framing import Stroke, rasterize
+from mnistlib.imaging.framing import BOX, Stroke, centre, rasterize
 
 STEPS = 12  # points of a curve between two points of a template
+HARD, UNUSUAL = 0.15, 0.12  # shares of the drawings
+HARD_PENS = (1, 1, 1, 2, 3)  # pixels
 
 
 def synthesize(count: int, classes: Sequence[str], seed: int) -> tuple[np.ndarray, np.ndarray]:
@@ -46,9 +49,28 @@ def examples() -> list[list[np.ndarray]]:
 
 
 def draw_variant(template: Sequence[np.ndarray], noise: np.random.Generator) -> np.ndarray:
-    """Draw a random version of a template, strokes N×2: uint8 28×28."""
+    """Draw a random version of a template, strokes N×2, with a random pen: uint8 28×28.
+
+    Most pens are soft and as wide as MNIST's; some are much thinner or thicker, and some are hard, without soft edges,
+    as in a paint program.
+    """
     moved = [stroke + keep_corners(stroke, noise.normal(0, 3.5, stroke.shape)) for stroke in template]
-    return rasterize(warp([smooth(stroke) for stroke in moved], 1.0, noise), pen=noise.uniform(1.8, 3.6))
+    strokes = warp([smooth(stroke) for stroke in moved], 1.0, noise)
+    kind, usual, unusual = noise.random(), noise.uniform(1.8, 3.6), noise.uniform(1.0, 4.6)
+    if kind < HARD:
+        return draw_hard(strokes, pen=int(noise.choice(HARD_PENS)))
+    return rasterize(strokes, unusual if kind < HARD + UNUSUAL else usual)
+
+
+def draw_hard(strokes: Sequence[np.ndarray], pen: int) -> np.ndarray:
+    """Draw strokes N×2 with a pen of whole pixels that knows no grey: uint8 28×28."""
+    points = np.concatenate(strokes)
+    low, extent = points.min(0), np.ptp(points, axis=0)
+    scale, page = (BOX - pen) / extent.max(), Image.new("L", (BOX, BOX))
+    for stroke in strokes:
+        on_page = (stroke - low - extent / 2) * scale + (BOX - 1) / 2
+        ImageDraw.Draw(page).line([tuple(point) for point in np.rint(on_page)], fill=255, width=pen, joint="curve")
+    return centre(np.asarray(page))
 
 
 def vary_drawing(strokes: Sequence[Stroke], noise: np.random.Generator) -> np.ndarray:

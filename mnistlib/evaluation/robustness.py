@@ -15,7 +15,10 @@ from mnistlib.training.fusion import FusedNet
 from mnistlib.training.model import DigitNet
 
 AS_IT_IS, RESTORED = "error", "error, restored"
-LEARNT_BY = {"shear": "shear", "scale": "scale", "rotate": "rotate", "translate": "shift"}  # in a Distortion
+LEARNT_BY = {  # in a Distortion
+    **{"shear": "shear", "scale": "scale", "rotate": "rotate", "translate": "shift"},
+    **{"brightness": "background", "fog": "background"},
+}
 
 
 def choose_subset(available: int, count: int, seed: int) -> np.ndarray:

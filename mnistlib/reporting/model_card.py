@@ -131,6 +131,8 @@ def training_data(f: Facts) -> Section:
         value = f"rotation up to {rotate:g}°, shear up to {shear:g}, scaling up to {percent(scale, 0)}, "
         value += f"shift up to {percent(shift / 2, 0)} of the width"
         value += f"; {percent(unchanged, 0)} of the images stay unchanged" if unchanged else ""
+        background = train.get("background", 0)
+        value += f"; {percent(background, 0)} are laid on a random background" if background else ""
         rows.append(("augmentation, new in every epoch", value))
     text = (f"{f.origin.made} License: {f.origin.licence}.",)
     return Section("Training data", text, table=(("property", "value"), *rows) if rows else ())

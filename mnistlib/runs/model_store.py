@@ -26,7 +26,9 @@ ARCHITECTURE = {  # bounds as in config_schema.Train; mean and standard deviatio
     "mean": share,
     "std": between(0.001, 1),
 }
-DISTORTION = {"rotate": between(0, 180), "shear": share, "scale": share, "shift": share, "undistorted": share}
+DISTORTION = {"rotate": between(0, 180)} | dict.fromkeys(
+    ("shear", "scale", "shift", "undistorted", "background"), share
+)
 TRAINING = {
     "dataset": is_text,
     "seed": between(0, 2**31, int),

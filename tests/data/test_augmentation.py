@@ -77,3 +77,34 @@ def test_the_grid_is_torchs_own():
 @pytest.mark.parametrize("name", ["rotate", "shear", "scale", "shift"])
 def test_each_of_the_four_bends_by_itself(name):
     assert not torch.equal(distort(blob(), Distortion(**{name: 0.5}), generator()), blob())
+
+
+def test_a_share_lies_on_backgrounds_that_leave_the_ink_brighter():
+    images = blob().repeat(800, 1, 1, 1)
+    laid = distort(images, Distortion(background=0.25), generator())
+    assert torch.equal(laid[200:], images[200:])
+    assert torch.equal(images, blob().repeat(800, 1, 1, 1))
+    ground, ink = laid[:200, 0, [0, 0, -1, -1], [0, -1, 0, -1]], laid[:200, 0, 12, 16]
+    assert float(laid.min()) >= 0
+    assert float(laid.max()) <= 1
+    assert 0.6 < float(ground.max()) <= 0.75
+    is_even = torch.isclose(ground, ground[:, :1], atol=1e-3).all(1)
+    assert float(is_even.float().mean()) == pytest.approx(0.4, abs=0.1)
+    # On even ground g, the blob's middle is g + c up to 1, with a contrast c of 0.25 to 1.
+    contrast = (ink - ground[:, 0])[is_even & (ink < 1)]
+    assert float(contrast.min()) >= 0.24
+    assert float((ink - ground[:, 0])[is_even].max()) > 0.7
+
+
+def test_clouds_are_straight_between_five_by_five_levels():
+    black = torch.zeros(50, 1, 28, 28)
+    laid = distort(black, Distortion(background=1), generator())[:, 0].numpy()
+    for picture in laid:
+        knots = ndimage.map_coordinates(picture, np.mgrid[:5, :5] * 27 / 4, order=1)
+        expected = ndimage.map_coordinates(knots, np.mgrid[:28, :28] * 4 / 27, order=1)
+        assert np.abs(picture - expected).max() < 0.2
+    assert len(np.unique(laid[:, 3, 3])) == 50
+
+
+def test_the_temperatures_copies_lie_on_black():
+    assert Distortion(rotate=2, background=0.5).further(1.5) == Distortion(rotate=3)

@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 from sklearn.neighbors import KNeighborsClassifier
 
+from mnistlib.data import synthetic
 from mnistlib.data.loading import obtain
 from mnistlib.data.pen_strokes import digit_templates
-from mnistlib.data.synthetic import curve, draw_variant, examples, smooth, synthesize, vary_drawing
+from mnistlib.data.synthetic import curve, draw_hard, draw_variant, examples, smooth, synthesize, vary_drawing
 from mnistlib.imaging.framing import barycentre
 
 DIGITS = [str(digit) for digit in range(10)]
@@ -40,6 +41,27 @@ def test_every_variant_is_framed_as_mnist(digit, name):
         drawn = draw_variant(digit_templates()[digit][name], noise)
         assert drawn.max() == 255
         assert all(13.5 <= b < 15.5 for b in barycentre(drawn))
+
+
+@pytest.mark.parametrize("pen", [1, 2, 3])
+def test_a_hard_pen_knows_no_grey_and_is_as_wide_as_it_says(pen):
+    bar = draw_hard([np.array([(0.0, 0.0), (0.0, 90.0)])], pen)
+    assert set(np.unique(bar)) == {0, 255}
+    assert set((bar > 0).sum(1)[6:-6]) == {pen}
+    assert 20 - pen <= (bar > 0).any(1).sum() <= 21
+    slanting = draw_hard([np.array([(0.0, 0.0), (40.0, 90.0)]), np.array([(0.0, 45.0), (40.0, 45.0)])], pen)
+    assert set(np.unique(slanting)) == {0, 255}
+
+
+def test_pens_are_hard_thin_and_thick_now_and_then(monkeypatch):
+    soft = []
+    monkeypatch.setattr(synthetic, "rasterize", lambda strokes, pen: soft.append(pen))
+    noise = np.random.default_rng(0)
+    drawn = [draw_variant(digit_templates()[0]["oval"], noise) for _ in range(1000)]
+    assert sum(image is not None for image in drawn) == pytest.approx(150, abs=35)
+    pens = np.array(soft)
+    assert (pens.min(), pens.max()) == pytest.approx((1, 4.6), abs=0.1)
+    assert ((pens < 1.8) | (pens > 3.6)).mean() == pytest.approx(0.12 / 0.85 * 0.5, abs=0.02)
 
 
 def test_curves_run_through_their_points_and_turn_sharply_at_corners():

@@ -79,7 +79,7 @@ def test_the_pipeline_fits_its_temperature_to_them(smoke):
     run = Run("smoke", smoke.folder / "runs")
     p, network, val = load_file(run.params()), load_model(run), load_split(run, "val")
     t = p["train"]
-    asked = Distortion(t["rotate"], t["shear"], t["scale"], t["shift"], t["undistorted"])
+    asked = Distortion(t["rotate"], t["shear"], t["scale"], t["shift"], t["undistorted"], t["background"])
     assert load_distortion(run) == asked
     augmented = predict_augmented(network, val.images, asked, p["evaluate"]["augmented_copies"], p["seed"])
     logits, allowed = predict_logits(network, val.images), p["evaluate"]["accepted_error"]

@@ -52,7 +52,11 @@ def test_rows_are_the_networks_own_errors(network, digits, rows):
 
 def test_only_what_training_did_was_in_the_training(network, digits):
     images, labels = digits
-    for trained, learnt in ((Distortion(), set()), (Distortion(rotate=8, shift=0.1), {"rotate", "translate"})):
+    for trained, learnt in (
+        (Distortion(), set()),
+        (Distortion(rotate=8, shift=0.1), {"rotate", "translate"}),
+        (Distortion(background=0.1), {"brightness", "fog"}),
+    ):
         rows = rob.robustness_rows(network, images[:2], labels[:2], trained, 5)
         assert {row["corruption"] for row in rows if row["in training"]} == learnt
 
