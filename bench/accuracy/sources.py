@@ -1,4 +1,4 @@
-"""The sets of picture files that `pictures.py` scores: real ones, rendered pen drawings, cut MNIST digits, no digits."""
+"""Sets of picture files that `pictures.py` scores: real, rendered pen drawings, cut MNIST digits, and no digits."""
 
 from __future__ import annotations
 
