@@ -13,6 +13,7 @@ import numpy as np
 LONG = 0.3  # of the picture: a shorter line is not judged
 COVERED = 0.7  # of a line's length holds ink
 SLOPE = 0.2
+WAVY = 400  # pixels: a wider picture may be a page, whose lines are not straight
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,10 +65,16 @@ def find_lines(mask: np.ndarray) -> list[Line]:
         window = np.s_[top : top + high, left : left + wide]
         rows, columns = np.nonzero((flat[window] > 0) & (labels[window] == index))
         line = follow(rows + top, columns + left, flat, mask, runs)
-        if line is not None:
+        if line is not None and not any(follows(line, other) for other in lines):
             lines.append(line)
             flat[line.pixels] = 0
     return lines
+
+
+def follows(line: Line, other: Line) -> bool:
+    """Return whether a line runs along another: strokes that end on it make a second one."""
+    apart = np.abs(line.rows - other.rows)[line.start : line.end + 1]
+    return other.start <= line.end and line.start <= other.end and float(np.median(apart)) <= other.thickness + 1
 
 
 def run_lengths(mask: np.ndarray) -> np.ndarray:
@@ -87,11 +94,12 @@ def follow(rows: np.ndarray, columns: np.ndarray, flat: np.ndarray, mask: np.nda
         return None
     every = np.arange(width)
     thickness = float(np.percentile(runs[rows, columns], 35))
-    for _ in range(3):
-        reach = np.arange(-int(thickness / 2 + 1.5), int(thickness / 2 + 1.5) + 1)[:, None]
+    for last in (False, False, True):
         degree = 1 + (np.ptp(columns) > width / 3) + (np.ptp(columns) > 2 * width / 3)
         curve = np.polynomial.Polynomial.fit(columns, rows, degree)(every)
-        band = np.rint(curve).astype(int) + reach
+        if last and width > WAVY:
+            curve += local_offset(rows - curve[columns], columns, width)
+        band = np.rint(curve).astype(int) + np.arange(-int(thickness / 2 + 1.5), int(thickness / 2 + 1.5) + 1)[:, None]
         inside = (band >= 0) & (band < height)
         band = band.clip(0, height - 1)
         inked = (inside & mask[band, every]).any(0)
@@ -113,6 +121,15 @@ def follow(rows: np.ndarray, columns: np.ndarray, flat: np.ndarray, mask: np.nda
         return None
     alone = np.nonzero(inside & (runs[band, every] <= thickness + max(1, 0.4 * thickness)))
     return Line(start, end, curve, thickness, (band[alone], alone[1]))
+
+
+def local_offset(residuals: np.ndarray, columns: np.ndarray, width: int) -> np.ndarray:
+    """Return by how much the pixels near each column lie off the curve, which paper that waves needs."""
+    counts = np.bincount(columns, minlength=width)
+    known = np.flatnonzero(counts)
+    every = np.interp(np.arange(width), known, np.bincount(columns, residuals, width)[known] / counts[known])
+    reach = width // 40
+    return np.convolve(np.pad(every, reach, mode="edge"), np.full(2 * reach + 1, 1 / (2 * reach + 1)), "valid")
 
 
 def stretch(inked: np.ndarray, start: int, end: int, widest: int) -> tuple[int, int]:

@@ -16,6 +16,8 @@ STRONG = 0.65  # of a stroke's weight: a lighter line from border to border is n
 PAPER = 4  # parallel lines from border to border that make ruled paper
 LARGE = 0.3  # of a page's longer side
 GLYPHS = 2.5  # of a page's glyphs: a longer line is no stroke
+JOINT = 1.15  # of the glyphs: what joins two lines and is longer is no stroke
+DARKER = 1.2, 20  # factor and more ink: darker pixels of a line are a stroke's
 FILLED = 0.35  # of a box: a digit in it is at least as high
 
 
@@ -41,20 +43,29 @@ def erase_ruling(ink: np.ndarray, page: bool = False) -> np.ndarray:
     printed += box_sides(mask, level, upright)
     if page:
         printed += lines_of_page(mask, level, upright)
-    erased = without(ink, *([line for line in group if line in printed] for group in (level, upright)))
-    erased[crossings(erased, ink, printed)] = 0
+    erased, touched = ink.copy(), []
+    for view, group in ((erased, level), (erased.T, upright)):
+        before = erased.copy()
+        for line in group:
+            if line in printed:
+                pixels = view[line.pixels]
+                darker = DARKER[0] * np.percentile(pixels[pixels > FAINT / 2], 80) + DARKER[1]
+                view[line.pixels] = np.where(pixels > darker, pixels, 0)
+        touched.append(before != erased)
+    most = max((2 * line.thickness + 3 for line in printed), default=0)
+    erased[crossings(erased, most, *touched)] = 0
     return erased if find_glyphs(erased > FAINT) else ink
 
 
-def crossings(erased: np.ndarray, ink: np.ndarray, printed: Sequence[Line]) -> np.ndarray:
-    """Return where only the dots at which two printed lines crossed are left, bool H×W."""
+def crossings(erased: np.ndarray, most: float, *touched: np.ndarray) -> np.ndarray:
+    """Return where only dots of at most this size are left, at which two printed lines crossed: bool H×W."""
     import cv2
 
-    most = max((2 * line.thickness + 3 for line in printed), default=0)
-    near = cv2.dilate((erased != ink).astype(np.uint8), np.ones((3, 3), np.uint8))
     _, labels, stats, _ = cv2.connectedComponentsWithStats((erased > FAINT / 2).astype(np.uint8), connectivity=8)
-    touched = np.bincount(labels[near > 0], minlength=len(stats)) > 0
-    dots = touched & (stats[:, cv2.CC_STAT_WIDTH] <= most) & (stats[:, cv2.CC_STAT_HEIGHT] <= most)
+    dots = (stats[:, cv2.CC_STAT_WIDTH] <= most) & (stats[:, cv2.CC_STAT_HEIGHT] <= most)
+    for pixels in touched:
+        near = cv2.dilate(pixels.astype(np.uint8), np.ones((3, 3), np.uint8)) > 0
+        dots &= np.bincount(labels[near], minlength=len(stats)) > 0
     dots[0] = False
     return np.asarray(dots[labels])
 

@@ -73,7 +73,7 @@ def test_printed_lines_go_and_the_digit_stays(digit, kind, pen):
     left = erase_ruling(lined)
     hidden = kind == "squared paper" or pen == 3 or "foot" in digit or "E" in digit  # a line runs along a stroke
     assert agreement(lined, alone) < 0.92
-    assert agreement(left, alone) > (0.7 if hidden else 0.85)
+    assert agreement(left, alone) > (0.65 if hidden else 0.85)
 
 
 @pytest.mark.parametrize("margin", [0, 1, 4, 40])
