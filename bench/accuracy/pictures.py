@@ -6,6 +6,7 @@ writers (`tune`) may be used to develop with, the other fifteen (`report`) give 
 
 from __future__ import annotations
 
+import sys
 import tempfile
 import time
 from collections.abc import Sequence
@@ -53,7 +54,7 @@ def answer(predictor: Predictor, path: Path, label: str, prediction: Any) -> tup
 def measure_pictures(
     run: str, writers: str = "report", count: int = 300, only: Sequence[str] = (), sheets: Path | None = None
 ) -> list[dict[str, Any]]:
-    """Return a row of figures per condition; a line is printed after each.
+    """Return a row of figures per condition; a line goes to stderr after each.
 
     Args:
         run: the run whose model predicts.
@@ -75,6 +76,7 @@ def measure_pictures(
             if sheets and wrong:
                 write_sheet(sheets / f"{source.name.replace('/', '-')}.png", wrong)
         rows.append({"condition": source.name, **figures, "each_seconds": each})
+        print(f"{source.name}: {figures['right']:.1%} right", file=sys.stderr, flush=True)
     return rows
 
 

@@ -6,6 +6,7 @@ import os
 import zlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -61,11 +62,14 @@ def pen_sources() -> Iterator[Source]:
 def rendered(name: str, folder: Path, count: int, writers: str) -> Labeled:
     """Write `count` drawings in one condition, as many of each writer as can be."""
     rng = seeded(name, writers)
-    chosen = stratified(read_drawings(ROOT / os.environ["PEN_STROKES"]), count, writers, rng)
+    chosen = stratified(all_drawings(ROOT / os.environ["PEN_STROKES"]), count, writers, rng)
     return [
         (save(folder / f"{i:04}", CONDITIONS[name](rng, drawing), QUALITY.get(name)), str(drawing.digit))
         for i, drawing in enumerate(chosen)
     ]
+
+
+all_drawings = cache(read_drawings)  # every condition draws from them
 
 
 def seeded(name: str, writers: str) -> Rng:
