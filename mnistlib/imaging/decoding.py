@@ -18,7 +18,7 @@ from mnistlib.core.files import ROOT
 from mnistlib.imaging.image_formats import check_page, is_pdf, open_picture, page_of, render_page
 from mnistlib.imaging.limits import MEMORY, MEMORY_BUDGET, SECONDS, TOO_SLOW, PictureError, TimedFile, open_file
 
-WORKING = 200  # pixels of the longer side that is worked with
+WORKING = 400  # pixels of the longer side that is worked with
 SHRUNK = 1000  # from twice this side on, a picture is shrunk tile by tile before it is converted
 SCANNED = 1_000_000_000  # pixels times scans of a JPEG
 UNSTOPPABLE = ("TIFF", "AVIF", "HEIF", "JPEG2000")  # decoders that read the whole file before they compute
@@ -28,6 +28,8 @@ TIFF, ICONS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"), (b"icns", b"\0\0\1\0")
 COPIES = {"TIFF": 2.5, "WEBP": 5, "AVIF": 2.7, "HEIF": 2.7, "JPEG2000": 8, "DDS": 2, "QOI": 2, "SGI": 2}
 INTERPRETER = 100_000_000  # bytes that a process needs in addition
 ORIENTATION = 0x0112
+GREY = ("L", "1", "LA")  # modes without color
+HUE = 1.5  # contrast of the colors over that of luminance from which on colors count
 REFUSED = 3
 
 
@@ -87,7 +89,7 @@ def decode_file(path: Path, file: TimedFile, held: ExitStack, alone: bool) -> np
         if picture.format == "TIFF" and has_pages(picture):
             raise PictureError("several pages: save each as a picture of its own")
         needed = 2 * pixels * len(picture.getbands()) if scans > 1 else 0  # a JPEG's coefficients, kept to the end
-        picture.draft("L", (WORKING, WORKING))  # a JPEG is decoded no larger than needed
+        picture.draft(None, (WORKING, WORKING))  # a JPEG is decoded no larger than needed
         needed += memory_for(picture)
         if needed > MEMORY:
             raise PictureError(f"{size} are too many")
@@ -176,10 +178,10 @@ def upright(picture: Image.Image) -> Image.Image:
 
 
 def to_averageable(tile: Image.Image) -> Image.Image:
-    """Convert part of a picture to a mode that can be averaged: floats, with transparency, or luminance."""
+    """Convert part of a picture to a mode that can be averaged: floats, with transparency, colors or luminance."""
     if is_deep(tile):
         return Image.fromarray(np.nan_to_num(np.asarray(tile, np.float32), posinf=0, neginf=0))
-    return tile.convert("RGBA" if is_transparent(tile) else "L")
+    return tile.convert("RGBA" if is_transparent(tile) else "L" if tile.mode in GREY else "RGB")
 
 
 def is_deep(picture: Image.Image) -> bool:
@@ -198,9 +200,25 @@ def to_grey(picture: Image.Image) -> np.ndarray:
     if is_transparent(picture):
         layer = picture.convert("RGBA")
         picture = Image.alpha_composite(Image.new("RGBA", layer.size, paper_for(layer)), layer)
-    grey = picture.convert("L")
-    grey.thumbnail((WORKING, WORKING), Image.Resampling.BOX)
-    return np.asarray(grey)
+    picture = picture.convert("L" if picture.mode in GREY else "RGB")
+    picture.thumbnail((WORKING, WORKING), Image.Resampling.BOX)
+    grey = np.asarray(picture.convert("L"))
+    return grey if picture.mode == "L" else strongest_contrast(np.asarray(picture), grey)
+
+
+def strongest_contrast(rgb: np.ndarray, grey: np.ndarray) -> np.ndarray:
+    """Return luminance, or the first principal component of the colors where it has far more contrast.
+
+    Red ink on green paper of the same lightness differs in hue alone. Args: uint8 H×W×3 and H×W; returns uint8 H×W.
+    """
+    colors = rgb.reshape(-1, 3).astype(np.float32)
+    spread, axes = np.linalg.eigh(np.cov(colors[:: max(1, len(colors) // 10_000)], rowvar=False))
+    if np.sqrt(max(spread[-1], 0) / 3) <= HUE * grey.std():  # a grey of contrast c has a spread of 3 c²
+        return grey
+    axis = axes[:, -1] * np.sign(axes[:, -1].sum() or 1)
+    along = colors @ axis.astype(np.float32)
+    low, high = along.min(), along.max()
+    return ((along - low) * (255 / max(high - low, 255))).reshape(grey.shape).astype(np.uint8)
 
 
 def full_scale(values: np.ndarray) -> float:

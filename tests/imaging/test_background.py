@@ -4,21 +4,12 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from mnistlib.imaging.background import border, closing, opening, sliding_extreme, subtract_background
+from mnistlib.imaging.background import border, closing, opening, subtract_background
 
 
 @pytest.fixture(params=[(40, 40), (33, 90), (7, 5)])
 def grey(request) -> np.ndarray:
     return np.random.default_rng(0).integers(0, 256, request.param, np.uint8)
-
-
-@pytest.mark.parametrize("reach", [1, 2, 3, 6])
-@pytest.mark.parametrize(
-    ("extreme", "oracle"), [(np.maximum, ndimage.maximum_filter), (np.minimum, ndimage.minimum_filter)]
-)
-def test_extremes_of_squares_are_those_of_scipy(grey, reach, extreme, oracle):
-    inside = (slice(reach, -reach), slice(reach, -reach))
-    assert np.array_equal(sliding_extreme(extreme, grey, reach), oracle(grey, 2 * reach + 1)[inside])
 
 
 @pytest.mark.parametrize(("ours", "oracle"), [(closing, ndimage.grey_closing), (opening, ndimage.grey_opening)])
