@@ -30,18 +30,15 @@ def readers() -> dict[str, Reader]:
 
 
 def rapid_ocr() -> Reader:
-    """Return PP-OCRv4: the detector's lines; for a single digit also the recogniser alone, where nothing is found."""
+    """Return PP-OCRv4: its lines; for a single digit first the recognizer alone, which reads more of them."""
     from rapidocr_onnxruntime import RapidOCR
 
     engine = RapidOCR()
 
     def read(path: Path, single: bool) -> str:
-        lines, _ = engine(str(path))
-        text = " ".join(line[1] for line in lines or [])
-        if single and not digits(text):
-            alone, _ = engine(str(path), use_det=False, use_cls=False)
-            text = " ".join(line[0] for line in alone or [])
-        return text
+        alone = engine(str(path), use_det=False, use_cls=False)[0] if single else None
+        text = " ".join(line[0] for line in alone or [])
+        return text if digits(text) else " ".join(line[1] for line in engine(str(path))[0] or [])
 
     return read
 
