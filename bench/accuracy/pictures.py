@@ -22,6 +22,8 @@ from bench.accuracy.sources import Labeled, all_sources
 from mnistlib.core.formatting import Table
 from mnistlib.inference.predictor import Predictor, load_predictor
 
+SHARES = ("right", "accepted", "wrong_accepted", "each_seconds")
+
 
 def score(predictor: Predictor, labeled: Labeled) -> tuple[dict[str, float], list[tuple[Path, str, str, Any]]]:
     """Return n and the shares right, accepted, wrong and accepted; and the wrong ones: path, label, answer, prediction.
@@ -84,7 +86,7 @@ def as_table(rows: Sequence[dict[str, Any]]) -> Table:
     """Return the rows in percent, with the mean over the rendered conditions last."""
     pens = [row for row in rows if row["condition"] in CONDITIONS]
     if len(pens) > 1:
-        shares = {key: float(np.mean([row[key] for row in pens])) for key in ("right", "accepted", "wrong_accepted")}
+        shares = {key: float(np.mean([row[key] for row in pens])) for key in SHARES}
         rows = [*rows, {"condition": "all pen drawings", "n": sum(row["n"] for row in pens), **shares}]
     return Table(
         [
@@ -94,6 +96,7 @@ def as_table(rows: Sequence[dict[str, Any]]) -> Table:
                 "right %": 100 * row["right"],
                 "accepted %": 100 * row["accepted"],
                 "wrong and accepted %": 100 * row["wrong_accepted"],
+                "ms each": 1000 * row["each_seconds"],
             }
             for row in rows
         ],

@@ -99,10 +99,10 @@ def unlike_training(rows: Rows, calibration: Calibration) -> str:
     compared = compare_with_validation(rows, calibration)
     if compared[0]["pictures"] < ENOUGH or not any(map(is_far, compared)):
         return ""
-    shares = [f"{percent(c['share'], 1)} {c['outcome']} ({percent(c['validation set'], 1)})" for c in compared]
+    shares = [f"{c['outcome']} {percent(c['share'], 1)} ({percent(c['validation set'], 1)})" for c in compared]
     rejected = [row["file"] for row in rows if row["digit"] != "" and not is_accepted(row)]
     text = f"these pictures are unlike the training data: {', '.join(shares)}; in parentheses, the validation set"
-    return f"{text}. See {', '.join(rejected[:3])}" if rejected else text
+    return "\n  such as ".join([text, ", ".join(rejected[:3])]) if rejected else text
 
 
 def is_far(compared: Mapping[str, Any]) -> bool:

@@ -129,7 +129,7 @@ def test_a_sheet_shows_picture_and_input_and_the_page_shows_the_table(tmp_path):
     write_sheet(tmp_path / "sheets" / "one.png", [(path, "3", "5", prediction)])
     colors = {color for _, color in Image.open(tmp_path / "sheets" / "one.png").getcolors(10_000)}
     assert {(200, 10, 10), (255, 255, 255)} <= colors
-    row = {"condition": "sheet", "n": 4, "right": 0.75, "accepted": 0.5, "wrong_accepted": 0.25}
+    row = {"condition": "sheet", "n": 4, "right": 0.75, "accepted": 0.5, "wrong_accepted": 0.25, "each_seconds": 0.0}
     assert "75.0" in repr(as_table([row]))
     results = {"machine": "two cores", "date": "2026-01-01 00:00", "pipelines": {}, "pictures": [row]}
     write_page(tmp_path / "index.html", results)

@@ -20,8 +20,8 @@ from mnistlib.imaging.image_files import find_pictures, read_batches
 from mnistlib.inference.prediction_table import (
     count_predictions,
     prediction_rows,
-    worst_first,
     save_predictions_csv,
+    worst_first,
 )
 from mnistlib.inference.predictor import (
     Prediction,

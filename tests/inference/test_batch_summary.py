@@ -21,6 +21,8 @@ from mnistlib.inference.batch_summary import (
 from mnistlib.inference.prediction_table import prediction_rows, save_predictions_csv, worst_first
 from mnistlib.inference.predictor import Prediction, load_predictor
 from mnistlib.inference.terminal_output import predict_files, results_message
+from mnistlib.reporting.plots.inference import plot_what_the_model_saw
+from mnistlib.reporting.plots.style import RED
 from mnistlib.runs import layout
 from mnistlib.runs.layout import Run
 from mnistlib.training.model import Architecture, build, save_model
@@ -93,6 +95,18 @@ def test_the_most_confident_error_comes_first_and_then_what_is_rejected():
     assert [p.confidence for p in ordered] == pytest.approx([0.99, 0.95, 0.99, 0.5, 0.9])
 
 
+def test_the_sheet_marks_errors_with_their_label():
+    figure = plot_what_the_model_saw(*zip(*FOUR, strict=True), 10)
+    titles = {axes.get_title(): axes.title.get_color() for axes in figure.axes if axes.get_title()}
+    assert titles["right\n3 · 90.0 %"] == "black"
+    assert (
+        titles["wrong\n3 → 5 · 90.0 %"]
+        == titles["unsure\n4 → 9 · 40.0 %"]
+        == titles["unread\n? · not a picture"]
+        == RED
+    )
+
+
 def batch(accepted, strange, unsure):
     counts = {"": accepted, NOT_LIKE_A_DIGIT: strange, NOT_SURE_ENOUGH: unsure}
     reasons = [reason for reason, count in counts.items() for _ in range(count)]
@@ -111,9 +125,9 @@ def test_shares_are_set_beside_those_of_the_validation_set():
 def test_pictures_far_from_the_validation_set_are_told_with_those_that_show_it():
     text = unlike_training(batch(40, 50, 10), CALIBRATION)
     assert text.startswith(
-        "these pictures are unlike the training data: 40.0 % accepted (96.0 %), 50.0 % not like a digit"
+        "these pictures are unlike the training data: accepted 40.0 % (96.0 %), not like a digit 50.0 % (2.5 %)"
     )
-    assert text.endswith("See 40.png, 41.png, 42.png")
+    assert text.endswith("\n  such as 40.png, 41.png, 42.png")
 
 
 @pytest.mark.parametrize(
@@ -142,8 +156,8 @@ def test_the_terminal_says_both_from_the_table_and_at_once(run, tmp_path, capsys
     predictions = load_predictor("mine").files(paths)
     save_predictions_csv(run, prediction_rows(paths, predictions))
     right = sum(p.digit == int(path.parent.name) for path, p in zip(paths, predictions, strict=True))
-    _, scored, unlike, *_ = results_message(run)[0].splitlines()
+    _, scored, unlike, shown, *_ = results_message(run)[0].splitlines()
     assert scored.startswith(f"12 pictures in folders named after digits: accuracy {right / 0.12:.1f} %")
-    assert unlike.startswith("these pictures are unlike the training data: 0.0 % accepted (100.0 %)")
+    assert unlike.startswith("these pictures are unlike the training data: accepted 0.0 % (100.0 %)")
     predict_files([str(tmp_path / "labeled")], str(run.folder), as_json=False)
-    assert capsys.readouterr().out.splitlines()[-2:] == [scored, unlike]
+    assert capsys.readouterr().out.splitlines()[-3:] == [scored, unlike, shown]
