@@ -7,20 +7,23 @@ import numpy as np
 from mnistlib.imaging.sheet import crop_to_sheet
 
 LEAST_CONTRAST = 24
+FINE = 100  # pixels: a smaller digit is extracted from all pixels that there are
 DIM = 64
 COARSE = 80
 OWN_EDGES = 10
 WIDEST = 0.3  # of the shorter side: no stroke on uneven paper is wider
 FLAT = 12  # grey levels within which paper counts as even
+DARK = 160  # grey levels: what differs so much from the paper is ink, however wide
 APART = 25  # part of the longer side that lies between ink and what is surely paper
 SPECK = 0.03
 SOFT = 2  # pixels from a stroke to the end of its soft edge
 STRONGEST = 20  # rank of the pixel that counts as full ink: brighter ones may be noise
-FAINT, CLEAR = 45, 100  # of 255: ink counts where it is faint, if it is joined to ink that is clear
+NOISY = 0.05  # of the contrast between ink and paper
+HALO, FAINT, CLEAR = 64, 25, 100  # of 255: ink counts where it is faint, if it is joined to ink that is clear
 
 
 def extract_digit(grey: np.ndarray) -> np.ndarray:
-    """Extract the ink of a picture's one digit.
+    """Extract the ink of a picture's one digit. A large one is extracted at half the size, which averages noise.
 
     Args:
         grey: luminance, uint8 H×W.
@@ -28,7 +31,13 @@ def extract_digit(grey: np.ndarray) -> np.ndarray:
     Returns:
         float32 H×W in 0…255, ink bright on 0; all 0 where nothing stands out from the paper.
     """
-    return isolate_digit(subtract_background(crop_to_sheet(grey)))
+    import cv2
+
+    sheet = crop_to_sheet(grey)
+    ink = isolate_digit(subtract_background(sheet))
+    if max(sheet.shape) <= 2 * FINE or extent(ink > 0) < FINE:
+        return ink
+    return isolate_digit(subtract_background(cv2.resize(sheet, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA)))
 
 
 def subtract_background(grey: np.ndarray) -> np.ndarray:
@@ -53,8 +62,10 @@ def subtract_background(grey: np.ndarray) -> np.ndarray:
     coarse = grey[::step, ::step]
     if roughness(closing(coarse), coarse) <= roughness(opening(coarse), coarse):
         paper = closing(grey).astype(np.float32)
-        return (paper - grey) * (255 / np.maximum(paper, DIM))
-    return (grey - opening(grey)).astype(np.float32)
+        raised = (paper - grey) * (255 / np.maximum(paper, DIM))
+    else:
+        raised = (grey - opening(grey)).astype(np.float32)
+    return raised - np.median(raised)  # noise and shades lift the paper
 
 
 def even_paper(grey: np.ndarray) -> float | None:
@@ -73,7 +84,17 @@ def even_paper(grey: np.ndarray) -> float | None:
     even = np.abs(grey - level) <= FLAT
     reach = 2 * (1 + max(grey.shape) // APART) + 1
     apart = cv2.erode(paper, np.ones((reach, reach), np.uint8)) > 0
-    return float(level) if (~even & apart).sum() <= 0.05 * apart.sum() and even[paper > 0].mean() >= 0.15 else None
+    if (~even & apart).sum() > 0.05 * apart.sum() or even[paper > 0].mean() < 0.15:
+        return None
+    shade = np.abs(np.median(grey[paper == 0]) - level) < DARK and widest_disc(1 - paper) > WIDEST / 2 * max(grey.shape)
+    return None if shade else float(level)
+
+
+def widest_disc(mask: np.ndarray) -> float:
+    """Return the radius of the widest disc inside a mask, uint8 of 0 and 1."""
+    import cv2
+
+    return float(cv2.distanceTransform(np.pad(mask, 1), cv2.DIST_L2, 5).max())
 
 
 def closing(grey: np.ndarray) -> np.ndarray:
@@ -110,7 +131,7 @@ def roughness(paper: np.ndarray, grey: np.ndarray) -> float:
 
 
 def isolate_digit(raised: np.ndarray) -> np.ndarray:
-    """Stretch what belongs to the digit to 0…255.
+    """Stretch what belongs to the digit to 0…255, faint parts of its strokes like strong ones.
 
     Args:
         raised: how much each pixel differs from the paper, H×W.
@@ -118,14 +139,31 @@ def isolate_digit(raised: np.ndarray) -> np.ndarray:
     Returns:
         float32 H×W; all 0 where nothing differs enough from the paper.
     """
-    ranked = np.sort(raised, axis=None)
-    paper, strongest = ranked[raised.size // 2], ranked[-STRONGEST if raised.size > 1000 else -1]
-    paper = paper if paper < strongest / 4 else 0  # thick ink may cover more than half of the picture
-    if strongest - paper < LEAST_CONTRAST:
+    import cv2
+
+    noise, strongest = levels(raised)
+    if noise > NOISY * strongest:
+        raised = cv2.GaussianBlur(raised, (0, 0), 1.5)
+        noise, strongest = levels(raised)
+    if strongest < LEAST_CONTRAST:
         return np.zeros_like(raised)
-    stretched = np.clip((raised - paper) * (255 / (strongest - paper)), 0, 255)
-    stretched[stretched < FAINT] = 0
-    return stretched * digit_mask(stretched)
+    stretched = np.clip(raised * (255 / strongest), 0, 255)
+    stretched[stretched < max(FAINT, 5 * noise * 255 / strongest)] = 0
+    stretched *= digit_mask(stretched)
+    reach = 2 * max(2, max(raised.shape) // 40) + 1
+    nearby = cv2.dilate(stretched, np.ones((reach, reach), np.uint8))
+    even = stretched * (255 / np.clip(nearby, FAINT, 255))
+    even[even < HALO] = 0
+    return even
+
+
+def levels(raised: np.ndarray) -> tuple[float, float]:
+    """Return the standard deviation of the noise, and the level of full ink."""
+    import cv2
+
+    noise = 1.48 * np.median(np.abs(raised - cv2.medianBlur(raised.astype(np.float32), 3)))
+    rank = STRONGEST if raised.size > 1000 else 1
+    return float(noise), float(np.partition(raised, -rank, axis=None)[-rank])
 
 
 def digit_mask(ink: np.ndarray) -> np.ndarray:
@@ -155,6 +193,11 @@ def digit_mask(ink: np.ndarray) -> np.ndarray:
     kept[0], kept[main] = False, True
     square = np.ones((2 * SOFT + 1, 2 * SOFT + 1), np.uint8)
     return cv2.dilate(kept[pieces].astype(np.uint8), square) > 0
+
+
+def extent(mask: np.ndarray) -> int:
+    """Return the longer side of what is set."""
+    return max((int(np.ptp(np.flatnonzero(mask.any(axis)))) + 1 for axis in (0, 1) if mask.any()), default=0)
 
 
 def border(grey: np.ndarray) -> np.ndarray:

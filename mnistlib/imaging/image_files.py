@@ -169,14 +169,15 @@ def to_digits(greys: Sequence[np.ndarray]) -> np.ndarray:
 
 
 def is_clean(grey: np.ndarray) -> bool:
-    """Return whether a picture has even paper and few pieces of ink: nothing to restore."""
+    """Return whether a picture has even paper, few pieces of ink, and no stripe across it: nothing to restore."""
     import cv2
 
     level = even_paper(grey)
     if level is None:
         return False
     ink = (np.abs(grey - np.float32(level)) > FLAT).astype(np.uint8)
-    return bool(cv2.connectedComponents(ink)[0] <= 1 + MOST_PIECES)
+    stripe = any(side[0].any() and (side[0] == side[[1, -1]]).all() for side in (ink, ink.T))
+    return not stripe and cv2.connectedComponents(ink)[0] <= 1 + MOST_PIECES
 
 
 def to_digit(grey: np.ndarray, raised: np.ndarray | None) -> np.ndarray:

@@ -37,7 +37,7 @@ def sheet_inside(grey: np.ndarray) -> np.ndarray | None:
     import cv2
 
     threshold, bright = cv2.threshold(grey, 0, 1, cv2.THRESH_BINARY | cv2.THRESH_OTSU)
-    if not bright.any() or grey[bright > 0].mean() - grey[bright == 0].mean() < LEAST_CONTRAST:
+    if bright.min() == bright.max() or grey[bright > 0].mean() - grey[bright == 0].mean() < LEAST_CONTRAST:
         return None
     best, found = SMALLEST * grey.size, None
     for side in (0, 1):

@@ -13,9 +13,6 @@ INK = 110  # of 255: half covered pixels are ink
 def normalize_stroke_width(ink: np.ndarray) -> np.ndarray:
     """Widen strokes thinner, and thin strokes thicker, than those of MNIST's digits.
 
-    The stroke's width is twice the distance from its middle line to the paper (median over the ridge of the distance
-    transform, https://doi.org/10.1016/0031-3203(92)90066-R).
-
     Args:
         ink: H×W, uint8 or float in 0…255, ink bright on 0.
 
@@ -47,9 +44,10 @@ def normalize_stroke_width(ink: np.ndarray) -> np.ndarray:
 
 
 def stroke_width(mask: np.ndarray) -> float:
-    """Return the median width of the strokes in a mask, uint8 H×W of 0 and 1, in pixels."""
+    """Return the width of the strokes in a mask, uint8 H×W of 0 and 1, in pixels.
+
+    In a stroke of width w, the mean distance to the nearest paper is w / 4.
+    """
     import cv2
 
-    inside = cv2.distanceTransform(mask, cv2.DIST_L2, 5)
-    ridge = (inside > 0) & (inside >= cv2.dilate(inside, np.ones((3, 3), np.uint8)))
-    return float(2 * np.median(inside[ridge]) - 1)
+    return float(4 * (cv2.distanceTransform(mask, cv2.DIST_L2, 5)[mask > 0].mean() - 0.5))

@@ -101,7 +101,7 @@ def test_every_kind_of_picture_gives_the_same_digit(digit, tmp_path, name):
     variants(digit)[name].save(path)
     expected = frame(np.asarray(large(digit))).astype(float)
     found = read_picture(path).astype(float)
-    assert np.corrcoef(found.ravel(), expected.ravel())[0, 1] > 0.97
+    assert np.corrcoef(found.ravel(), expected.ravel())[0, 1] > 0.95
 
 
 def photo(digit: np.ndarray, kind: str) -> np.ndarray:
