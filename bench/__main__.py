@@ -21,13 +21,13 @@ import torch
 
 from bench.accuracy.doodles import measure_doodles
 from bench.accuracy.fine_tuning import measure_fine_tuning
-from bench.accuracy.other_readers import compare
 from bench.accuracy.pen_drawings import measure_pen_drawings
 from bench.accuracy.pictures import as_table, measure_pictures
 from bench.accuracy.profiles import measure_profiles
 from bench.accuracy.tutorial import GOAL, measure_tutorial
 from bench.browser import lab
 from bench.page import write_page
+from bench.pictures.other_readers import compare
 from bench.speed.image_files import measure_image_files
 from bench.speed.inference import measure_inference
 from bench.speed.latency import measure_latency

@@ -16,9 +16,9 @@ from typing import Any
 import click
 import numpy as np
 
-from bench.accuracy.contact_sheet import write_sheet
-from bench.accuracy.rendered import CONDITIONS
-from bench.accuracy.sources import Labeled, all_sources
+from bench.pictures.contact_sheet import write_sheet
+from bench.pictures.rendered import CONDITIONS
+from bench.pictures.sources import Labeled, all_sources
 from mnistlib.core.formatting import Table
 from mnistlib.inference.predictor import Predictor, load_predictor
 

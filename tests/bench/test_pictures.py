@@ -8,14 +8,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from bench.accuracy import other_readers
-from bench.accuracy.contact_sheet import write_sheet
-from bench.accuracy.other_readers import character_error_rate, edit_distance, labeled_pages
 from bench.accuracy.pendigits import Drawing
 from bench.accuracy.pictures import as_table, score
-from bench.accuracy.rendered import CONDITIONS, at_edge, ink
-from bench.accuracy.sources import cut, save, seeded, stratified
 from bench.page import write_page
+from bench.pictures import other_readers
+from bench.pictures.contact_sheet import write_sheet
+from bench.pictures.other_readers import character_error_rate, edit_distance, labeled_pages
+from bench.pictures.rendered import CONDITIONS, at_edge, ink
+from bench.pictures.sources import cut, save, seeded, stratified
 
 SLANTED = [np.array([[100.0, 0.0], [0.0, 300.0]])]
 CORNER = [np.array([[0.0, 0.0], [0.0, 300.0], [200.0, 300.0]])]

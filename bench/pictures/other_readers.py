@@ -1,4 +1,4 @@
-"""`python -m bench.accuracy.other_readers`: RapidOCR (PP-OCRv4) and Tesseract on the real pictures, where installed.
+"""`python -m bench.pictures.other_readers`: RapidOCR (PP-OCRv4) and Tesseract on the real pictures, where installed.
 
 They are what a user would take instead. Neither belongs to the project's environment; any other with
 `rapidocr-onnxruntime`, or with the program `tesseract`, runs this module, because it imports nothing of the project's.
