@@ -6,6 +6,7 @@ writers (`tune`) may be used to develop with, the other fifteen (`report`) give 
 
 from __future__ import annotations
 
+import sys
 import tempfile
 import time
 from collections.abc import Sequence
@@ -15,11 +16,13 @@ from typing import Any
 import click
 import numpy as np
 
-from bench.accuracy.contact_sheet import write_sheet
-from bench.accuracy.rendered import CONDITIONS
-from bench.accuracy.sources import Labeled, all_sources
+from bench.pictures.contact_sheet import write_sheet
+from bench.pictures.rendered import CONDITIONS
+from bench.pictures.sources import Labeled, all_sources
 from mnistlib.core.formatting import Table
 from mnistlib.inference.predictor import Predictor, load_predictor
+
+SHARES = ("right", "accepted", "wrong_accepted", "each_seconds")
 
 
 def score(predictor: Predictor, labeled: Labeled) -> tuple[dict[str, float], list[tuple[Path, str, str, Any]]]:
@@ -53,7 +56,7 @@ def answer(predictor: Predictor, path: Path, label: str, prediction: Any) -> tup
 def measure_pictures(
     run: str, writers: str = "report", count: int = 300, only: Sequence[str] = (), sheets: Path | None = None
 ) -> list[dict[str, Any]]:
-    """Return a row of figures per condition; a line is printed after each.
+    """Return a row of figures per condition; a line goes to stderr after each.
 
     Args:
         run: the run whose model predicts.
@@ -75,6 +78,7 @@ def measure_pictures(
             if sheets and wrong:
                 write_sheet(sheets / f"{source.name.replace('/', '-')}.png", wrong)
         rows.append({"condition": source.name, **figures, "each_seconds": each})
+        print(f"{source.name}: {figures['right']:.1%} right", file=sys.stderr, flush=True)
     return rows
 
 
@@ -82,7 +86,7 @@ def as_table(rows: Sequence[dict[str, Any]]) -> Table:
     """Return the rows in percent, with the mean over the rendered conditions last."""
     pens = [row for row in rows if row["condition"] in CONDITIONS]
     if len(pens) > 1:
-        shares = {key: float(np.mean([row[key] for row in pens])) for key in ("right", "accepted", "wrong_accepted")}
+        shares = {key: float(np.mean([row[key] for row in pens])) for key in SHARES}
         rows = [*rows, {"condition": "all pen drawings", "n": sum(row["n"] for row in pens), **shares}]
     return Table(
         [
@@ -92,6 +96,7 @@ def as_table(rows: Sequence[dict[str, Any]]) -> Table:
                 "right %": 100 * row["right"],
                 "accepted %": 100 * row["accepted"],
                 "wrong and accepted %": 100 * row["wrong_accepted"],
+                "ms each": 1000 * row["each_seconds"],
             }
             for row in rows
         ],

@@ -20,8 +20,8 @@ from mnistlib.imaging.image_files import find_pictures, read_batches
 from mnistlib.inference.prediction_table import (
     count_predictions,
     prediction_rows,
-    rejected_first,
     save_predictions_csv,
+    worst_first,
 )
 from mnistlib.inference.predictor import (
     Prediction,
@@ -253,7 +253,7 @@ def test_a_bad_file_is_a_row_and_the_rest_goes_on(predictor, digit, tmp_path):
     assert all(
         row["rejection_reason"] and row["digit"] == row["probability"] == "" for row in rows if not row["accepted"]
     )
-    ordered, answers = rejected_first(paths, predictor.files(paths))
+    ordered, answers = worst_first(paths, predictor.files(paths))
     assert [a.accepted for a in answers] == [False] * len(bad) + [True]
     assert sorted(ordered) == sorted(paths)
     assert ordered[-1].name.startswith("a $(shell")

@@ -8,8 +8,8 @@ from functools import partial
 import cv2
 import numpy as np
 
-from bench.accuracy.papers import PAPERS
 from bench.accuracy.pendigits import Drawing
+from bench.pictures.papers import PAPERS
 
 Rng = np.random.Generator
 Render = Callable[[Rng, Drawing], np.ndarray]

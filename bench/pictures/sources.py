@@ -6,6 +6,7 @@ import os
 import zlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +14,9 @@ import cv2
 import numpy as np
 
 from bench.accuracy.doodles import DOODLES, LETTERS
-from bench.accuracy.papers import QUALITY
 from bench.accuracy.pendigits import Drawing, read_drawings
-from bench.accuracy.rendered import CONDITIONS, Rng, ink, negative
+from bench.pictures.papers import QUALITY
+from bench.pictures.rendered import CONDITIONS, Rng, ink, negative
 from mnistlib.core.files import ROOT
 from mnistlib.data.loading import obtain
 from mnistlib.inference.predictor import find_run
@@ -61,11 +62,14 @@ def pen_sources() -> Iterator[Source]:
 def rendered(name: str, folder: Path, count: int, writers: str) -> Labeled:
     """Write `count` drawings in one condition, as many of each writer as can be."""
     rng = seeded(name, writers)
-    chosen = stratified(read_drawings(ROOT / os.environ["PEN_STROKES"]), count, writers, rng)
+    chosen = stratified(all_drawings(ROOT / os.environ["PEN_STROKES"]), count, writers, rng)
     return [
         (save(folder / f"{i:04}", CONDITIONS[name](rng, drawing), QUALITY.get(name)), str(drawing.digit))
         for i, drawing in enumerate(chosen)
     ]
+
+
+all_drawings = cache(read_drawings)  # every condition draws from them
 
 
 def seeded(name: str, writers: str) -> Rng:
@@ -89,7 +93,8 @@ def save(path: Path, picture: np.ndarray, quality: int | None = None) -> Path:
 
 
 def mnist_sources(run: str) -> Iterator[Source]:
-    """Yield MNIST's digits cut to their box: stretched to squares, and with their aspect kept."""
+    """Yield MNIST's digits whole, and cut to their box: stretched to squares, and with their aspect kept."""
+    yield Source("MNIST, whole", lambda *to: cut_digits(run, "MNIST, whole", 0, True, *to))
     for kind, keep in (("stretched", False), ("aspect kept", True)):
         for side in TARGETS:
             name = f"MNIST cut, {kind}, {side}"
@@ -118,7 +123,9 @@ def mnist_digits(run: str, writers: str) -> tuple[np.ndarray, np.ndarray]:
 
 
 def cut(image: np.ndarray, side: int, keep: bool, dark: bool) -> np.ndarray:
-    """Cut to the ink's box and resize: to a square, or so that the longer side is `side`."""
+    """Cut to the ink's box and resize: to a square, or so that the longer side is `side`; leave it whole for side 0."""
+    if not side:
+        return 255 - image if dark else np.asarray(image)
     x, y, w, h = cv2.boundingRect(np.asarray(image))
     size = (max(1, round(side * w / max(w, h))), max(1, round(side * h / max(w, h)))) if keep else (side, side)
     how = cv2.INTER_AREA if side < max(w, h) else cv2.INTER_CUBIC
