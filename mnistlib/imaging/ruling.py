@@ -120,7 +120,7 @@ def judge_whole(ink: np.ndarray, mask: np.ndarray, level: Sequence[Line], uprigh
         glyphs = find_glyphs(without(seen, lines, () if crossing else others))
         for line in lines if glyphs else ():
             lighter = weight(line, view) <= limit
-            if len(lines) >= PAPER or not tight and (lighter or is_printed(line, glyphs, beyond)):
+            if len(lines) >= PAPER or (not tight and (lighter or is_printed(line, glyphs, beyond))):
                 printed.append(line)
     return printed
 

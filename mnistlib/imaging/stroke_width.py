@@ -1,4 +1,4 @@
-"""Give strokes the width that MNIST's have, before a picture is shrunk: thin lines fade away and thick ones run together."""
+"""Give strokes MNIST's width before a picture is shrunk: thin lines would fade away, thick ones run together."""
 
 from __future__ import annotations
 
