@@ -7,11 +7,15 @@ import shutil
 import signal
 import subprocess
 import sys
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import IO, Any, NamedTuple
 
 import pytest
 from filelock import FileLock
+
+from bench.browser import lab
 
 ROOT = Path(__file__).resolve().parent.parent
 COPIED = ("Makefile", "mnistlib", "notebooks", "params", "pyproject.toml", "requirements.lock")
@@ -119,6 +123,22 @@ def mnist_dir() -> Path:
     if not folder.is_dir():
         pytest.fail(f"MNIST_DIR is {folder}, which is no folder")
     return folder
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Any]:
+    """A Chromium for the tests of one file: asyncio cannot run beside it, and other files need that."""
+    if not lab.can_browse():
+        said = 'no page is tried in a browser: apt-get install chromium; pip install "notebook>=7.6" playwright'
+        (pytest.fail if os.environ.get("REQUIRE_BROWSER") else pytest.skip)(said)
+    with lab.chromium() as started:
+        yield started
+
+
+@pytest.fixture
+def browser(chromium: Any) -> Callable[..., Any]:
+    """Opens a page in that Chromium, in which every fault is noticed; takes Playwright's options of a context."""
+    return partial(lab.watched_page, chromium)
 
 
 @pytest.fixture

@@ -34,17 +34,14 @@ def drawn_in(smoke, tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def address(drawn_in):
-    if not lab.can_browse():
-        said = 'the pad is not tried in a browser: apt-get install chromium; pip install "notebook>=7.6" playwright'
-        (pytest.fail if os.environ.get("REQUIRE_BROWSER") else pytest.skip)(said)
+def address(chromium, drawn_in):
     with lab.jupyter(drawn_in.folder) as address:
         yield address
 
 
 @pytest.fixture
-def page(address):
-    with lab.browser() as page:
+def page(address, browser):
+    with browser() as page:
         try:
             lab.open_pad(page, address)
             yield page
@@ -177,9 +174,9 @@ def test_letters_and_doodles_drawn_with_the_mouse_are_rejected(page):
 
 
 @pytest.mark.parametrize(("app", "scheme"), [(lab.LAB, "dark"), (lab.NOTEBOOK, "dark")])
-def test_every_widget_of_the_pad_is_visible(address, drawn_in, app, scheme):
+def test_every_widget_of_the_pad_is_visible(address, drawn_in, app, scheme, browser):
     predictor, strokes = load_predictor(drawn_in.run("smoke")), some_strokes(2)[1]
-    with lab.browser(color_scheme=scheme) as page:
+    with browser(color_scheme=scheme) as page:
         lab.open_pad(page, address, app)
         lab.draw(page, strokes)
         page.keyboard.press(" ")
@@ -197,8 +194,8 @@ def test_tab_leaves_the_paper(page):
     page.wait_for_function("() => document.activeElement.innerText.startsWith('Save')")
 
 
-def test_it_fits_a_phone_in_notebook_7_and_takes_a_finger(address):
-    with lab.browser(viewport={"width": 390, "height": 844}, has_touch=True) as page:
+def test_it_fits_a_phone_in_notebook_7_and_takes_a_finger(address, browser):
+    with browser(viewport={"width": 390, "height": 844}, has_touch=True) as page:
         lab.open_pad(page, address, lab.NOTEBOOK)
         box = page.locator(lab.CANVAS).bounding_box()
         assert abs(box["width"] - box["height"]) < 2
