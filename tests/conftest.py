@@ -16,11 +16,15 @@ import pytest
 from filelock import FileLock
 
 from bench.browser import lab
+from mnistlib.cli import cli
+from mnistlib.core import files
+from mnistlib.pipeline import plan
+from mnistlib.runs import layout
 
 ROOT = Path(__file__).resolve().parent.parent
 COPIED = ("Makefile", "mnistlib", "notebooks", "params", "pyproject.toml", "requirements.lock")
 NO_NETWORK = "http://127.0.0.1:9"
-os.environ.setdefault("GOMP_SPINCOUNT", "2000")  # as under make: threads that spin on stall tests side by side
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch is imported: the tests that run at once fill the cores
 
 for deaf in (signal.SIGINT, signal.SIGHUP):  # a job in the background, or under nohup, hands down that it ignores them;
     if signal.getsignal(deaf) is signal.SIG_IGN:  # a handler is not handed down
@@ -161,6 +165,33 @@ def smoke(tmp_path_factory: pytest.TempPathFactory) -> Project:
             assert result.code == 0, result.text
             (first / "first.txt").write_text(result.text)
     return Project.at(first).copy(tmp_path_factory.mktemp("smoke") / "my project")
+
+
+@pytest.fixture
+def command(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture) -> Callable[..., Made]:
+    """Calls a command for a project in this process, as make does in another; the settings are its environment.
+
+    The code and the notebooks are those of this project, not the copy's. What would become make is an error.
+    """
+
+    def never(program: str, arguments: list[str]) -> None:
+        raise AssertionError(f"it went on to {arguments}")
+
+    def call(project: Project, name: str, **settings: str) -> Made:
+        with monkeypatch.context() as patch:
+            patch.setattr(files, "ROOT", project.folder)
+            patch.setattr(layout, "RUNS", project.folder / "runs")
+            patch.setattr(plan, "HANDWRITING", project.folder / "runs" / "handwriting")
+            patch.setattr(os, "execvp", never)
+            for unset in ("MNIST_DIR", "MAKEFLAGS"):
+                patch.delenv(unset, raising=False)
+            for setting, value in settings.items():
+                patch.setenv(setting, value)
+            capfd.readouterr()
+            code = cli.main([name], standalone_mode=False)
+        return Made(code, "".join(capfd.readouterr()))
+
+    return call
 
 
 @pytest.fixture
