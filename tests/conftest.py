@@ -117,6 +117,28 @@ class Project:
         return self.folder / "runs" / name
 
 
+def pytest_xdist_auto_num_workers() -> int:
+    """One process more than there are cores: they often wait for makes, kernels and browsers."""
+    return min((os.cpu_count() or 1) + 1, 4)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the file that takes longest, then with those that start makes: none is left for the end.
+
+    Its process makes the smoke run; the others come to the files that need it later.
+    """
+    needs = {item.path: set() for item in items}
+    for item in items:
+        needs[item.path] |= set(getattr(item, "fixturenames", ()))
+    items.sort(
+        key=lambda item: (
+            item.path.name != "test_jupyterlab.py",
+            "project" not in needs[item.path] or "smoke" in needs[item.path],
+            "smoke" not in needs[item.path],
+        )
+    )
+
+
 @pytest.fixture(scope="session")
 def mnist_dir() -> Path:
     """The folder with real MNIST."""

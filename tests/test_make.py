@@ -242,20 +242,20 @@ def by_hand(made) -> dict:
 
 
 @pytest.mark.slow
-def test_a_run_made_by_hand_is_not_taken_for_one_of_makes_nor_trained_over_unasked(made):
+def test_a_run_made_by_hand_is_not_taken_for_one_of_makes_nor_trained_over_unasked(made, command):
     left = by_hand(made)
     Image.new("L", (28, 28), 255).save(made.folder / "a.png")
-    for said in (
-        ["infer", "RUN=lab", "INPUT=a.png"],
-        ["infer", "RUN=lab"],
-        ["all", "RUN=lab"],
-        ["all", "RUN=lab", "SET=train.epochs=3"],
-        ["teach", "RUN=lab"],
-        ["compare", "A=smoke", "B=lab"],
-        ["compare", "A=lab", "B=smoke"],
-        ["verify", "RUN=lab"],
+    for name, said in (
+        ("resolve", {"GOAL": "infer", "INPUT": str(made.folder / "a.png")}),
+        ("resolve", {"GOAL": "infer"}),
+        ("resolve", {}),
+        ("resolve", {"SET": "train.epochs=3"}),
+        ("teach", {}),
+        ("compare", {"A": "smoke", "B": "lab"}),
+        ("compare", {"A": "lab", "B": "smoke"}),
+        ("verify", {}),
     ):
-        done = made.make(*said)
+        done = command(made, name, RUN="lab", **said)
         assert "runs/lab was made by hand, in notebooks" in done.text, said
         assert "make all RUN=lab PARAMS=… trains again and replaces its model" in done.text
         assert (done.code, done.stages) == (2, [])
@@ -328,7 +328,13 @@ def test_a_broken_nbconvert_is_said_plainly_and_what_was_executed_is_kept(projec
 
 @pytest.mark.parametrize(
     ("jobs", "wanted", "shared"),
-    [([], None, False), (["-j1"], None, False), (["-j2"], None, True), (["-j"], None, True), (["-j2"], "3", False)],
+    [
+        ([], None, False),
+        (["-j2"], None, True),
+        (["-j2"], "3", False),
+        pytest.param(["-j1"], None, False, marks=pytest.mark.slow),
+        pytest.param(["-j"], None, True, marks=pytest.mark.slow),
+    ],
 )
 def test_stages_that_run_at_once_share_the_cores(project, monkeypatch, jobs, wanted, shared):
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)

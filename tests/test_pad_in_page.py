@@ -126,7 +126,7 @@ def test_a_network_in_eight_bits_predicts_nearly_the_same(opened, made, predicto
     monkeypatch.setattr(browser_export, "MOST_BYTES", in_sixteen - 1)
     assert save_browser_pad(run, predictor, [])["bits of a weight"] == 8
     write_index(run)
-    page, drawings = opened(made.run()), some_drawings()
+    page, drawings = opened(made.run()), some_drawings(100)
     assert "rounded to 8 bits" in page.locator("#drawing-pad").inner_text()
     pairs = list(zip(ask(page, drawings), [predictor.strokes(drawing) for drawing in drawings], strict=True))
     seen_alike = [(a, e) for a, e in pairs if np.array_equal(a["image"], e.image)]
