@@ -163,8 +163,9 @@ def levels(raised: np.ndarray) -> tuple[float, float]:
     import cv2
 
     noise = 1.48 * np.median(np.abs(raised - cv2.medianBlur(raised.astype(np.float32), 3)))
-    rank = STRONGEST if raised.size > 1000 else 1
-    return float(noise), float(np.partition(raised, -rank, axis=None)[-rank])
+    counts = np.bincount(np.maximum(raised, 0).astype(np.intp).ravel())
+    above = np.cumsum(counts[::-1])[::-1]  # how many pixels reach each level
+    return float(noise), float(np.flatnonzero(above >= (STRONGEST if raised.size > 1000 else 1))[-1])
 
 
 def digit_mask(ink: np.ndarray) -> np.ndarray:

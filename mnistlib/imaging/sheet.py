@@ -43,9 +43,10 @@ def sheet_inside(grey: np.ndarray) -> np.ndarray | None:
     for side in (0, 1):
         outlines, tree = cv2.findContours((bright == side).astype(np.uint8), cv2.RETR_CCOMP, cv2.CHAIN_APPROX_SIMPLE)
         for i, outline in enumerate(outlines):
-            inside = [outlines[k] for k, node in enumerate(tree[0]) if node[3] == i]
             area = cv2.contourArea(outline)
-            if tree[0][i][3] < 0 and area > best and is_sheet(outline, inside, grey.shape):
+            if tree[0][i][3] >= 0 or area <= best:
+                continue
+            if is_sheet(outline, [outlines[k] for k in np.flatnonzero(tree[0][:, 3] == i)], grey.shape):
                 best, found = area, outline
     return None if found is None else cut_out(grey, found)
 

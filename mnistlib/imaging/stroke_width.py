@@ -26,7 +26,7 @@ def normalize_stroke_width(ink: np.ndarray) -> np.ndarray:
         return np.asarray(ink, np.float32)
     box = np.asarray(ink[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1], np.float32)
     scale = SIDE / max(box.shape)
-    if scale > 1:
+    if scale > 1 and min(box.shape) * scale >= 2:
         box = cv2.resize(np.pad(box, 1), None, fx=scale, fy=scale, interpolation=cv2.INTER_CUBIC)
     side = max(box.shape)
     mask = np.pad((box > INK).astype(np.uint8), side // 4)
