@@ -15,7 +15,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 from scipy import ndimage
 
 from mnistlib.evaluation.canny import canny
-from mnistlib.evaluation.overlays import blurred, dotted_line, fog, spatter, zigzag
+from mnistlib.evaluation.overlays import dotted_line, fog, spatter, zigzag
 from mnistlib.imaging.framing import SIZE
 
 CENTRE = (SIZE - 1) / 2
@@ -58,12 +58,20 @@ def impulse_noise(images: np.ndarray, noise: np.random.Generator) -> np.ndarray:
 
 
 def glass_blur(images: np.ndarray, noise: np.random.Generator) -> np.ndarray:
-    """Frosted glass: blur, quantize to 256 greys, swap neighbouring pixels, blur again."""
-    greys = np.floor(255 * blurred(images, 0.7)) / 255
+    """Frosted glass: blur, quantize to 256 greys, swap neighbouring pixels, blur again.
+
+    It blurs along the columns only: MNIST-C's Gaussian takes an image's last axis for its color channels.
+    """
+    greys = np.floor(255 * blurred_down(images)) / 255
     pixels = greys.reshape(len(images), SIZE * SIZE).T.copy()
     for _ in range(2):
         swap_neighbours(pixels, noise)
-    return blurred(pixels.T.reshape(images.shape), 0.7)
+    return blurred_down(pixels.T.reshape(images.shape))
+
+
+def blurred_down(images: np.ndarray) -> np.ndarray:
+    """Blur each column by a Gaussian of σ 0.7; the edge repeats outside."""
+    return ndimage.gaussian_filter1d(images, 0.7, axis=1, mode="nearest")
 
 
 def swap_neighbours(pixels: np.ndarray, noise: np.random.Generator) -> None:

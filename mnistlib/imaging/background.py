@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import numpy as np
 
+from mnistlib.imaging.ruling import erase_ruling
 from mnistlib.imaging.sheet import crop_to_sheet
 
 LEAST_CONTRAST = 24
-FINE = 100  # pixels: a smaller digit is extracted from all pixels that there are
 DIM = 64
 COARSE = 80
 OWN_EDGES = 10
 WIDEST = 0.3  # of the shorter side: no stroke on uneven paper is wider
-FLAT = 12  # grey levels within which paper counts as even
+FLAT, OF_CONTRAST = 12, 0.08  # grey levels within which paper counts as even, and the part of the contrast
 DARK = 160  # grey levels: what differs so much from the paper is ink, however wide
 APART = 25  # part of the longer side that lies between ink and what is surely paper
 SPECK = 0.03
@@ -23,7 +23,7 @@ HALO, FAINT, CLEAR = 64, 25, 100  # of 255: ink counts where it is faint, if it 
 
 
 def extract_digit(grey: np.ndarray) -> np.ndarray:
-    """Extract the ink of a picture's one digit. A large one is extracted at half the size, which averages noise.
+    """Extract the ink of a picture's one digit. Noise is averaged over four pixels.
 
     Args:
         grey: luminance, uint8 H×W.
@@ -34,10 +34,11 @@ def extract_digit(grey: np.ndarray) -> np.ndarray:
     import cv2
 
     sheet = crop_to_sheet(grey)
-    ink = isolate_digit(subtract_background(sheet))
-    if max(sheet.shape) <= 2 * FINE or extent(ink > 0) < FINE:
-        return ink
-    return isolate_digit(subtract_background(cv2.resize(sheet, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA)))
+    raised = subtract_background(sheet)
+    noise, strongest = levels(raised)
+    if noise > NOISY * strongest and max(sheet.shape) > COARSE:
+        raised = subtract_background(cv2.resize(sheet, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA))
+    return isolate_digit(raised, FAINT if even_paper(sheet) is not None else HALO)
 
 
 def subtract_background(grey: np.ndarray) -> np.ndarray:
@@ -81,12 +82,13 @@ def even_paper(grey: np.ndarray) -> float | None:
     side = int(border(bright).mean() > 0.5)
     paper = (bright == side).astype(np.uint8)
     level = np.percentile(grey[paper > 0], 90 if side else 10)
-    even = np.abs(grey - level) <= FLAT
+    contrast = np.abs(np.median(grey[paper == 0]) - level)
+    even = np.abs(grey - level) <= np.clip(OF_CONTRAST * contrast, 4, FLAT)
     reach = 2 * (1 + max(grey.shape) // APART) + 1
     apart = cv2.erode(paper, np.ones((reach, reach), np.uint8)) > 0
     if (~even & apart).sum() > 0.05 * apart.sum() or even[paper > 0].mean() < 0.15:
         return None
-    shade = np.abs(np.median(grey[paper == 0]) - level) < DARK and widest_disc(1 - paper) > WIDEST / 2 * max(grey.shape)
+    shade = contrast < DARK and widest_disc(1 - paper) > WIDEST / 2 * max(grey.shape)
     return None if shade else float(level)
 
 
@@ -130,11 +132,12 @@ def roughness(paper: np.ndarray, grey: np.ndarray) -> float:
     return total
 
 
-def isolate_digit(raised: np.ndarray) -> np.ndarray:
+def isolate_digit(raised: np.ndarray, faintest: int = HALO) -> np.ndarray:
     """Stretch what belongs to the digit to 0…255, faint parts of its strokes like strong ones.
 
     Args:
         raised: how much each pixel differs from the paper, H×W.
+        faintest: of 255, what counts as ink.
 
     Returns:
         float32 H×W; all 0 where nothing differs enough from the paper.
@@ -142,17 +145,15 @@ def isolate_digit(raised: np.ndarray) -> np.ndarray:
     import cv2
 
     noise, strongest = levels(raised)
-    if noise > NOISY * strongest:
-        raised = cv2.GaussianBlur(raised, (0, 0), 1.5)
-        noise, strongest = levels(raised)
     if strongest < LEAST_CONTRAST:
         return np.zeros_like(raised)
     stretched = np.clip(raised * (255 / strongest), 0, 255)
-    stretched[stretched < max(FAINT, 5 * noise * 255 / strongest)] = 0
+    stretched[stretched < max(faintest, 5 * noise * 255 / strongest)] = 0
+    stretched = erase_ruling(stretched)
     stretched *= digit_mask(stretched)
     reach = 2 * max(2, max(raised.shape) // 40) + 1
     nearby = cv2.dilate(stretched, np.ones((reach, reach), np.uint8))
-    even = stretched * (255 / np.clip(nearby, FAINT, 255))
+    even = stretched * (255 / np.clip(nearby, 2 * faintest, 255))
     even[even < HALO] = 0
     return even
 
@@ -184,7 +185,7 @@ def digit_mask(ink: np.ndarray) -> np.ndarray:
     at_side = (left == 0) | (right == ink.shape[1])
     at_edge = at_side | (top == 0) | (bottom == ink.shape[0])
     off = np.abs(centres / ink.shape[::-1] - 0.5).max(1)
-    size = np.maximum(height, width) * (1.2 - off) * np.where(at_edge, 0.6, 1) * (clear > 0)
+    size = np.maximum(height, width) * (1.2 - off) * np.where(at_edge, 0.8, 1) * (clear > 0)
     size[0] = 0
     main = int(size.argmax())
     across = np.minimum(right, right[main]) - np.maximum(left, left[main])  # columns shared with the digit
@@ -193,11 +194,6 @@ def digit_mask(ink: np.ndarray) -> np.ndarray:
     kept[0], kept[main] = False, True
     square = np.ones((2 * SOFT + 1, 2 * SOFT + 1), np.uint8)
     return cv2.dilate(kept[pieces].astype(np.uint8), square) > 0
-
-
-def extent(mask: np.ndarray) -> int:
-    """Return the longer side of what is set."""
-    return max((int(np.ptp(np.flatnonzero(mask.any(axis)))) + 1 for axis in (0, 1) if mask.any()), default=0)
 
 
 def border(grey: np.ndarray) -> np.ndarray:

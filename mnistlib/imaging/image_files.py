@@ -18,12 +18,12 @@ from PIL import Image
 from mnistlib.core.errors import RunError
 from mnistlib.core.files import ROOT
 from mnistlib.core.system_info import cores
-from mnistlib.imaging.background import FLAT, border, even_paper, extract_digit, isolate_digit
+from mnistlib.imaging.background import FLAT, even_paper, extract_digit
 from mnistlib.imaging.decoding import decode
 from mnistlib.imaging.framing import SIZE, frame
 from mnistlib.imaging.image_formats import EXTRAS, describe_left_out, suffixes, with_pages
 from mnistlib.imaging.limits import PictureError, refusal
-from mnistlib.imaging.restoration import restore
+from mnistlib.imaging.restoration import restore_digits
 from mnistlib.imaging.stroke_width import normalize_stroke_width
 
 MOST_PIECES = 4  # of a clean digit
@@ -160,12 +160,12 @@ def decode_or_reason(path: Path) -> tuple[np.ndarray, str]:
 def to_digits(greys: Sequence[np.ndarray]) -> np.ndarray:
     """Frame the ink of each picture: uint8 N×28×28, all 0 without ink. Pictures framed like MNIST's stay unchanged.
 
-    Pictures of 28×28 pixels with something at their border are restored as one batch, in a seventh of the time.
+    Pictures of 28×28 pixels that are not clean are restored as one batch, in a seventh of the time.
     """
-    corrupted = [i for i, grey in enumerate(greys) if grey.shape == (SIZE, SIZE) and border(grey).any() and not is_clean(grey)]
-    restored = restore(np.stack([greys[i] for i in corrupted])).astype(np.float32) if corrupted else ()
-    raised = dict(zip(corrupted, restored, strict=True))
-    return np.stack([to_digit(grey, raised.get(i)) for i, grey in enumerate(greys)])
+    corrupted = [i for i, grey in enumerate(greys) if grey.shape == (SIZE, SIZE) and not is_clean(grey)]
+    restored = restore_digits(np.stack([greys[i] for i in corrupted])) if corrupted else ()
+    digits = dict(zip(corrupted, restored, strict=True))
+    return np.stack([digits[i] if i in digits else to_digit(grey) for i, grey in enumerate(greys)])
 
 
 def is_clean(grey: np.ndarray) -> bool:
@@ -180,12 +180,11 @@ def is_clean(grey: np.ndarray) -> bool:
     return not stripe and cv2.connectedComponents(ink)[0] <= 1 + MOST_PIECES
 
 
-def to_digit(grey: np.ndarray, raised: np.ndarray | None) -> np.ndarray:
-    """Frame the ink of one picture; `raised`: its restored ink, if it was restored."""
-    if raised is None and grey.shape == (SIZE, SIZE) and not border(grey).any():
-        unchanged = np.abs(frame(grey).astype(int) - grey).max() <= 1
-        return grey if unchanged else frame(normalize_stroke_width(grey))
-    return frame(normalize_stroke_width(extract_digit(grey) if raised is None else isolate_digit(raised)))
+def to_digit(grey: np.ndarray) -> np.ndarray:
+    """Separate the ink of a picture of any size from its paper, and frame it."""
+    if grey.shape == (SIZE, SIZE) and np.abs(frame(grey).astype(int) - grey).max() <= 1:
+        return grey
+    return frame(normalize_stroke_width(extract_digit(grey)))
 
 
 def to_png(image: np.ndarray) -> bytes:

@@ -13,6 +13,7 @@ import numpy as np
 LONG = 0.3  # of the picture: a shorter line is not judged
 COVERED = 0.7  # of a line's length holds ink
 SLOPE = 0.2
+TRIMS = 5
 WAVY = 400  # pixels: a wider picture may be a page, whose lines are not straight
 
 
@@ -94,6 +95,10 @@ def follow(rows: np.ndarray, columns: np.ndarray, flat: np.ndarray, mask: np.nda
         return None
     every = np.arange(width)
     thickness = float(np.percentile(runs[rows, columns], 35))
+    for _ in range(TRIMS):  # strokes that touch the line lie off the fit
+        off = np.abs(rows - np.polynomial.Polynomial.fit(columns, rows, 1)(columns))
+        near = off <= max(thickness, np.percentile(off, 75))
+        rows, columns = rows[near], columns[near]
     for last in (False, False, True):
         degree = 1 + (np.ptp(columns) > width / 3) + (np.ptp(columns) > 2 * width / 3)
         curve = np.polynomial.Polynomial.fit(columns, rows, degree)(every)

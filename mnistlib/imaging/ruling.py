@@ -18,6 +18,7 @@ LARGE = 0.3  # of a page's longer side
 GLYPHS = 2.5  # of a page's glyphs: a longer line is no stroke
 JOINT = 1.15  # of the glyphs: what joins two lines and is longer is no stroke
 DARKER = 1.2, 20  # factor and more ink: darker pixels of a line are a stroke's
+OF_STROKES = 0.3  # part of the strokes that is darker than the lines, where the lines are the lighter
 FILLED = 0.35  # of a box: a digit in it is at least as high
 
 
@@ -35,6 +36,8 @@ def erase_ruling(ink: np.ndarray, page: bool = False) -> np.ndarray:
     Returns:
         The ink without printed lines, float32 H×W; unchanged if nothing else is there.
     """
+    import cv2
+
     mask = ink > FAINT
     level, upright = find_lines(mask), find_lines(mask.T)
     if not level and not upright:
@@ -43,17 +46,20 @@ def erase_ruling(ink: np.ndarray, page: bool = False) -> np.ndarray:
     printed += box_sides(mask, level, upright)
     if page:
         printed += lines_of_page(mask, level, upright)
-    erased, touched = ink.copy(), []
+    erased, touched, lightest = ink.copy(), [], 0.0
     for view, group in ((erased, level), (erased.T, upright)):
         before = erased.copy()
         for line in group:
             if line in printed:
                 pixels = view[line.pixels]
                 darker = DARKER[0] * np.percentile(pixels[pixels > FAINT / 2], 80) + DARKER[1]
+                lightest = max(lightest, darker)
                 view[line.pixels] = np.where(pixels > darker, pixels, 0)
         touched.append(before != erased)
     most = max((2 * line.thickness + 3 for line in printed), default=0)
     erased[crossings(erased, most, *touched)] = 0
+    if (erased > lightest).sum() >= OF_STROKES * (erased > FAINT).sum():  # what is left of lighter lines
+        erased[cv2.dilate((erased > lightest).astype(np.uint8), np.ones((5, 5), np.uint8)) == 0] = 0
     return erased if find_glyphs(erased > FAINT) else ink
 
 
@@ -105,15 +111,27 @@ def stroke_weight(ink: np.ndarray, rest: np.ndarray) -> float:
 def judge_whole(ink: np.ndarray, mask: np.ndarray, level: Sequence[Line], upright: Sequence[Line]) -> list[Line]:
     """Return which of the lines from border to border are printed; two that cross may be the strokes of a 4."""
     crossing = len(level) == len(upright) == 1
-    limit = STRONG * stroke_weight(ink, without(mask, level, upright))
+    rest = without(mask, level, upright)
+    limit = STRONG * stroke_weight(ink, rest)
+    tight = len(level) + len(upright) <= 2 and fills_picture(mask, rest)
     printed = []
     for lines, others, view, beyond in ((level, upright, ink, ACROSS[0]), (upright, level, ink.T, ACROSS[1])):
         seen = view > FAINT
         glyphs = find_glyphs(without(seen, lines, () if crossing else others))
         for line in lines if glyphs else ():
-            if len(lines) >= PAPER or weight(line, view) <= limit or is_printed(line, glyphs, beyond):
+            lighter = weight(line, view) <= limit
+            if len(lines) >= PAPER or (not tight and (lighter or is_printed(line, glyphs, beyond))):
                 printed.append(line)
     return printed
+
+
+def fills_picture(mask: np.ndarray, rest: np.ndarray) -> bool:
+    """Return whether the writing is cut to its box: it touches all sides, the largest piece beside the lines one."""
+    glyphs = find_glyphs(rest)
+    if not glyphs or not all(side.any() for side in (mask[:2], mask[-2:], mask[:, :2], mask[:, -2:])):
+        return False
+    left, top, right, bottom = max(glyphs, key=lambda box: (box[2] - box[0]) * (box[3] - box[1]))
+    return left <= 1 or top <= 1 or right >= mask.shape[1] - 1 or bottom >= mask.shape[0] - 1
 
 
 def weight(line: Line, ink: np.ndarray) -> float:

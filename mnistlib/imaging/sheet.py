@@ -36,7 +36,7 @@ def sheet_inside(grey: np.ndarray) -> np.ndarray | None:
     """Return the largest sheet strictly inside the picture, or None."""
     import cv2
 
-    threshold, bright = cv2.threshold(grey, 0, 1, cv2.THRESH_BINARY | cv2.THRESH_OTSU)
+    _, bright = cv2.threshold(grey, 0, 1, cv2.THRESH_BINARY | cv2.THRESH_OTSU)
     if bright.min() == bright.max() or grey[bright > 0].mean() - grey[bright == 0].mean() < LEAST_CONTRAST:
         return None
     best, found = SMALLEST * grey.size, None

@@ -1,4 +1,4 @@
-"""Give strokes the width that MNIST's have, before a picture is shrunk: thin lines fade away and thick ones run together."""
+"""Give strokes MNIST's width before a picture is shrunk: thin lines would fade away, thick ones run together."""
 
 from __future__ import annotations
 
@@ -30,6 +30,7 @@ def normalize_stroke_width(ink: np.ndarray) -> np.ndarray:
         box = cv2.resize(np.pad(box, 1), None, fx=scale, fy=scale, interpolation=cv2.INTER_CUBIC)
     side = max(box.shape)
     mask = np.pad((box > INK).astype(np.uint8), side // 4)
+    mask = cv2.morphologyEx(mask, cv2.MORPH_CLOSE, np.ones((3, 3), np.uint8))  # dithered ink has holes
     if not mask.any():
         return np.asarray(ink, np.float32)
     width = stroke_width(mask)

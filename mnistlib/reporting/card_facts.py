@@ -81,7 +81,7 @@ def corruption_facts(m: Mapping[str, Any]) -> list[tuple[str, str]]:
     worst = max(errors, key=lambda name: errors[name])
     mean, restored = (percent(m[f"{CORRUPTED}{treatment}mean"], 1) for treatment in ("", "restored_"))
     return [
-        (f"mean error under {len(errors)} corruptions", f"{mean}, {restored} after restoring the images"),
+        (f"mean error under {len(errors)} corruptions", f"{mean}, {restored} restored (tuned on them)"),
         ("largest of these errors", f"{worst.replace('_', ' ')}, {percent(errors[worst], 1)}"),
     ]
 

@@ -85,14 +85,16 @@ SECTIONS = (
         "Robustness to corruptions",
         Markup(
             "Noise, blur, fog and lines reduce the accuracy. The 15 corruptions follow "
-            '<a href="https://arxiv.org/abs/1906.02337">MNIST-C</a>. People can still read most of these images.'
+            '<a href="https://arxiv.org/abs/1906.02337">MNIST-C</a>. People can still read most of these images. '
+            "On images as corrupted, a plain CNN that was trained without augmentation has 12 to 13 % errors."
         ),
         (
             FigureText(
                 "corruptions",
                 "A test image under 15 corruptions, with the error on such images",
-                "Gray: images as corrupted. Blue: denoised and without background. Orange: also re-framed, that is, "
-                "cropped and centered again. Bold names: transformations used in training.",
+                "Gray: images as corrupted. Blue: restored as image files are, that is, denoised and without "
+                "background. The restoration was tuned on these corruptions, so do not compare it with published "
+                "errors. Bold names: transformations used in training.",
             ),
         ),
     ),

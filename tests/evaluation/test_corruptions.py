@@ -1,6 +1,7 @@
 """Corruptions against SciPy, and against moments and counts that can be worked out by hand."""
 
 import gzip
+import itertools
 
 import numpy as np
 import pytest
@@ -90,16 +91,47 @@ def test_impulse_noise_loses_17_of_100_pixels_half_to_white():
     assert (found == 1).mean() == pytest.approx(0.085, abs=0.005)
 
 
-def test_glass_blur_spreads_a_point_more_than_its_two_blurs_and_on_the_whole_to_no_side():
+class Kept:
+    """Random numbers that are kept, so that a test can use them again."""
+
+    def __init__(self):
+        self.noise, self.drawn = np.random.default_rng(0), []
+
+    def integers(self, *args, **kwargs) -> np.ndarray:
+        self.drawn.append(self.noise.integers(*args, **kwargs).astype(int))
+        return self.drawn[-1]
+
+
+def glass_of_one(image: np.ndarray, passes: list[np.ndarray]) -> np.ndarray:
+    """MNIST-C's glass blur of one picture, swap by swap; its Gaussian blurs the columns alone."""
+    pixels = np.floor(255 * ndimage.gaussian_filter(image, (0.7, 0), mode="nearest"))
+    for draws in passes:
+        for (row, column), draw in zip(itertools.product(range(27, 1, -1), repeat=2), draws, strict=True):
+            here, there = (row, column), (row - draw // 2, column - draw % 2) if draw < 4 else (row, column)
+            pixels[here], pixels[there] = pixels[there], pixels[here]
+    return ndimage.gaussian_filter(pixels / 255, (0.7, 0), mode="nearest")
+
+
+def test_glass_blur_is_mnist_cs_on_the_same_draws():
+    images, noise = pictures(6).astype(np.float32) / 255, Kept()
+    images[:, 0] = images[:, :, 5] = 0.8
+    found = CORRUPTIONS["glass_blur"](images, noise)
+    expected = [glass_of_one(image, [draws[:, i] for draws in noise.drawn]) for i, image in enumerate(images)]
+    assert found == pytest.approx(np.array(expected), abs=1e-4)
+    assert not np.array_equal(found[0], corrupted("glass_blur", images, 1)[0])
+
+
+def test_glass_blur_spreads_a_point_further_down_than_aside():
     found = corrupted("glass_blur", lit(14, 14, 3000)).astype(float)
-    once = ndimage.gaussian_filter(lit(14, 14)[0].astype(float), 0.7)
-    assert found.sum((1, 2)) == pytest.approx(np.floor(255 * once).sum() / 255, abs=0.001)
     total = found.mean(0) / found.sum((1, 2)).mean()
-    for profile in (total.sum(0), total.sum(1)):
+    spread = []
+    for profile in (total.sum(1), total.sum(0)):
         middle = profile @ np.arange(28)
         assert middle == pytest.approx(14, abs=0.1)
-        assert profile @ (np.arange(28) - middle) ** 2 > 2 * 0.7**2 + 0.5
-    assert not np.array_equal(found[0], found[1])
+        spread.append(profile @ (np.arange(28) - middle) ** 2)
+    # Both are swapped alike; the two blurs add their variance, twice 0.7², to the columns alone.
+    assert spread[1] > 0.5
+    assert spread[0] - spread[1] == pytest.approx(2 * 0.7**2, abs=0.1)
 
 
 def test_neighbours_are_swapped_and_nothing_is_lost():

@@ -5,7 +5,8 @@ import pytest
 
 from mnistlib.data.sklearn_digits import load_digits
 from mnistlib.evaluation.corruptions import corrupt
-from mnistlib.imaging.restoration import coons_patch, despeckle, estimate_background, restore
+from mnistlib.imaging.framing import frame, rasterize
+from mnistlib.imaging.restoration import coons_patch, despeckle, estimate_background, restore, restore_digits
 
 
 @pytest.fixture(scope="module")
@@ -73,3 +74,25 @@ def test_a_speck_goes_and_a_line_of_one_pixel_stays():
     assert (cleaned[10, 5:19] == 200).all()
     hole = 255 - image
     assert np.array_equal(despeckle(hole)[0], 255 - cleaned)
+
+
+def test_pictures_framed_as_mnists_stay_as_they_are(digits):
+    framed = np.stack([frame(image) for image in digits])
+    assert np.array_equal(restore_digits(framed), framed)
+
+
+def test_a_moved_digit_is_framed_and_one_with_a_line_across_stays():
+    eight = rasterize([[(30, 0), (0, 25), (60, 75), (30, 100), (0, 75), (60, 25), (30, 0)]])
+    moved, lined = np.roll(eight, (3, -3), (0, 1)), eight.copy()
+    lined[14, 2:26] = 255
+    assert apart(restore_digits(moved[None])[0], eight) < 8
+    assert apart(restore_digits(255 - moved[None])[0], eight) < 8
+    assert np.array_equal(restore_digits(lined[None]), restore(lined[None]))
+
+
+@pytest.mark.parametrize("negative", [False, True])
+def test_a_digit_that_fills_the_picture_keeps_its_strokes_and_is_framed(negative):
+    tight = np.zeros((1, 28, 28), np.uint8)
+    tight[:, 4:15, :3] = tight[:, 12:15] = tight[:, :, 20:23] = 255  # an open four, with strokes along the edges
+    found = restore_digits(255 - tight if negative else tight)
+    assert apart(found[0], frame(tight[0])) < 2

@@ -101,7 +101,7 @@ def test_numbers_are_the_runs_own():
                          corrupted_error_shear=0.1, corrupted_error_restored_fog=0.99,
                          handwriting_count=40, handwriting_right=39, ood_accepted_letters=0.07))  # fmt: skip
     for number in ("12,345", "777", "1.2 s, 2 epochs", "50.00 %", "4,321 of 8,642", "11.11 %", "7.77 %", "0.2222",
-                   "62.5 %", "17 of them", "30.0 %, 20.0 % after restoring", "fog, 90.0 %", "39 of 40",
+                   "62.5 %", "17 of them", "30.0 %, 20.0 % restored", "fog, 90.0 %", "39 of 40",
                    "7.0 %"):  # fmt: skip
         assert number in text, number
 

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
-from mnistlib.evaluation.robustness import AS_IT_IS, REFRAMED, RESTORED
-from mnistlib.reporting.plots.style import BLUE, GREY, ORANGE, new_figure, show, tidy
+from mnistlib.evaluation.robustness import AS_IT_IS, RESTORED
+from mnistlib.reporting.plots.style import BLUE, GREY, new_figure, show, tidy
 
 
 def plot_corruptions(examples: np.ndarray, rows: Sequence[Mapping[str, Any]]) -> Figure:
@@ -33,10 +33,10 @@ def plot_corruptions(examples: np.ndarray, rows: Sequence[Mapping[str, Any]]) ->
 
 
 def plot_errors(axes: Any, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Three bars for each corruption, one for each treatment; bold: the corruption was part of the augmentation."""
+    """Two bars for each corruption, one for each treatment; bold: the corruption was part of the augmentation."""
     places = np.arange(len(rows))
-    for name, color, shift in ((AS_IT_IS, GREY, -0.27), (RESTORED, BLUE, 0), (REFRAMED, ORANGE, 0.27)):
-        axes.bar(places + shift, [100 * row[name] for row in rows], 0.25, color=color, label=name)
+    for name, color, shift in ((AS_IT_IS, GREY, -0.2), (RESTORED, BLUE, 0.2)):
+        axes.bar(places + shift, [100 * row[name] for row in rows], 0.38, color=color, label=name)
     axes.set_xlim(-0.5, len(rows) - 0.5)
     axes.set_xticks(places, [row["corruption"].replace("_", "\n") for row in rows], fontsize=8)
     for label, row in zip(axes.get_xticklabels(), rows, strict=True):
