@@ -115,7 +115,7 @@ def results_message(run: Run) -> tuple[str, int]:
         kept = list(table)
         rows = [(row["digit"] != "", row["accepted"] == "True") for row in kept]
         found = notable(kept, load_calibration(run))
-    except (OSError, KeyError, ValueError, csv.Error) as error:
+    except (OSError, KeyError, TypeError, ValueError, csv.Error) as error:
         again = f"delete it, and make infer RUN={run.name} writes it"
         raise RunError(f"{shown(answers)} is missing or damaged: {again}") from error
     report = run.page("06_infer").absolute().as_uri()

@@ -7,6 +7,7 @@ import pytest
 from PIL import Image
 from scipy.stats import binomtest
 
+from mnistlib.core.errors import RunError
 from mnistlib.data.synthetic import examples
 from mnistlib.evaluation.calibration import KEPT, NOT_LIKE_A_DIGIT, NOT_SURE_ENOUGH, Calibration, save_calibration
 from mnistlib.imaging.framing import rasterize
@@ -161,3 +162,10 @@ def test_the_terminal_says_both_from_the_table_and_at_once(run, tmp_path, capsys
     assert unlike.startswith("these pictures are unlike the training data: accepted 0.0 % (100.0 %)")
     predict_files([str(tmp_path / "labeled")], str(run.folder), as_json=False)
     assert capsys.readouterr().out.splitlines()[-3:] == [scored, unlike, shown]
+
+
+def test_a_table_with_short_lines_is_damaged_not_a_crash(run):
+    path = save_predictions_csv(run, batch(0, 20, 0))
+    path.write_text("accepted,digit,rejection_reason,file\n" + "False,1,not like a digit\n" * 20)
+    with pytest.raises(RunError, match="missing or damaged"):
+        results_message(run)
