@@ -21,6 +21,8 @@ WAVY = 400  # pixels: a wider picture may be a page, whose lines are not straigh
 class Line:
     """A nearly horizontal line: its first and last column, its row in each, and the pixels that are the line's alone.
 
+    `share` is the share of its columns with such pixels. Strokes cross the others.
+
     Of a vertical line, rows and columns are exchanged.
     """
 
@@ -28,6 +30,7 @@ class Line:
     end: int
     rows: np.ndarray
     thickness: float
+    share: float
     pixels: tuple[np.ndarray, np.ndarray]
 
     def middle_at(self, column: float) -> float:
@@ -124,8 +127,10 @@ def follow(rows: np.ndarray, columns: np.ndarray, flat: np.ndarray, mask: np.nda
         or not is_straight(rows, columns, thickness)
     ):
         return None
-    alone = np.nonzero(inside & (runs[band, every] <= thickness + max(1, 0.4 * thickness)))
-    return Line(start, end, curve, thickness, (band[alone], alone[1]))
+    alone = inside & (runs[band, every] <= thickness + max(1, 0.4 * thickness))
+    share = float((alone & mask[band, every]).any(0)[start : end + 1].mean())
+    places = np.nonzero(alone)
+    return Line(start, end, curve, thickness, share, (band[places], places[1]))
 
 
 def local_offset(residuals: np.ndarray, columns: np.ndarray, width: int) -> np.ndarray:

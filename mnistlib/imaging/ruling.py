@@ -15,7 +15,8 @@ ACROSS = (0.12, 0.25)  # a level line, and an upright one, through its middle; a
 STRONG = 0.65  # of a stroke's weight: a lighter line from border to border is no stroke
 PAPER = 4  # parallel lines from border to border that make ruled paper
 LARGE = 0.3  # of a page's longer side
-GLYPHS = 2.5  # of a page's glyphs: a longer line is no stroke
+GLYPHS = 3.0  # of a page's glyphs: a longer line is no stroke
+CLEAN, SOME = 0.82, 0.65  # of its length no strokes cross; a line from border to border needs less
 JOINT = 1.15  # of the glyphs: what joins two lines and is longer is no stroke
 DARKER = 1.2, 20  # factor and more ink: darker pixels of a line are a stroke's
 OF_STROKES = 0.3  # part of the strokes that is darker than the lines, where the lines are the lighter
@@ -145,7 +146,14 @@ def lines_of_page(mask: np.ndarray, level: Sequence[Line], upright: Sequence[Lin
     large = [[line for line in group if line.end - line.start >= LARGE * max(mask.shape)] for group in (level, upright)]
     glyphs = find_glyphs(without(mask, *large))
     size = np.median([max(right - left, bottom - top) for left, top, right, bottom in glyphs]) if glyphs else np.inf
-    groups = [[line for line in group if line.end - line.start >= GLYPHS * size] for group in (level, upright)]
+    groups = [
+        [
+            line
+            for line in group
+            if line.end - line.start >= GLYPHS * size and line.share >= (SOME if line.is_whole else CLEAN)
+        ]
+        for group in (level, upright)
+    ]
     joints = [
         line for group, others in ((level, groups[1]), (upright, groups[0])) for line in group if is_held(line, others)
     ]

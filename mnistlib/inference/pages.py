@@ -4,25 +4,32 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from itertools import pairwise
+from pathlib import Path
 
 import numpy as np
+from PIL import Image
 
 from mnistlib.evaluation.calibration import NOT_LIKE_A_DIGIT
+from mnistlib.imaging.decoding import decode, full_size
 from mnistlib.imaging.framing import frame
 from mnistlib.imaging.ruling import erase_ruling
 from mnistlib.imaging.segmentation import Piece, cut, find_lines_of_writing, find_pieces, join, page_ink, typical_height
 from mnistlib.imaging.stroke_width import normalize_stroke_width
 from mnistlib.inference.prediction import Prediction
 
+SIDE = 1600  # pixels of a page's longer side
 LARGE, SMALL, SPECK = 0.5, 0.45, 0.12  # of the glyphs' height: beginnings of a line, digits, pieces of a digit
 DRAWING = 2.5  # of the glyphs' height: a piece both higher and wider is no digit
 WIDE = 1.35  # of the glyphs' height: a digit is no wider
 GAP = 0.3  # of the glyphs' height, between the pieces of one digit
 MOST = 6  # pieces of a digit, or of touching digits
 SURE = 0.98  # a piece read with this confidence is not cut, unless it is wide
-UNSURE, UNLIKE = 1.0, 2.5  # cost of a rejected reading, in nats, beside its negative log probability
+UNSURE, UNLIKE = 0.7, 1.5  # cost of a rejected reading, in nats, beside its negative log probability
 SKIPPED, CUT, APART = 1.2, 0.35, 3.0  # costs: of a small piece left out, of a seam, of a gap of the glyphs' height
+BELIEVED = -1.4  # mean quality of a number's digits, above which it is one
+UNCLEAR = 0.6  # what is not like a digit, and read with less confidence, is none
 SPACE = 0.6, 2.0  # a number ends at a gap of this share of the height that is so many times the line's usual one
 
 Classify = Callable[[np.ndarray], Sequence[Prediction]]
@@ -82,6 +89,32 @@ class Glyph:
 
     piece: Piece
     prediction: Prediction | None
+
+
+def read_picture(classify: Classify, picture: str | Path | np.ndarray) -> Page:
+    """Read a page from a file or its pixels; boxes are in its own pixels. Raises PictureError and ValueError."""
+    if isinstance(picture, str | Path):
+        grey, (width, height) = decode(Path(picture), side=SIDE), full_size(Path(picture))
+    else:
+        grey = to_luminance(picture)
+        height, width = picture.shape[:2]
+    page = read_page(classify, grey)
+    x, y = width / grey.shape[1], height / grey.shape[0]
+    return replace(page, numbers=tuple(Number(tuple(scaled(d, x, y) for d in n.digits)) for n in page.numbers))
+
+
+def scaled(digit: Digit, x: float, y: float) -> Digit:
+    left, top, right, bottom = digit.box
+    return replace(digit, box=(int(left * x), int(top * y), round(right * x), round(bottom * y)))
+
+
+def to_luminance(pixels: np.ndarray) -> np.ndarray:
+    """Return pixels uint8 H×W or H×W×3 as luminance of at most SIDE pixels a side. Raises ValueError."""
+    if pixels.dtype != np.uint8 or not (pixels.ndim == 2 or (pixels.ndim == 3 and pixels.shape[2] == 3)):
+        raise ValueError(f"expected uint8 H×W or H×W×3, found {pixels.dtype} {pixels.shape}")
+    image = Image.fromarray(pixels).convert("L")
+    image.thumbnail((SIDE, SIDE), Image.Resampling.BOX)
+    return np.asarray(image)
 
 
 def read_page(classify: Classify, grey: np.ndarray) -> Page:
@@ -162,7 +195,7 @@ def atoms_of(piece: Piece, prediction: Prediction, height: float) -> list[Piece]
     sure = prediction.accepted and prediction.confidence >= SURE
     if piece.height < SMALL * height or piece.width < 0.4 * height or (sure and not wide):
         return [piece]
-    return cut(piece, min(piece.height, 1.5 * height))[: 2 * MOST]
+    return cut(piece, min(piece.height, 1.5 * height))
 
 
 def candidate_groups(atoms: Sequence[Piece], height: float) -> list[tuple[int, int]]:
@@ -208,7 +241,7 @@ def quality(prediction: Prediction) -> float:
 
 def penalty(atoms: Sequence[Piece], height: float) -> float:
     """Return the cost of one more digit, and of the gaps within it."""
-    gaps = [max(0, after.left - before.right) for before, after in zip(atoms, atoms[1:], strict=False)]
+    gaps = [max(0, after.left - before.right) for before, after in pairwise(atoms)]
     return CUT + APART * sum(gaps) / height
 
 
@@ -221,8 +254,7 @@ def split_numbers(line: Sequence[Glyph], height: float, left_out: Counter[str]) 
         kept.append(None if kind == "dashes" else glyph if not kind else ())
     glyphs = [glyph for glyph in kept if glyph != ()]
     for number in spaced(glyphs, height):
-        accepted = sum(glyph.prediction.accepted for glyph in number)
-        if 2 * accepted >= len(number):
+        if np.mean([quality(glyph.prediction) for glyph in number]) > BELIEVED:
             yield Number(tuple(to_digit(glyph) for glyph in number))
         else:
             left_out["not like a digit"] += len(number)
@@ -236,12 +268,12 @@ def no_digit(glyph: Glyph, height: float) -> str:
     if prediction is None or piece.height < SMALL * height:
         return "specks"
     unlike = prediction.rejection_reason == NOT_LIKE_A_DIGIT
-    return "not like a digit" if unlike and prediction.confidence < SURE else ""
+    return "not like a digit" if unlike and prediction.confidence < UNCLEAR else ""
 
 
 def spaced(glyphs: Sequence[Glyph | None], height: float) -> list[list[Glyph]]:
     """Split glyphs at wide gaps, and where None stands."""
-    gaps = [b.piece.left - a.piece.right for a, b in zip(glyphs, glyphs[1:], strict=False) if a and b]
+    gaps = [b.piece.left - a.piece.right for a, b in pairwise(glyphs) if a and b]
     wide = max(SPACE[0] * height, SPACE[1] * float(np.median(gaps))) if gaps else np.inf
     numbers: list[list[Glyph]] = [[]]
     for glyph in glyphs:
