@@ -36,7 +36,7 @@ def extract_digit(grey: np.ndarray) -> np.ndarray:
     sheet = crop_to_sheet(grey)
     raised = subtract_background(sheet)
     noise, strongest = levels(raised)
-    if noise > NOISY * strongest and max(sheet.shape) > COARSE:
+    if noise > NOISY * strongest and min(sheet.shape) > COARSE:
         raised = subtract_background(cv2.resize(sheet, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA))
     return isolate_digit(raised, FAINT if even_paper(sheet) is not None else HALO)
 
@@ -82,6 +82,8 @@ def even_paper(grey: np.ndarray) -> float | None:
     side = int(border(bright).mean() > 0.5)
     paper = (bright == side).astype(np.uint8)
     level = np.percentile(grey[paper > 0], 90 if side else 10)
+    if paper.all():
+        return float(level)
     contrast = np.abs(np.median(grey[paper == 0]) - level)
     even = np.abs(grey - level) <= np.clip(OF_CONTRAST * contrast, 4, FLAT)
     reach = 2 * (1 + max(grey.shape) // APART) + 1

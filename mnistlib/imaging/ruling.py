@@ -191,7 +191,7 @@ def holds_writing(mask: np.ndarray, first: Line, second: Line, across: Sequence[
         return False
     for x0, y0, x1, y1 in find_glyphs(inside):
         apart = x0 > 0 and y0 > 0 and x1 < inside.shape[1] and y1 < inside.shape[0]
-        if y1 - y0 >= FILLED * (bottom - top) and (apart or len(across) > 1):
+        if max(x1 - x0, y1 - y0) >= FILLED * (bottom - top) and (apart or len(across) > 1):
             return True
     return False
 

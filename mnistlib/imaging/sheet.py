@@ -8,7 +8,7 @@ LEAST_CONTRAST = 24
 DEEPEST = 4  # sheets within sheets
 SMALLEST = 0.04  # of the picture: a smaller sheet is a spot
 CONVEX, RECTANGULAR = 0.9, 0.88  # a sheet's area over that of its convex hull, and of the rectangle around it
-TALL = 0.2  # of the sheet's height: what is lower is no writing
+TALL = 0.33, 0.2  # of the height of a round and a rectangular sheet: what is lower is no writing
 MARGIN = 0.02  # of the sheet's side, left out around it
 
 
@@ -61,14 +61,22 @@ def is_sheet(outline: np.ndarray, inside: list[np.ndarray], shape: tuple[int, ..
     area = cv2.contourArea(outline)
     if area < CONVEX * cv2.contourArea(cv2.convexHull(outline)):
         return False
-    tall = [hole for hole in inside if cv2.boundingRect(hole)[3] >= TALL * height]
+    turned = cv2.minAreaRect(outline)[1]
+    rectangular = area >= RECTANGULAR * turned[0] * turned[1]
+    tall = [hole for hole in inside if cv2.boundingRect(hole)[3] >= TALL[rectangular] * height]
     ink = sum(cv2.contourArea(hole) for hole in inside)
     if not tall or ink > area / 2:
         return False
-    turned = cv2.minAreaRect(outline)[1]
-    if area >= RECTANGULAR * turned[0] * turned[1] and ink <= area / 10:
-        return True
-    return any(cv2.contourArea(hole) < 0.8 * cv2.contourArea(cv2.convexHull(hole)) for hole in tall)
+    return (rectangular and ink <= area / 10) or any(is_writing(hole, rectangular) for hole in tall)
+
+
+def is_writing(hole: np.ndarray, rectangular: bool) -> bool:
+    """Return whether a hole in a sheet is written there: in a rectangular sheet any but a rectangle, else no blob."""
+    import cv2
+
+    area = cv2.contourArea(hole)
+    turned = cv2.minAreaRect(hole)[1]
+    return area < (RECTANGULAR * turned[0] * turned[1] if rectangular else 0.8 * cv2.contourArea(cv2.convexHull(hole)))
 
 
 def cut_out(grey: np.ndarray, outline: np.ndarray) -> np.ndarray:

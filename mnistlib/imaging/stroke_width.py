@@ -26,8 +26,10 @@ def normalize_stroke_width(ink: np.ndarray) -> np.ndarray:
         return np.asarray(ink, np.float32)
     box = np.asarray(ink[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1], np.float32)
     scale = SIDE / max(box.shape)
-    if scale > 1 and min(box.shape) * scale >= 2:
-        box = cv2.resize(np.pad(box, 1), None, fx=scale, fy=scale, interpolation=cv2.INTER_CUBIC)
+    if scale > 1:
+        box = np.pad(box, 1)
+        size = [max(1, round(length * scale)) for length in box.shape[::-1]]
+        box = cv2.resize(box, size, interpolation=cv2.INTER_CUBIC)
     side = max(box.shape)
     mask = np.pad((box > INK).astype(np.uint8), side // 4)
     mask = cv2.morphologyEx(mask, cv2.MORPH_CLOSE, np.ones((3, 3), np.uint8))  # dithered ink has holes

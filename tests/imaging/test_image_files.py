@@ -387,3 +387,11 @@ def test_what_was_given_accepted_and_unreadable_is_counted_by_hand():
     ink, blank = np.ones((28, 28), np.uint8), np.zeros((28, 28), np.uint8)
     told = [Prediction(1, np.eye(10)[1], ok, image) for ok, image in ((True, ink), (False, ink), (False, blank))]
     assert count_predictions(told) == {"infer_count": 3, "infer_accepted": 1, "infer_unreadable": 1}
+
+
+def test_ink_and_paper_of_one_lightness_differ_in_color(digit, tmp_path):
+    ink = np.asarray(large(digit))[..., None] / 255
+    red, green = np.array([180, 40, 40]), np.array([30, 109, 30])  # both have luminance 82
+    Image.fromarray((green + ink * (red - green)).astype(np.uint8)).save(tmp_path / "a.png")
+    expected = frame(np.asarray(large(digit)))
+    assert np.corrcoef(read_picture(tmp_path / "a.png").ravel(), expected.ravel())[0, 1] > 0.9
