@@ -162,10 +162,12 @@ def to_digits(greys: Sequence[np.ndarray]) -> np.ndarray:
 
     Pictures of 28×28 pixels that are not clean are restored as one batch, in a seventh of the time.
     """
-    corrupted = [i for i, grey in enumerate(greys) if grey.shape == (SIZE, SIZE) and not is_clean(grey)]
-    restored = restore_digits(np.stack([greys[i] for i in corrupted])) if corrupted else ()
-    digits = dict(zip(corrupted, restored, strict=True))
-    return np.stack([digits[i] if i in digits else to_digit(grey) for i, grey in enumerate(greys)])
+    small = [i for i, grey in enumerate(greys) if grey.shape == (SIZE, SIZE)]
+    digits = dict(zip(small, restore_digits(np.stack([greys[i] for i in small])), strict=True)) if small else {}
+    for i, grey in enumerate(greys):
+        if i not in digits or (not np.array_equal(digits[i], grey) and is_clean(grey)):
+            digits[i] = frame(normalize_stroke_width(extract_digit(grey)))
+    return np.stack([digits[i] for i in range(len(greys))])
 
 
 def is_clean(grey: np.ndarray) -> bool:
@@ -178,13 +180,6 @@ def is_clean(grey: np.ndarray) -> bool:
     ink = (np.abs(grey - np.float32(level)) > FLAT).astype(np.uint8)
     stripe = any(side[0].any() and (side[0] == side[[1, -1]]).all() for side in (ink, ink.T))
     return not stripe and cv2.connectedComponents(ink)[0] <= 1 + MOST_PIECES
-
-
-def to_digit(grey: np.ndarray) -> np.ndarray:
-    """Separate the ink of a picture of any size from its paper, and frame it."""
-    if grey.shape == (SIZE, SIZE) and np.abs(frame(grey).astype(int) - grey).max() <= 1:
-        return grey
-    return frame(normalize_stroke_width(extract_digit(grey)))
 
 
 def to_png(image: np.ndarray) -> bytes:

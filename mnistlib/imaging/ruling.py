@@ -10,6 +10,7 @@ import numpy as np
 from mnistlib.imaging.lines import Line, find_lines
 
 FAINT = 48  # ink of a printed line
+SMALLEST = 36  # pixels of the longer side: in a smaller picture, a line is as wide as a stroke
 BESIDE = 0.07  # of a glyph's size: a printed line at the glyph's edge reaches so far beyond it
 ACROSS = (0.12, 0.25)  # a level line, and an upright one, through its middle; a 4's stem reaches beyond the rest of it
 STRONG = 0.65  # of a stroke's weight: a lighter line from border to border is no stroke
@@ -39,6 +40,8 @@ def erase_ruling(ink: np.ndarray, page: bool = False) -> np.ndarray:
     """
     import cv2
 
+    if max(ink.shape) < SMALLEST:
+        return ink
     mask = ink > FAINT
     level, upright = find_lines(mask), find_lines(mask.T)
     if not level and not upright:
