@@ -118,7 +118,7 @@ lock:
 ## test: run the tests of a few minutes
 .PHONY: test
 test:
-	@exec $(PYTHON_SH) -m pytest -n logical --maxprocesses 4 --dist loadfile \
+	@exec $(PYTHON_SH) -m pytest -n auto --dist loadfile --no-loadscope-reorder \
 	$(if $(filter too,$(SLOW)),,-m "$(if $(filter only,$(SLOW)),,not )slow")
 
 ## lint: run ruff, mypy and import-linter; with pip-audit installed, list known advisories of the lock

@@ -4,7 +4,7 @@ On 2 cores with AVX-512: 9 minutes, with QUICK=1 two, with FULL=1 forty (five se
 fine-tuning for all writers). With AVX2 alone it takes two to three times as long.
 
 Without MNIST (MNIST_DIR or runs/data/raw), only the smoke pipeline is measured. Pen drawings need PEN_STROKES, the
-path of UCI's file; the latency of the drawing pad needs a browser.
+path of UCI's file; the latency of the drawing pad needs a browser. PICTURES names a folder of real pictures.
 """
 
 from __future__ import annotations
@@ -22,10 +22,12 @@ import torch
 from bench.accuracy.doodles import measure_doodles
 from bench.accuracy.fine_tuning import measure_fine_tuning
 from bench.accuracy.pen_drawings import measure_pen_drawings
+from bench.accuracy.pictures import as_table, measure_pictures
 from bench.accuracy.profiles import measure_profiles
 from bench.accuracy.tutorial import GOAL, measure_tutorial
 from bench.browser import lab
 from bench.page import write_page
+from bench.pictures.other_readers import compare
 from bench.speed.image_files import measure_image_files
 from bench.speed.inference import measure_inference
 from bench.speed.latency import measure_latency
@@ -45,6 +47,7 @@ PROFILES = ("fast",) if QUICK else ("fast", "fast-30s", "default", "tiny", "best
 SEEDS = range(1 if QUICK else 5 if FULL else 3)
 TUTORIAL_SECONDS = 60 if QUICK else 1200 if FULL else 240
 PIPELINES = ("smoke",) if QUICK else ("smoke", "default") if FULL else ("default",)
+PICTURES = 15 if QUICK else 300 if FULL else 60  # drawings per rendered condition
 WRITER_STEP = 1 if FULL else 3  # fine-tune on every writer's drawings, or on every third writer's
 
 
@@ -104,6 +107,11 @@ def measure_predictions(run: Run, results: dict[str, Any]) -> None:
         results["pen_drawings"] = reported("pen drawings of digits", measure_pen_drawings(predictor, strokes))
         tuned = measure_fine_tuning(run, strokes, WRITER_STEP)
         results["fine_tuning"] = reported("fine-tuned on five drawings per digit of one writer", tuned)
+        results["pictures"] = measure_pictures(run.name, "report", PICTURES)
+        print(f"\npictures:\n{as_table(results['pictures'])}", flush=True)
+    if os.environ.get("PICTURES"):
+        results["other_readers"] = compare(ROOT / os.environ["PICTURES"])
+        print(f"\nother readers, where installed:\n{Table(results['other_readers'])}", flush=True)
     if lab.can_browse():
         results["pad"] = reported("the drawing pad in JupyterLab, from pen-up to answer", measure_latency(predictor))
 

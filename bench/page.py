@@ -7,6 +7,7 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
+from bench.accuracy.pictures import as_table
 from mnistlib.core.files import write_text
 from mnistlib.core.formatting import Table
 from mnistlib.reporting.figures import picture_of
@@ -27,6 +28,8 @@ def write_page(path: Path, results: dict[str, Any]) -> None:
         figures.append(("Milliseconds for one picture.", plot_latency(results["inference"]["one_ms"])))
     page = {"results": results, "figures": [(text, picture_of(figure, text)) for text, figure in figures]}
     page["stages"] = {name: Table(p["stages"], decimals=2)._repr_html_() for name, p in results["pipelines"].items()}
+    page["pictures"] = as_table(results["pictures"])._repr_html_() if "pictures" in results else ""
+    page["other_readers"] = Table(results.get("other_readers", []), decimals=3)._repr_html_()
     write_text(path, render("page.html.j2", page, Path(__file__).parent))
 
 

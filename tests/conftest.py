@@ -7,16 +7,24 @@ import shutil
 import signal
 import subprocess
 import sys
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import IO, Any, NamedTuple
 
 import pytest
 from filelock import FileLock
 
+from bench.browser import lab
+from mnistlib.cli import cli
+from mnistlib.core import files
+from mnistlib.pipeline import plan
+from mnistlib.runs import layout
+
 ROOT = Path(__file__).resolve().parent.parent
 COPIED = ("Makefile", "mnistlib", "notebooks", "params", "pyproject.toml", "requirements.lock")
 NO_NETWORK = "http://127.0.0.1:9"
-os.environ.setdefault("GOMP_SPINCOUNT", "2000")  # as under make: threads that spin on stall tests side by side
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch is imported: the tests that run at once fill the cores
 
 for deaf in (signal.SIGINT, signal.SIGHUP):  # a job in the background, or under nohup, hands down that it ignores them;
     if signal.getsignal(deaf) is signal.SIG_IGN:  # a handler is not handed down
@@ -109,6 +117,28 @@ class Project:
         return self.folder / "runs" / name
 
 
+def pytest_xdist_auto_num_workers() -> int:
+    """One process more than there are cores: they often wait for makes, kernels and browsers."""
+    return min((os.cpu_count() or 1) + 1, 4)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the file that takes longest, then with those that start makes: none is left for the end.
+
+    Its process makes the smoke run; the others come to the files that need it later.
+    """
+    needs = {item.path: set() for item in items}
+    for item in items:
+        needs[item.path] |= set(getattr(item, "fixturenames", ()))
+    items.sort(
+        key=lambda item: (
+            item.path.name != "test_jupyterlab.py",
+            "project" not in needs[item.path] or "smoke" in needs[item.path],
+            "smoke" not in needs[item.path],
+        )
+    )
+
+
 @pytest.fixture(scope="session")
 def mnist_dir() -> Path:
     """The folder with real MNIST."""
@@ -119,6 +149,22 @@ def mnist_dir() -> Path:
     if not folder.is_dir():
         pytest.fail(f"MNIST_DIR is {folder}, which is no folder")
     return folder
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Any]:
+    """A Chromium for the tests of one file: asyncio cannot run beside it, and other files need that."""
+    if not lab.can_browse():
+        said = 'no page is tried in a browser: apt-get install chromium; pip install "notebook>=7.6" playwright'
+        (pytest.fail if os.environ.get("REQUIRE_BROWSER") else pytest.skip)(said)
+    with lab.chromium() as started:
+        yield started
+
+
+@pytest.fixture
+def browser(chromium: Any) -> Callable[..., Any]:
+    """Opens a page in that Chromium, in which every fault is noticed; takes Playwright's options of a context."""
+    return partial(lab.watched_page, chromium)
 
 
 @pytest.fixture
@@ -141,6 +187,33 @@ def smoke(tmp_path_factory: pytest.TempPathFactory) -> Project:
             assert result.code == 0, result.text
             (first / "first.txt").write_text(result.text)
     return Project.at(first).copy(tmp_path_factory.mktemp("smoke") / "my project")
+
+
+@pytest.fixture
+def command(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture) -> Callable[..., Made]:
+    """Calls a command for a project in this process, as make does in another; the settings are its environment.
+
+    The code and the notebooks are those of this project, not the copy's. What would become make is an error.
+    """
+
+    def never(program: str, arguments: list[str]) -> None:
+        raise AssertionError(f"it went on to {arguments}")
+
+    def call(project: Project, name: str, **settings: str) -> Made:
+        with monkeypatch.context() as patch:
+            patch.setattr(files, "ROOT", project.folder)
+            patch.setattr(layout, "RUNS", project.folder / "runs")
+            patch.setattr(plan, "HANDWRITING", project.folder / "runs" / "handwriting")
+            patch.setattr(os, "execvp", never)
+            for unset in ("MNIST_DIR", "MAKEFLAGS"):
+                patch.delenv(unset, raising=False)
+            for setting, value in settings.items():
+                patch.setenv(setting, value)
+            capfd.readouterr()
+            code = cli.main([name], standalone_mode=False)
+        return Made(code, "".join(capfd.readouterr()))
+
+    return call
 
 
 @pytest.fixture

@@ -133,8 +133,8 @@ DAMAGES = [
     Damage("models/history.json", b"{}", load_history, ("03_train",), True),
     Damage("data/processed/statistics.json", b"{}", load_statistics, ("02_preprocess",), True),
     Damage("data/processed/test_images.npy", b"?", lambda run: load_split(run, "test"), ("02_preprocess",), True),
-    Damage("notebooks/05_features.ipynb", b"{", notebook_05, ("05_features",)),
-    Damage("data/inference/predictions.csv", b"?", results_message, ("06_infer",)),
+    Damage("notebooks/05_features.ipynb", b"{", notebook_05, ("05_features",), True),
+    Damage("data/inference/predictions.csv", b"?", results_message, ("06_infer",), True),
     Damage("receipt.json", b'{"format": 3}', load_receipt, ()),
 ]
 

@@ -34,17 +34,23 @@ def drawn_in(smoke, tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def address(drawn_in):
-    if not lab.can_browse():
-        said = 'the pad is not tried in a browser: apt-get install chromium; pip install "notebook>=7.6" playwright'
-        (pytest.fail if os.environ.get("REQUIRE_BROWSER") else pytest.skip)(said)
+def address(chromium, drawn_in):
     with lab.jupyter(drawn_in.folder) as address:
         yield address
 
 
 @pytest.fixture
-def page(address):
-    with lab.browser() as page:
+def new_page(address, browser):
+    """An open pad, for a test that closes or reloads it."""
+    with browser() as page:
+        lab.open_pad(page, address)
+        yield page
+
+
+@pytest.fixture(scope="module")
+def page(address, chromium):
+    """An open pad for tests that leave it empty: the last ones, because all open pads have one kernel."""
+    with lab.watched_page(chromium) as page:
         try:
             lab.open_pad(page, address)
             yield page
@@ -93,9 +99,81 @@ def drawings_in(project) -> list[Path]:
     return sorted(project.run("smoke").parent.glob("lab/data/inference/drawings/*/drawing.json"))
 
 
+def test_it_fits_a_phone_in_notebook_7_and_takes_a_finger(address, browser):
+    with browser(viewport={"width": 390, "height": 844}, has_touch=True) as page:
+        lab.open_pad(page, address, lab.NOTEBOOK)
+        box = page.locator(lab.CANVAS).bounding_box()
+        assert abs(box["width"] - box["height"]) < 2
+        assert box["x"] >= 0
+        assert box["x"] + box["width"] <= 390
+        page.touchscreen.tap(box["x"] + 100, box["y"] + 100)
+        page.wait_for_function("() => document.querySelector('.sketchpad-caption').innerText !== 'no ink yet'")
+        page.wait_for_function(INKED, arg=100)
+        assert np.ptp(seen_pixels(page)) > 200
+        keep_screenshot(page, "pad-phone")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("app", "scheme"), [(lab.LAB, "dark"), (lab.NOTEBOOK, "dark")])
+def test_every_widget_of_the_pad_is_visible(address, drawn_in, app, scheme, browser):
+    predictor, strokes = load_predictor(drawn_in.run("smoke")), some_strokes(2)[1]
+    with browser(color_scheme=scheme) as page:
+        lab.open_pad(page, address, app)
+        lab.draw(page, strokes)
+        page.keyboard.press(" ")
+        said = lab.wait_status(page, "saved: ")
+        (path,) = [path for path in drawings_in(drawn_in) if path.parent.name in said]
+        kept = read_drawing(path).strokes
+        check_pixels(page, kept, predictor.strokes(kept))
+        keep_screenshot(page, f"pad-{app.partition('/')[0]}-{scheme}")
+        assert (screenshot(page)[-20, 20].max() < 100) == (scheme == "dark")
+
+
+@pytest.mark.slow
+def test_undo_close_and_a_new_pad_after_reloading(new_page, address):
+    page = new_page
+    strokes = some_strokes(1)[0]
+    cells = page.locator(".jp-Notebook .jp-Cell").count()
+    empty = lab.shown(page, "bars")
+    lab.draw(page, strokes)
+    page.wait_for_function(DIFFERENT, arg=empty)
+    lab.wait_status(page, f"{len(strokes)} stroke")
+    answer = lab.shown(page, "bars")
+    lab.draw(page, [[[0, 0], [50, 100]]])
+    lab.wait_status(page, f"{len(strokes) + 1} strokes")
+    page.keyboard.press("z")
+    lab.wait_status(page, "undone")
+    page.wait_for_function(SAME, arg=answer)
+    assert page.locator(".jp-Notebook .jp-Cell").count() == cells
+    page.keyboard.press("Escape")
+    lab.wait_status(page, "closed")
+    page.wait_for_selector(lab.CANVAS, state="detached")  # the words and the canvas's leaving are two messages
+    lab.open_pad(page, address)
+    lab.draw(page, strokes)
+    page.wait_for_function(SAME, arg=answer)
+
+
+@pytest.mark.slow
+def test_a_reloaded_page_shows_the_drawing_and_goes_on(new_page):
+    page = new_page
+    page.on("dialog", lambda dialog: dialog.accept())
+    lab.draw(page, [[[0, 0], [60, 10], [20, 100]]])
+    lab.wait_status(page, "1 stroke")
+    page.locator("[data-command='docmanager:save']").first.click()
+    page.wait_for_timeout(2500)
+    page.reload()
+    page.wait_for_selector(lab.CANVAS, timeout=60_000, state="attached")
+    page.wait_for_function(INK)
+    before = page.evaluate(INK)
+    page.locator(lab.CANVAS).scroll_into_view_if_needed()
+    lab.draw(page, [[[0, 100], [100, 0]]])
+    lab.wait_status(page, "2 strokes")
+    page.wait_for_function(f"before => ({INK})() > before", arg=before)
+
+
 def test_drawn_predicted_saved_and_labelled(page, drawn_in):
-    predictor = load_predictor(drawn_in.run("smoke"))
-    for number, strokes in enumerate(some_strokes(3)):
+    predictor, there = load_predictor(drawn_in.run("smoke")), len(drawings_in(drawn_in))
+    for number, strokes in enumerate(some_strokes(2)):
         before = drawings_in(drawn_in)
         lab.draw(page, strokes)
         page.keyboard.press(" ")
@@ -122,47 +200,7 @@ def test_drawn_predicted_saved_and_labelled(page, drawn_in):
         page.keyboard.press("c")
         lab.wait_status(page, "cleared")
         assert lab.shown(page, "digit") == "?"
-    assert len(drawings_in(drawn_in)) == 3
-
-
-@pytest.mark.slow
-def test_undo_close_and_a_new_pad_after_reloading(page, address):
-    strokes = some_strokes(1)[0]
-    cells = page.locator(".jp-Notebook .jp-Cell").count()
-    empty = lab.shown(page, "bars")
-    lab.draw(page, strokes)
-    page.wait_for_function(DIFFERENT, arg=empty)
-    lab.wait_status(page, f"{len(strokes)} stroke")
-    answer = lab.shown(page, "bars")
-    lab.draw(page, [[[0, 0], [50, 100]]])
-    lab.wait_status(page, f"{len(strokes) + 1} strokes")
-    page.keyboard.press("z")
-    lab.wait_status(page, "undone")
-    page.wait_for_function(SAME, arg=answer)
-    assert page.locator(".jp-Notebook .jp-Cell").count() == cells
-    page.keyboard.press("Escape")
-    lab.wait_status(page, "closed")
-    page.wait_for_selector(lab.CANVAS, state="detached")  # the words and the canvas's leaving are two messages
-    lab.open_pad(page, address)
-    lab.draw(page, strokes)
-    page.wait_for_function(SAME, arg=answer)
-
-
-@pytest.mark.slow
-def test_a_reloaded_page_shows_the_drawing_and_goes_on(page):
-    page.on("dialog", lambda dialog: dialog.accept())
-    lab.draw(page, [[[0, 0], [60, 10], [20, 100]]])
-    lab.wait_status(page, "1 stroke")
-    page.locator("[data-command='docmanager:save']").first.click()
-    page.wait_for_timeout(2500)
-    page.reload()
-    page.wait_for_selector(lab.CANVAS, timeout=60_000, state="attached")
-    page.wait_for_function(INK)
-    before = page.evaluate(INK)
-    page.locator(lab.CANVAS).scroll_into_view_if_needed()
-    lab.draw(page, [[[0, 100], [100, 0]]])
-    lab.wait_status(page, "2 strokes")
-    page.wait_for_function(f"before => ({INK})() > before", arg=before)
+    assert len(drawings_in(drawn_in)) == there + 2
 
 
 @pytest.mark.slow
@@ -176,36 +214,7 @@ def test_letters_and_doodles_drawn_with_the_mouse_are_rejected(page):
         lab.wait_status(page, "cleared")
 
 
-@pytest.mark.parametrize(("app", "scheme"), [(lab.LAB, "dark"), (lab.NOTEBOOK, "dark")])
-def test_every_widget_of_the_pad_is_visible(address, drawn_in, app, scheme):
-    predictor, strokes = load_predictor(drawn_in.run("smoke")), some_strokes(2)[1]
-    with lab.browser(color_scheme=scheme) as page:
-        lab.open_pad(page, address, app)
-        lab.draw(page, strokes)
-        page.keyboard.press(" ")
-        said = lab.wait_status(page, "saved: ")
-        (path,) = [path for path in drawings_in(drawn_in) if path.parent.name in said]
-        kept = read_drawing(path).strokes
-        check_pixels(page, kept, predictor.strokes(kept))
-        keep_screenshot(page, f"pad-{app.partition('/')[0]}-{scheme}")
-        assert (screenshot(page)[-20, 20].max() < 100) == (scheme == "dark")
-
-
 def test_tab_leaves_the_paper(page):
     page.locator(lab.CANVAS).focus()
     page.keyboard.press("Tab")
     page.wait_for_function("() => document.activeElement.innerText.startsWith('Save')")
-
-
-def test_it_fits_a_phone_in_notebook_7_and_takes_a_finger(address):
-    with lab.browser(viewport={"width": 390, "height": 844}, has_touch=True) as page:
-        lab.open_pad(page, address, lab.NOTEBOOK)
-        box = page.locator(lab.CANVAS).bounding_box()
-        assert abs(box["width"] - box["height"]) < 2
-        assert box["x"] >= 0
-        assert box["x"] + box["width"] <= 390
-        page.touchscreen.tap(box["x"] + 100, box["y"] + 100)
-        page.wait_for_function("() => document.querySelector('.sketchpad-caption').innerText !== 'no ink yet'")
-        page.wait_for_function(INKED, arg=100)
-        assert np.ptp(seen_pixels(page)) > 200
-        keep_screenshot(page, "pad-phone")

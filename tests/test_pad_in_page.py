@@ -60,21 +60,13 @@ def predictor(smoke):
     return load_predictor(smoke.run())
 
 
-@pytest.fixture(scope="module")
-def browser():
-    if not lab.can_browse():
-        (pytest.fail if os.environ.get("REQUIRE_BROWSER") else pytest.skip)("no browser: apt-get install chromium")
-    with lab.browser() as page:
-        yield page.context.browser
-
-
 @pytest.fixture
-def opened(smoke, browser):
+def opened(smoke, chromium):
     """Opens a front page; `context` are Playwright's options. It asks nothing of a host and shows no broken part."""
     watched = []
 
     def go(run=None, **context):
-        page = browser.new_context(offline=True, **context).new_page()
+        page = chromium.new_context(offline=True, **context).new_page()
         watched.append((page, screen.watch(page)))
         page.goto(((run or smoke.run()) / "reports" / "index.html").as_uri())
         page.locator(PAPER).scroll_into_view_if_needed()
@@ -134,7 +126,7 @@ def test_a_network_in_eight_bits_predicts_nearly_the_same(opened, made, predicto
     monkeypatch.setattr(browser_export, "MOST_BYTES", in_sixteen - 1)
     assert save_browser_pad(run, predictor, [])["bits of a weight"] == 8
     write_index(run)
-    page, drawings = opened(made.run()), some_drawings()
+    page, drawings = opened(made.run()), some_drawings(100)
     assert "rounded to 8 bits" in page.locator("#drawing-pad").inner_text()
     pairs = list(zip(ask(page, drawings), [predictor.strokes(drawing) for drawing in drawings], strict=True))
     seen_alike = [(a, e) for a, e in pairs if np.array_equal(a["image"], e.image)]

@@ -85,24 +85,35 @@ def wait_for(address: str, server: subprocess.Popen[bytes]) -> None:
 
 
 @contextmanager
-def browser(**context: Any) -> Iterator[Any]:
-    """Yield a page of a headless Chromium.
+def chromium() -> Iterator[Any]:
+    """Yield a headless Chromium, as Playwright's `Browser`."""
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as driver:
+        started = driver.chromium.launch(executable_path=CHROMIUM, args=QUIET)
+        yield started
+        started.close()
+
+
+@contextmanager
+def watched_page(started: Any, **context: Any) -> Iterator[Any]:
+    """Yield a page of a Chromium.
 
     Args:
+        started: what `chromium` yields.
         context: options of Playwright's `new_context`, for example viewport, color_scheme or has_touch.
 
     Raises:
         RuntimeError: at the end, if the page showed an error or an empty picture.
     """
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as driver:
-        chromium = driver.chromium.launch(executable_path=CHROMIUM, args=QUIET)
-        page = chromium.new_context(**{"viewport": {"width": 1280, "height": 900}, **context}).new_page()
+    inside = started.new_context(**{"viewport": {"width": 1280, "height": 900}, **context})
+    try:
+        page = inside.new_page()
         found = screen.watch(page)
         yield page
         screen.check(page, found)
-        chromium.close()
+    finally:
+        inside.close()
 
 
 def open_pad(page: Any, address: str, app: str = LAB) -> None:

@@ -27,7 +27,7 @@ WATCH = """() => {
 def measure_latency(predictor: Predictor) -> dict[str, Any]:
     """Return milliseconds from each pen-up to the status line, which changes last, and the model's share of it."""
     drawings = [[stroke.tolist() for stroke in drawing] for drawing in examples()] * (ROUNDS // 3)
-    with lab.jupyter(ROOT) as address, lab.browser() as page:
+    with lab.jupyter(ROOT) as address, lab.chromium() as started, lab.watched_page(started) as page:
         lab.open_pad(page, address)
         page.evaluate(WATCH)
         for drawing in drawings:

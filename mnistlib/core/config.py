@@ -93,10 +93,7 @@ def parse_yaml(text: str, where: str) -> Any:
         raise ParamsError(f"{where}:{line} not valid YAML: {what}") from error
 
 
-@lru_cache(maxsize=16)
-def parse_once(text: str, where: str) -> Any:
-    """Return the cached result of `parse_yaml`; do not change it. One command reads the same few files many times."""
-    return parse_yaml(text, where)
+parse_once = lru_cache(maxsize=16)(parse_yaml)  # one command reads the same few files many times; copy what it returns
 
 
 def dump_yaml(content: dict[str, Any]) -> str:

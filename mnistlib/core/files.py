@@ -118,18 +118,13 @@ def read_regular(path: Path, most: int) -> bytes:
     Raises:
         OSError: it is a link, a folder, a FIFO or a device, or it is larger than `most`.
     """
-    with open(path, "rb", opener=open_plainly) as file:
+    with open(path, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK | os.O_NOFOLLOW)) as file:
         if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
             raise OSError("it is not a regular file")
         content = file.read(most + 1)
     if len(content) > most:
         raise OSError(f"it is larger than {most:,} bytes")
     return content
-
-
-def open_plainly(path: str, flags: int) -> int:
-    """Open a file without following a link, and without waiting for the writer of a FIFO."""
-    return os.open(path, flags | os.O_NONBLOCK | os.O_NOFOLLOW)
 
 
 def read_json(path: Path, hint: str, most: int = LARGEST_JSON) -> dict[str, Any]:

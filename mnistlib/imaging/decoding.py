@@ -18,7 +18,7 @@ from mnistlib.core.files import ROOT
 from mnistlib.imaging.image_formats import check_page, is_pdf, open_picture, page_of, render_page
 from mnistlib.imaging.limits import MEMORY, MEMORY_BUDGET, SECONDS, TOO_SLOW, PictureError, TimedFile, open_file
 
-WORKING = 200  # pixels of the longer side that is worked with
+WORKING = 400  # pixels of the longer side that is worked with
 SHRUNK = 1000  # from twice this side on, a picture is shrunk tile by tile before it is converted
 SCANNED = 1_000_000_000  # pixels times scans of a JPEG
 UNSTOPPABLE = ("TIFF", "AVIF", "HEIF", "JPEG2000")  # decoders that read the whole file before they compute
@@ -28,10 +28,12 @@ TIFF, ICONS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"), (b"icns", b"\0\0\1\0")
 COPIES = {"TIFF": 2.5, "WEBP": 5, "AVIF": 2.7, "HEIF": 2.7, "JPEG2000": 8, "DDS": 2, "QOI": 2, "SGI": 2}
 INTERPRETER = 100_000_000  # bytes that a process needs in addition
 ORIENTATION = 0x0112
+GREY = ("L", "1", "LA")  # modes without color
+HUE = 1.5  # contrast of the colors over that of luminance from which on colors count
 REFUSED = 3
 
 
-def decode(path: Path, alone: bool = False) -> np.ndarray:
+def decode(path: Path, alone: bool = False, side: int = WORKING) -> np.ndarray:
     """Decode a picture file to luminance, scaled down to a working size; safe in several threads.
 
     It handles any bit depth, transparency (laid on white), light ink on dark, and dark ink on light. Of an animation it
@@ -40,6 +42,7 @@ def decode(path: Path, alone: bool = False) -> np.ndarray:
     Args:
         path: a file, or the name of a page as `image_formats.with_pages` returns it.
         alone: whether this process decodes only this picture, and may be ended.
+        side: the most pixels of the longer side.
 
     Returns:
         uint8 H×W.
@@ -49,7 +52,7 @@ def decode(path: Path, alone: bool = False) -> np.ndarray:
     """
     with ExitStack() as held:
         try:
-            return decode_within(path, held, alone)
+            return decode_within(path, held, alone, side)
         except PictureError:
             raise
         except Image.DecompressionBombError as error:
@@ -59,16 +62,36 @@ def decode(path: Path, alone: bool = False) -> np.ndarray:
             raise PictureError(f"broken picture: {error or type(error).__name__}") from error
 
 
-def decode_within(path: Path, held: ExitStack, alone: bool) -> np.ndarray:
+def decode_within(path: Path, held: ExitStack, alone: bool, side: int) -> np.ndarray:
     """Decode a file of any kind, its memory reserved in `held`. Raises PictureError and what the decoders raise."""
     place, page = page_of(path)
     with open_file(place) as file:
         if is_pdf(file):
             check_page(file, page)
-            return to_grey(render_page(file, page)) if alone else decode_in_subprocess(path, MEMORY // 2)
+            return to_grey(render_page(file, page), side) if alone else decode_in_subprocess(path, MEMORY // 2, side)
         if not alone and opens_slowly(file):
-            return decode_in_subprocess(path, MEMORY)
-        return decode_file(path, file, held, alone)
+            return decode_in_subprocess(path, MEMORY, side)
+        return decode_file(path, file, held, alone, side)
+
+
+def full_size(path: Path) -> tuple[int, int]:
+    """Return a picture's own width and height, held upright, without decoding it; of a PDF's page, as rendered.
+
+    Raises:
+        PictureError: it cannot be opened.
+    """
+    place, page = page_of(path)
+    try:
+        with open_file(place) as file:
+            if is_pdf(file):
+                return render_page(file, page).size
+            with closing(open_picture(file)) as picture:
+                turned = picture.getexif().get(ORIENTATION, 1) >= 5
+                return picture.size[::-1] if turned else picture.size
+    except PictureError:
+        raise
+    except Exception as error:  # Pillow's readers raise many kinds for broken files
+        raise PictureError(f"broken picture: {error or type(error).__name__}") from error
 
 
 def opens_slowly(file: TimedFile) -> bool:
@@ -77,7 +100,7 @@ def opens_slowly(file: TimedFile) -> bool:
     return head in ICONS or (head in TIFF and os.fstat(file.fileno()).st_size > LARGE)
 
 
-def decode_file(path: Path, file: TimedFile, held: ExitStack, alone: bool) -> np.ndarray:
+def decode_file(path: Path, file: TimedFile, held: ExitStack, alone: bool, side: int) -> np.ndarray:
     """Decode with Pillow. Raises what Pillow raises, and PictureError for what costs too much."""
     scans = count_scans(file)
     with closing(open_picture(file)) as picture:
@@ -87,14 +110,14 @@ def decode_file(path: Path, file: TimedFile, held: ExitStack, alone: bool) -> np
         if picture.format == "TIFF" and has_pages(picture):
             raise PictureError("several pages: save each as a picture of its own")
         needed = 2 * pixels * len(picture.getbands()) if scans > 1 else 0  # a JPEG's coefficients, kept to the end
-        picture.draft("L", (WORKING, WORKING))  # a JPEG is decoded no larger than needed
-        needed += memory_for(picture)
+        picture.draft(None, (side, side))  # a JPEG is decoded no larger than needed
+        needed += memory_for(picture, max(side, SHRUNK))
         if needed > MEMORY:
             raise PictureError(f"{size} are too many")
         if not alone and needs_subprocess(picture, pixels, file):
-            return decode_in_subprocess(path, needed)
+            return decode_in_subprocess(path, needed, side)
         held.enter_context(MEMORY_BUDGET.taken(needed))
-        return to_grey(upright(picture))
+        return to_grey(upright(picture, max(side, SHRUNK)), side)
 
 
 def count_scans(file: TimedFile) -> int:
@@ -115,12 +138,13 @@ def has_pages(picture: Image.Image) -> bool:
     return True
 
 
-def memory_for(picture: Image.Image) -> int:
+def memory_for(picture: Image.Image, shrunk: int) -> int:
     """Estimate the bytes that decoding and scaling down take."""
     pixels = picture.width * picture.height
     wide = picture.mode in ("I", "F") or len(picture.getbands()) > 1
     each = 2 if picture.mode.startswith("I;16") else 4 if wide else 1
-    return int(pixels * each * COPIES.get(picture.format or "", 1.2)) + 32 * min(pixels, 4 * SHRUNK**2)
+    left = pixels // max(1, max(picture.size) // shrunk) ** 2
+    return int(pixels * each * COPIES.get(picture.format or "", 1.2)) + 32 * left
 
 
 def needs_subprocess(picture: Image.Image, pixels: int, file: TimedFile) -> bool:
@@ -129,9 +153,10 @@ def needs_subprocess(picture: Image.Image, pixels: int, file: TimedFile) -> bool
     return picture.format in UNSTOPPABLE and (large or picture.info.get("compression") == "jpeg")
 
 
-def decode_in_subprocess(path: Path, needed: int) -> np.ndarray:
+def decode_in_subprocess(path: Path, needed: int, side: int) -> np.ndarray:
     """Decode in a subprocess, which is ended when it takes too long."""
     command = [sys.executable, "-m", "mnistlib.imaging.decoding", str(path.absolute()), str(needed + INTERPRETER)]
+    command.append(str(side))
     settings = {**os.environ, "OPENBLAS_NUM_THREADS": "1"}
     try:
         with MEMORY_BUDGET.taken(needed):
@@ -147,11 +172,11 @@ def decode_in_subprocess(path: Path, needed: int) -> np.ndarray:
 
 def main() -> int:
     """Write one picture's luminance as PNG; or the reason why it is refused, with an exit code of its own."""
-    path, most = Path(sys.argv[1]), int(sys.argv[2])
+    path, most, side = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])
     with suppress(ValueError, OSError):  # not every system has this limit
         resource.setrlimit(resource.RLIMIT_DATA, (most, most))
     try:
-        grey = decode(path, alone=True)
+        grey = decode(path, alone=True, side=side)
     except PictureError as error:
         sys.stdout.buffer.write(str(error).encode())
         return REFUSED
@@ -159,9 +184,9 @@ def main() -> int:
     return 0
 
 
-def upright(picture: Image.Image) -> Image.Image:
+def upright(picture: Image.Image, shrunk: int) -> Image.Image:
     """Rotate the picture as its camera was held; a large one is shrunk by a whole factor, tile by tile."""
-    factor = max(picture.size) // SHRUNK
+    factor = max(picture.size) // shrunk
     if factor < 2:
         return ImageOps.exif_transpose(picture)
     side = factor * max(1, SHRUNK // factor)
@@ -176,10 +201,10 @@ def upright(picture: Image.Image) -> Image.Image:
 
 
 def to_averageable(tile: Image.Image) -> Image.Image:
-    """Convert part of a picture to a mode that can be averaged: floats, with transparency, or luminance."""
+    """Convert part of a picture to a mode that can be averaged: floats, with transparency, colors or luminance."""
     if is_deep(tile):
         return Image.fromarray(np.nan_to_num(np.asarray(tile, np.float32), posinf=0, neginf=0))
-    return tile.convert("RGBA" if is_transparent(tile) else "L")
+    return tile.convert("RGBA" if is_transparent(tile) else "L" if tile.mode in GREY else "RGB")
 
 
 def is_deep(picture: Image.Image) -> bool:
@@ -190,7 +215,7 @@ def is_transparent(picture: Image.Image) -> bool:
     return "A" in picture.mode or "transparency" in picture.info
 
 
-def to_grey(picture: Image.Image) -> np.ndarray:
+def to_grey(picture: Image.Image, side: int) -> np.ndarray:
     """Convert to luminance, uint8 H×W, scaled down to a working size."""
     if is_deep(picture):
         values = np.nan_to_num(np.asarray(picture, np.float32), posinf=0, neginf=0)
@@ -198,9 +223,25 @@ def to_grey(picture: Image.Image) -> np.ndarray:
     if is_transparent(picture):
         layer = picture.convert("RGBA")
         picture = Image.alpha_composite(Image.new("RGBA", layer.size, paper_for(layer)), layer)
-    grey = picture.convert("L")
-    grey.thumbnail((WORKING, WORKING), Image.Resampling.BOX)
-    return np.asarray(grey)
+    picture = picture.convert("L" if picture.mode in GREY else "RGB")
+    picture.thumbnail((side, side), Image.Resampling.BOX)
+    grey = np.asarray(picture.convert("L"))
+    return grey if picture.mode == "L" else strongest_contrast(np.asarray(picture), grey)
+
+
+def strongest_contrast(rgb: np.ndarray, grey: np.ndarray) -> np.ndarray:
+    """Return luminance, or the first principal component of the colors where it has far more contrast.
+
+    Red ink on green paper of the same lightness differs in hue alone. Args: uint8 H×W×3 and H×W; returns uint8 H×W.
+    """
+    colors = rgb.reshape(-1, 3).astype(np.float32)
+    spread, axes = np.linalg.eigh(np.cov(colors[:: max(1, len(colors) // 10_000)], rowvar=False))
+    if np.sqrt(max(spread[-1], 0) / 3) <= HUE * grey.std():  # a grey of contrast c has a spread of 3 c²
+        return grey
+    axis = axes[:, -1] * np.sign(axes[:, -1].sum() or 1)
+    along = colors @ axis.astype(np.float32)
+    low, high = along.min(), along.max()
+    return ((along - low) * (255 / max(high - low, 255))).reshape(grey.shape).astype(np.uint8)
 
 
 def full_scale(values: np.ndarray) -> float:

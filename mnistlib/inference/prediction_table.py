@@ -10,7 +10,9 @@ from pathlib import Path
 import numpy as np
 
 from mnistlib.core.files import printable, shown, write_bytes, write_text
+from mnistlib.evaluation.calibration import NOT_LIKE_A_DIGIT
 from mnistlib.imaging.image_files import to_png
+from mnistlib.inference.batch_summary import folder_label
 from mnistlib.inference.predictor import Prediction
 from mnistlib.runs.layout import Run
 
@@ -18,22 +20,36 @@ FORMULA = tuple("=+-@＝＋－＠\t\r\n")  # how a spreadsheet's formula begins
 
 
 def prediction_rows(paths: Sequence[Path], predictions: Sequence[Prediction]) -> list[dict[str, object]]:
-    """Return one row per file: prediction, probability, whether it is accepted, and the rejection reason."""
+    """Return one row per file: prediction, probability, whether it is accepted, and the rejection reason.
+
+    Where a folder is named after a digit, the rows also have labels.
+    """
+    labels = [folder_label(path) for path in paths]
     return [
         {
             "file": printable(shown(path)),
+            **({"label": label} if any(labels) else {}),
             "digit": p.digit if p.image.any() else "",
             "probability": round(p.confidence, 6) if p.image.any() else "",
             "accepted": p.accepted,
             "rejection_reason": printable(p.rejection_reason),
         }
-        for path, p in zip(paths, predictions, strict=True)
+        for path, label, p in zip(paths, labels, predictions, strict=True)
     ]
 
 
-def rejected_first(paths: Sequence[Path], predictions: Sequence[Prediction]) -> tuple[list[Path], list[Prediction]]:
-    """Return files and predictions with the rejected ones first, the order otherwise unchanged."""
-    order = sorted(range(len(paths)), key=lambda i: predictions[i].accepted)
+def worst_first(paths: Sequence[Path], predictions: Sequence[Prediction]) -> tuple[list[Path], list[Prediction]]:
+    """Return files and predictions: errors by confidence, then what does not look like a digit, then other rejections.
+
+    Only pictures in folders named after digits have known errors. The order is otherwise unchanged.
+    """
+
+    def rank(i: int) -> tuple[bool, float, bool, bool]:
+        p, label = predictions[i], folder_label(paths[i])
+        wrong = bool(label) and label != str(p.digit) and bool(p.image.any())
+        return not wrong, -p.confidence * wrong, p.accepted, p.rejection_reason != NOT_LIKE_A_DIGIT
+
+    order = sorted(range(len(paths)), key=rank)
     return [paths[i] for i in order], [predictions[i] for i in order]
 
 

@@ -15,6 +15,8 @@ from mnistlib.evaluation.calibration import Calibration, load_calibration, rejec
 from mnistlib.evaluation.metrics import predict_logits, softmax
 from mnistlib.imaging.framing import Stroke, rasterize
 from mnistlib.imaging.image_files import read_batches
+from mnistlib.inference.pages import Page, read_picture
+from mnistlib.inference.prediction import Prediction as Prediction  # users import it from here
 from mnistlib.runs.layout import Run, check_own_files, existing_runs
 from mnistlib.runs.model_store import is_fine_tuned, retrain_advice
 from mnistlib.training.numpy_network import NumpyNet, UnsupportedError, load_numpy_network
@@ -25,30 +27,6 @@ if TYPE_CHECKING:  # a prediction for one image should not wait for torch
 
 AT_ONCE = 500
 BY_HAND = "lab"  # the default run of notebooks that are run by hand
-
-
-@dataclass(frozen=True)
-class Prediction:
-    """The prediction for one image.
-
-    Attributes:
-        digit: the most probable class.
-        probabilities: calibrated, float64, one per class.
-        accepted: whether both thresholds are reached.
-        image: the network's input, uint8 28×28, ink bright.
-        rejection_reason: why it is rejected; empty when it is accepted.
-    """
-
-    digit: int
-    probabilities: np.ndarray
-    accepted: bool
-    image: np.ndarray
-    rejection_reason: str = ""
-
-    @property
-    def confidence(self) -> float:
-        """Return the probability of the predicted class, 0…1."""
-        return float(self.probabilities.max())
 
 
 @dataclass(frozen=True)
@@ -124,6 +102,21 @@ class Predictor:
             predictions += [unreadable(answer, reason) if reason else answer for answer, reason in batch]
             on_progress(len(predictions), len(files))
         return predictions
+
+    def page(self, picture: str | Path | np.ndarray) -> Page:
+        """Read the numbers on a page, or in the boxes of a form.
+
+        Args:
+            picture: a file; or its pixels, uint8 H×W or H×W×3.
+
+        Returns:
+            The numbers in reading order, with boxes in the picture's own pixels, held upright as its camera was.
+
+        Raises:
+            PictureError: the file cannot be read.
+            ValueError: pixels of another shape or dtype.
+        """
+        return read_picture(self.images, picture)
 
 
 def answer(probabilities: np.ndarray, image: np.ndarray, reason: str) -> Prediction:

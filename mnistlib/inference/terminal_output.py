@@ -13,9 +13,11 @@ from pathlib import Path
 from mnistlib.core.errors import RunError
 from mnistlib.core.files import printable, read_regular, shown
 from mnistlib.core.formatting import confidence_text, counted
+from mnistlib.evaluation.calibration import Calibration, load_calibration
 from mnistlib.imaging.image_files import input_pictures, pictures_at
 from mnistlib.imaging.image_formats import describe_left_out, with_pages
-from mnistlib.inference.prediction_table import predictions_csv
+from mnistlib.inference.batch_summary import Rows, describe_labels, label_metrics, unlike_training
+from mnistlib.inference.prediction_table import prediction_rows, predictions_csv
 from mnistlib.inference.predictor import Prediction, find_run, quick_predictor
 from mnistlib.runs import layout
 from mnistlib.runs.layout import Run, existing_runs, nearest_run
@@ -66,10 +68,11 @@ def predict_files(names: Sequence[str], run: str, as_json: bool) -> int:
     predictor = quick_predictor(trained_run(run).folder)
     predictions = predictor.files(paths)
     if as_json:
-        found = as_objects(paths, predictions, predictor.run)
-        print(json.dumps(found, indent=2, ensure_ascii=not all(str(one["file"]).isprintable() for one in found)))
+        objects = as_objects(paths, predictions, predictor.run)
+        print(json.dumps(objects, indent=2, ensure_ascii=not all(str(one["file"]).isprintable() for one in objects)))
     else:
-        print("\n".join([*prediction_lines(paths, predictions), summary(outcome(predictions))]))
+        found = notable(prediction_rows(paths, predictions), predictor.calibration)
+        print("\n".join([*prediction_lines(paths, predictions), summary(outcome(predictions)), *found]))
     return exit_code(outcome(predictions))
 
 
@@ -99,7 +102,7 @@ def as_objects(paths: Sequence[Path], predictions: Sequence[Prediction], run: st
 def results_message(run: Run) -> tuple[str, int]:
     """Return what to print once 06_infer has run, and the exit code: 1 when no file could be read.
 
-    The message holds the counts, the path of `predictions.csv` and the report's address.
+    The message holds the counts, what is notable, the path of `predictions.csv` and the report's address.
 
     Raises:
         RunError: when `predictions.csv` is missing or damaged.
@@ -109,12 +112,19 @@ def results_message(run: Run) -> tuple[str, int]:
         table = csv.DictReader(io.StringIO(read_regular(answers, LARGEST).decode(), newline=""))
         if not {"digit", "accepted"} <= {*(table.fieldnames or ())}:
             raise ValueError("without its columns")
-        rows = [(row["digit"] != "", row["accepted"] == "True") for row in table]
-    except (OSError, KeyError, ValueError, csv.Error) as error:
+        kept = list(table)
+        rows = [(row["digit"] != "", row["accepted"] == "True") for row in kept]
+        found = notable(kept, load_calibration(run))
+    except (OSError, KeyError, TypeError, ValueError, csv.Error) as error:
         again = f"delete it, and make infer RUN={run.name} writes it"
         raise RunError(f"{shown(answers)} is missing or damaged: {again}") from error
     report = run.page("06_infer").absolute().as_uri()
-    return f"{summary(rows)}\nanswers  {answers}\nreport   {report}", exit_code(rows)
+    return "\n".join([summary(rows), *found, f"answers  {answers}", f"report   {report}"]), exit_code(rows)
+
+
+def notable(rows: Rows, calibration: Calibration) -> list[str]:
+    """Return a line with the accuracy on labeled folders, and one where the pictures are unlike the training data."""
+    return [line for line in (describe_labels(label_metrics(rows)), unlike_training(rows, calibration)) if line]
 
 
 def summary(rows: Sequence[tuple[bool, bool]]) -> str:

@@ -4,23 +4,45 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import cache
 from typing import Any
 
 import numpy as np
+import yaml
 
 from mnistlib.core.config import nested
 from mnistlib.core.errors import RunError
 from mnistlib.core.formatting import counted, percent
 from mnistlib.data.datasets import DATASETS, are_digits
-from mnistlib.data.datasheets import DATASHEETS, Datasheet
 from mnistlib.evaluation.calibration import load_calibration
 from mnistlib.evaluation.metrics import accuracy_interval, confusion, load_predictions
+from mnistlib.reporting.pages import read_template
 from mnistlib.runs.layout import Run
 from mnistlib.runs.model_store import read_description
 from mnistlib.runs.raw_data import read_raw
 from mnistlib.runs.state import is_current, merged_metrics, parameters_used
 
 CORRUPTED, OOD_ACCEPTED = "corrupted_error_", "ood_accepted_"
+
+
+@dataclass(frozen=True)
+class Datasheet:
+    """What is said of a dataset; templates/datasheets.yaml explains the fields."""
+
+    things: str
+    made: str
+    people: str
+    splits: str
+    flaws: str
+    unfit: tuple[str, ...]
+    licence: str
+
+
+@cache
+def datasheets() -> dict[str, Datasheet]:
+    """Return the datasheets by the datasets' names."""
+    kept = yaml.safe_load(read_template("datasheets.yaml"))
+    return {name: Datasheet(**told | {"unfit": tuple(told["unfit"])}) for name, told in kept.items()}
 
 
 @dataclass(frozen=True)
@@ -53,7 +75,7 @@ def load_facts(run: Run) -> Facts:
         calibration = {}
     dataset = DATASETS[raw["dataset"]]
     metrics, params = merged_metrics(run), nested(parameters_used(run))
-    origin, fallback = DATASHEETS[raw["dataset"]], bool(raw.get("fallback"))
+    origin, fallback = datasheets()[raw["dataset"]], bool(raw.get("fallback"))
     return Facts(run, dataset.title, dataset.classes, fallback, origin, model, metrics, params, calibration)
 
 

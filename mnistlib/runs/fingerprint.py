@@ -43,11 +43,6 @@ def read_cell(cell: dict[str, Any], place: str) -> dict[str, Any]:
     return {**cell, "cell_type": kind, "source": text, "tags": tags, "place": place}
 
 
-def code_of(notebook: Path) -> dict[str, str]:
-    """Return the sources of the code cells by their places."""
-    return {cell["place"]: cell["source"] for cell in read_cells(notebook) if cell["cell_type"] == "code"}
-
-
 def cell_digests(notebook: Path) -> list[str]:
     """Return a hash of kind, source and tags of each cell, 16 hex digits; outputs and counts do not matter."""
     cells = [(c["cell_type"], c["source"], c["tags"]) for c in read_cells(notebook)]
@@ -88,7 +83,8 @@ def code_digests(notebook: Path) -> dict[str, str]:
     Raises:
         RunError: a cell or a module is not valid Python.
     """
-    names = (n for place, source in code_of(notebook).items() for n in imported(cell_tree(source, place)))
+    cells = (cell for cell in read_cells(notebook) if cell["cell_type"] == "code")
+    names = (name for cell in cells for name in imported(cell_tree(cell["source"], cell["place"])))
     return {name: digest[:SHORT] for name, digest in module_digests(names).items()}
 
 

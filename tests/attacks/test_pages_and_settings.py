@@ -13,7 +13,6 @@ from urllib.parse import unquote
 import nbformat
 import pytest
 
-from bench.browser import lab
 from mnistlib.core.errors import RunError
 from mnistlib.core.files import ROOT
 from mnistlib.pipeline import mlflow_tracking
@@ -24,7 +23,6 @@ from mnistlib.runs.layout import Run
 from mnistlib.runs.record import NOT_RUN, read_record
 from mnistlib.runs.stages import STAGE
 
-needs_browser = pytest.mark.skipif(not lab.can_browse(), reason="needs a browser: apt-get install chromium")
 ELSEWHERE = "http://127.0.0.1:9/elsewhere"
 SCRIPT = "<script>globalThis.owned = 1</script>"
 HANDLER = '<img src=x onerror="globalThis.owned = 1">'
@@ -58,6 +56,12 @@ FORBIDDEN = "script, style, meta, base, form, input, button, iframe, object, emb
 INSIDE = """
 [...document.querySelectorAll("main *")].flatMap(e => [...e.attributes].map(a => [e.localName, a.name, a.value]))
 """
+
+
+@pytest.fixture
+def page(browser):
+    with browser() as page:
+        yield page
 
 
 @pytest.fixture
@@ -99,24 +103,28 @@ def cells_of(attack: str) -> list:
     return [nbformat.v4.new_markdown_cell(attack), raw, code]
 
 
-@needs_browser
-def test_a_received_notebook_runs_loads_sends_and_leads_nowhere(received):
-    """All attacks one by one, in one browser; bench.browser.screen.watch also counts console messages as faults."""
+@pytest.mark.parametrize(
+    "attacks",
+    [[*CELLS], *(pytest.param([name], marks=pytest.mark.slow) for name in CELLS)],
+    ids=["all in one notebook", *CELLS],
+)
+def test_a_received_notebook_runs_loads_sends_and_leads_nowhere(received, page, attacks):
+    """The fixture `page` also counts console messages as faults."""
     path, shown = received.notebook("03_train"), received.page("03_train")
     notebook = nbformat.read(path, as_version=4)
-    with lab.browser() as page:
-        for name, (attack, kept) in CELLS.items():
-            notebook.cells = cells_of(attack)
-            path.write_text(json.dumps(notebook))  # who attacks does not validate
-            notebook_html.write_page(received, "03_train")
-            show(page, shown)
-            assert page.locator(f"main :is({FORBIDDEN})").count() == 0, name
-            assert page.locator("footer.frame nav").count() == 1, f"{name}: the page's own end is gone"
-            for tag, attribute, value in page.evaluate(INSIDE):
-                assert attribute in ("class", "id", "href", "src", "alt", "width", "open"), (name, tag, attribute)
-                assert attribute not in ("href", "src") or re.match(r"https?:|data:image/|\w+\.html$", value), value
-            assert kept in page.locator("main .rendered_html").first.text_content(), name
-        page.goto("about:blank")  # attacks called pictures are shown broken
+    notebook.cells = [cell for name in attacks for cell in cells_of(CELLS[name][0])]
+    path.write_text(json.dumps(notebook))  # who attacks does not validate
+    notebook_html.write_page(received, "03_train")
+    show(page, shown)
+    assert page.locator(f"main :is({FORBIDDEN})").count() == 0
+    assert page.locator("footer.frame nav").count() == 1, "the page's own end is gone"
+    for tag, attribute, value in page.evaluate(INSIDE):
+        assert attribute in ("class", "id", "href", "src", "alt", "width", "open"), (tag, attribute)
+        assert attribute not in ("href", "src") or re.match(r"https?:|data:image/|\w+\.html$", value), value
+    cells = page.locator("main .text_cell_render")
+    for place, name in enumerate(attacks):
+        assert CELLS[name][1] in cells.nth(place).text_content(), name
+    page.goto("about:blank")  # attacks called pictures are shown broken
 
 
 TEXTS = {
@@ -130,9 +138,8 @@ TEXTS = {
 }
 
 
-@needs_browser
 @pytest.mark.parametrize("name", TEXTS)
-def test_words_of_a_received_record_are_text_in_every_page(received, name):
+def test_words_of_a_received_record_are_text_in_every_page(received, page, name):
     evil = f'">{SCRIPT}{HANDLER}<meta http-equiv=refresh content="0;url={ELSEWHERE}">'
     for stage in STAGE:
         record = json.loads(received.status(stage).read_text())
@@ -141,12 +148,11 @@ def test_words_of_a_received_record_are_text_in_every_page(received, name):
     received.raw_json.write_text(json.dumps(raw | {"title": evil, "source": evil}))
     notebook_html.write_page(received, "01_data")
     write_index(received)
-    with lab.browser() as page:
-        for path in (received.page("01_data"), received.index, layout.runs_table_page()):
-            show(page, path)
-            assert page.locator("meta[http-equiv=refresh]").count() == 0
-            assert page.locator("[onerror]").count() == 0
-        assert evil not in received.card.read_text()
+    for path in (received.page("01_data"), received.index, layout.runs_table_page()):
+        show(page, path)
+        assert page.locator("meta[http-equiv=refresh]").count() == 0
+        assert page.locator("[onerror]").count() == 0
+    assert evil not in received.card.read_text()
 
 
 @pytest.mark.parametrize("verdict", [HANDLER, "ok ", "ok\n", "OK", "", "ok onload=x"])

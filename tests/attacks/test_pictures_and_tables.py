@@ -342,7 +342,7 @@ exit $code
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="mounts a small file system, as Linux lets one")
-@pytest.mark.parametrize("size", ["8k", "60k"])
+@pytest.mark.parametrize("size", ["8k", pytest.param("60k", marks=pytest.mark.slow)])
 def test_a_full_disk_ends_in_words_leaves_nothing_half_written_and_is_made_good(project, size):
     (project.folder / "runs").mkdir()
     command = ["unshare", "--mount", "--map-root-user", "sh", "-c", FULL.format(size=size)]

@@ -5,10 +5,7 @@ import base64
 import numpy as np
 import pytest
 
-from bench.browser import lab
 from mnistlib.imaging.image_files import to_png
-
-pytestmark = pytest.mark.skipif(not lab.can_browse(), reason="needs a browser: apt-get install chromium")
 
 
 def picture(pixels: np.ndarray) -> str:
@@ -30,19 +27,19 @@ FAULTS = {
 }
 
 
-def show(folder, body: str) -> None:
+def show(browser, folder, body: str) -> None:
     page_file = folder / "page.html"
     page_file.write_text(f"<!doctype html><body>{SOUND}{body}</body>")
-    with lab.browser() as page:
+    with browser() as page:
         page.goto(page_file.as_uri())
         page.wait_for_timeout(300)
 
 
 @pytest.mark.parametrize(("body", "words"), FAULTS.values(), ids=FAULTS)
-def test_a_fault_is_found(tmp_path, body, words):
+def test_a_fault_is_found(browser, tmp_path, body, words):
     with pytest.raises(RuntimeError, match=words):
-        show(tmp_path, body)
+        show(browser, tmp_path, body)
 
 
-def test_a_sound_page_has_none(tmp_path):
-    show(tmp_path, "<p>all is well</p>")
+def test_a_sound_page_has_none(browser, tmp_path):
+    show(browser, tmp_path, "<p>all is well</p>")

@@ -142,10 +142,10 @@ def test_targets_are_torchs_smoothed_labels_and_even_without_a_class():
     assert torch.allclose(soft_targets(torch.tensor([NO_CLASS]), 10, 0.1), torch.full((1, 10), 0.1))
 
 
-def predictor(raw, *more):
+def predictor(raw, *more, epochs=8):
     train = TensorDataset.of(CPU, (raw.train_images, raw.train_labels), *more)
     val = TensorDataset.of(CPU, (raw.test_images, raw.test_labels))
-    recipe = Recipe(epochs=8, batch_size=64, label_smoothing=0.03)
+    recipe = Recipe(epochs=epochs, batch_size=64, label_smoothing=0.03)
     network, history = fit(build(Architecture((8, 16, 32), 64), 0), train, val, recipe, seed=0)
     found = calibrate(predict_logits(network, raw.test_images), raw.test_labels, 0.01)
     return Predictor(network, found, "r", "", "digits"), history
@@ -166,7 +166,7 @@ def test_outlier_exposure_improves_ood_detection_and_keeps_the_digits(raw, odd):
 
 
 def test_rows_and_metrics_by_hand(raw, odd):
-    model, _ = predictor(raw)
+    model, _ = predictor(raw, epochs=1)
     logits = predict_logits(model.network, raw.test_images)
     (row,) = ood_rows(model.network, model.calibration, logits, {"letters": odd["letters"]})
     others = ood_score(predict_logits(model.network, odd["letters"]))

@@ -78,8 +78,8 @@ def keep(project, count: int) -> None:
 
 
 @pytest.mark.slow
-def test_make_teach_makes_a_run_of_its_own_that_infers_and_nothing_else(made):
-    refused = made.make("teach", "RUN=smoke")
+def test_make_teach_makes_a_run_of_its_own_that_infers_and_nothing_else(made, command):
+    refused = command(made, "teach", RUN="smoke")
     assert refused.code == 2
     assert "too few" in refused.text
     keep(made, 15)
@@ -94,7 +94,7 @@ def test_make_teach_makes_a_run_of_its_own_that_infers_and_nothing_else(made):
     assert "data:image/png" in page
     assert not re.search(r'(src|href|action)="?http|<link|@import|url\(http', page)  # it loads nothing
     weights = (made.run("smoke-taught") / "models" / "pytorch_mnist_model.pth").read_bytes()
-    whole = made.make("all", "RUN=smoke-taught")
+    whole = command(made, "resolve", RUN="smoke-taught")
     assert whole.code == 2
     assert "make infer" in whole.text
     inferred = made.make("infer", "RUN=smoke-taught")
@@ -105,24 +105,23 @@ def test_make_teach_makes_a_run_of_its_own_that_infers_and_nothing_else(made):
     links = re.findall(r'href="(\w+\.html)"', page_06)
     assert set(links) == {"teach.html", "06_infer.html"}
     assert (made.run("smoke-taught") / "models" / "pytorch_mnist_model.pth").read_bytes() == weights
-    assert "smoke-taught-2" in made.make("teach", "RUN=smoke").text
-    assert "did you mean smoke?" in made.make("teach", "RUN=smkoe").text
-    compared = made.make("compare", "A=smoke", "B=smoke-taught")
+    assert "did you mean smoke?" in command(made, "teach", RUN="smkoe").text
+    compared = command(made, "compare", A="smoke", B="smoke-taught")
     assert compared.code == 2
     assert "runs/smoke-taught/reports/teach.html" in compared.text
     shutil.rmtree(made.run("smoke-taught") / "reports")
-    assert made.make("all", "RUN=smoke-taught").code == 2
-    assert made.make("infer", "RUN=smoke-taught").stages == ["06_infer"]
+    assert command(made, "resolve", RUN="smoke-taught").code == 2
+    assert command(made, "resolve", GOAL="infer", RUN="smoke-taught", MAKEFLAGS="n").planned == ["06_infer"]
     assert (made.run("smoke-taught") / "models" / "pytorch_mnist_model.pth").read_bytes() == weights
 
 
-def test_without_a_model_it_says_what_to_run(project):
+def test_without_a_model_it_says_what_to_run(project, command):
     keep(project, 12)
-    said = project.make("teach", "RUN=nothing")
+    said = command(project, "teach", RUN="nothing")
     assert said.code == 2
     assert "make all RUN=nothing" in said.text
     project.run("nothing").mkdir()
-    said = project.make("teach", "RUN=nothing")
+    said = command(project, "teach", RUN="nothing")
     assert said.code == 2
     assert "03_train" in said.text
 

@@ -140,8 +140,17 @@ def test_a_cell_that_hangs_is_timed_out(stage):
     assert verdict(stage)["verdict"] == "timed out"
 
 
-@EITHER_KERNEL
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130), (signal.SIGHUP, 129)])
+@pytest.mark.parametrize(
+    ("number", "code", "warm"),
+    [
+        (signal.SIGTERM, 143, False),
+        pytest.param(signal.SIGINT, 130, True, marks=LINUX),
+        pytest.param(signal.SIGHUP, 129, False, marks=pytest.mark.slow),
+        pytest.param(signal.SIGHUP, 129, True, marks=[LINUX, pytest.mark.slow]),
+        pytest.param(signal.SIGINT, 130, False, marks=pytest.mark.slow),
+        pytest.param(signal.SIGTERM, 143, True, marks=[LINUX, pytest.mark.slow]),
+    ],
+)
 def test_an_interruption_leaves_no_kernel_behind(stage, number, code, warm):
     process = stage("import os; print('pid', os.getpid(), flush=True)", "import time; time.sleep(600)", warm=warm)
     line = next(line for line in process.stdout if "pid" in line)
@@ -156,7 +165,7 @@ def test_an_interruption_leaves_no_kernel_behind(stage, number, code, warm):
     assert "02_preprocess.ipynb" not in kept(stage)
 
 
-@pytest.mark.parametrize("wait", [0, 0.5, 1])
+@pytest.mark.parametrize("wait", [0, 0.7])
 @pytest.mark.slow
 def test_a_stage_that_has_ended_stays_ended_when_make_is_interrupted_while_pages_are_written(project, wait):
     making = project.start("data", "PARAMS=smoke")
@@ -205,23 +214,22 @@ def test_folders_of_killed_runners_are_swept_away_and_those_of_living_ones_are_n
     assert not list(tmp_path.iterdir())
 
 
+PERSONAL_FILES = {  # each of them alone would change the page
+    ".ipython/profile_default/ipython_config.py": "c.InteractiveShell.ast_node_interactivity = 'none'\n",
+    ".config/matplotlib/matplotlibrc": "text.usetex: True\nno.such.key: 1\n",
+    "startup.py": "person = 'here'\n",
+}
+
+
 @EITHER_KERNEL
-@pytest.mark.parametrize(
-    ("file", "text", "variable"),
-    [
-        (".ipython/profile_default/ipython_config.py", "c.InteractiveShell.ast_node_interactivity = 'none'\n", ""),
-        (".config/matplotlib/matplotlibrc", "text.usetex: True\nno.such.key: 1\n", ""),
-        ("startup.py", "person = 'here'\n", "PYTHONSTARTUP"),
-        ("no backend", "", "MPLBACKEND"),
-    ],
-)
-def test_what_people_set_for_themselves_changes_no_page(stage, tmp_path, monkeypatch, file, text, variable, warm):
-    (tmp_path / file).parent.mkdir(parents=True, exist_ok=True)
-    (tmp_path / file).write_text(text)
+def test_what_people_set_for_themselves_changes_no_page(stage, tmp_path, monkeypatch, warm):
+    for file, text in PERSONAL_FILES.items():
+        (tmp_path / file).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / file).write_text(text)
     for name in ("IPYTHONDIR", "XDG_CONFIG_HOME", "MPLCONFIGDIR", "MATPLOTLIBRC"):
         monkeypatch.delenv(name, raising=False)
-    for name, value in {"HOME": tmp_path, variable or "UNUSED": tmp_path / file}.items():
-        monkeypatch.setenv(name, str(value))
+    for name, value in {"HOME": ".", "PYTHONSTARTUP": "startup.py", "MPLBACKEND": "no backend"}.items():
+        monkeypatch.setenv(name, str(tmp_path / value))
     show = "import matplotlib.pyplot as plt\nplt.get_backend(), plt.rcParams['text.usetex'], 'person' in globals()"
     stage(show, warm=warm).communicate(timeout=120)
     notebook = json.loads((stage.folder / "notebooks" / "02_preprocess.failed.ipynb").read_text())

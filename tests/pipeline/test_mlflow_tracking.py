@@ -199,8 +199,8 @@ def test_what_is_missing_is_named(monkeypatch):
 
 
 @pytest.mark.parametrize("odd", ["wandb", "MLFlow", "$(shell touch owned)", "`touch owned`"])
-def test_another_tracker_is_refused_before_anything_is_made(project, odd):
-    done = project.make("all", "PARAMS=smoke", f"TRACKING={odd}")
+def test_another_tracker_is_refused_before_anything_is_made(project, command, odd):
+    done = command(project, "resolve", PARAMS="smoke", TRACKING=odd)
     assert done.code == 2
     assert f"TRACKING is {odd!r}; it can be mlflow" in done.text
     assert not (project.folder / "runs").exists()

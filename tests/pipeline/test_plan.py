@@ -11,7 +11,7 @@ from mnistlib.core.config import load as load_params
 from mnistlib.core.files import write_text
 from mnistlib.pipeline.plan import changed_cells
 from mnistlib.reporting.front_page import write_index
-from mnistlib.reporting.sections import SECTIONS, section_data
+from mnistlib.reporting.sections import section_data, sections
 from mnistlib.runs import layout
 from mnistlib.runs.layout import Run, runs_table_page
 from mnistlib.runs.stages import REQUIRED_METRICS, STAGES, required_outputs
@@ -84,7 +84,7 @@ def test_no_time_of_a_file_makes_anything_stale(run, when):
 def test_figures_of_a_model_that_is_no_longer_there_are_not_told(run):
     assert set(NAMES) <= merged_metrics(run).keys()
     assert "read" not in merged_metrics(run)
-    assert len(section_data(run)) == len(SECTIONS)
+    assert len(section_data(run)) == len(sections())
     write_text(run.weights, "another")
     keep_record(run, "03_train", parameters={**load_params("default").train.model_dump(), "seed": 0})
     assert set(NAMES) & merged_metrics(run).keys() == set(NAMES[:3])

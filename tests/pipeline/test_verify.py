@@ -29,33 +29,33 @@ def test_no_run_is_refused(monkeypatch, capsys, name, words):
     assert words in capsys.readouterr().err
 
 
-def test_pictures_or_data_that_are_gone_are_said_first(made):
+def test_pictures_or_data_that_are_gone_are_said_first(made, command):
     path = made.run() / "receipt.json"
     whole = json.loads(path.read_text())
     path.write_text(json.dumps(whole | {"data": whole["data"] | {"source": "local", "folder": "/no/such folder"}}))
-    done = made.make("verify", "RUN=smoke")
+    done = command(made, "verify", RUN="smoke")
     assert "digits from /no/such folder, which is not there: MNIST_DIR=folder make verify RUN=smoke" in done.text
     whole["parameters"]["infer"]["input"] = "gone.png"
     path.write_text(json.dumps(whole))
-    done = made.make("verify", "RUN=smoke")
+    done = command(made, "verify", RUN="smoke")
     assert "INPUT 'gone.png'" in done.text
     assert (done.code, done.stages, beside(made)) == (2, [], [])
 
 
-def test_a_level_that_is_none_is_refused_before_a_run_is_begun(made):
-    done = made.make("verify", "RUN=smoke", LOG="loud")
+def test_a_level_that_is_none_is_refused_before_a_run_is_begun(made, command):
+    done = command(made, "verify", RUN="smoke", LOG="loud")
     assert "LOG is 'loud'; it can be one of debug, info, warning, error" in done.text
     assert "cannot be made again" not in done.text
     assert (done.code, done.stages, beside(made)) == (2, [], [])
 
 
 @pytest.mark.parametrize("lost", ["train", "seed", None])
-def test_a_receipt_that_lacks_parameters_is_not_filled_up(made, lost):
+def test_a_receipt_that_lacks_parameters_is_not_filled_up(made, command, lost):
     path = made.run() / "receipt.json"
     whole = json.loads(path.read_text())
     kept = {k: v for k, v in whole["parameters"].items() if k != lost} if lost else {}
     path.write_text(json.dumps(whole | {"parameters": kept}))
-    done = made.make("verify", "RUN=smoke")
+    done = command(made, "verify", RUN="smoke")
     assert f"receipt.json does not say what {lost or 'seed'}" in done.text
     assert (done.code, done.stages, beside(made)) == (2, [], [])
 

@@ -60,15 +60,15 @@ def test_the_page_says_what_differs(pair):
     assert not re.search(r'(src|action)="?http|<link|@import|url\(http', page)  # it loads nothing
 
 
-def test_a_run_beside_itself_is_refused(made):
-    done = made.make("compare", "A=smoke", "B=smoke")
+def test_a_run_beside_itself_is_refused(smoke, command):
+    done = command(smoke, "compare", A="smoke", B="smoke")
     assert "A and B are both smoke" in done.text
     assert done.code == 2
 
 
-def test_a_slip_in_a_name_is_seen(made):
-    for words in (["compare", "A=smoke", "B=smkoe"], ["export", "RUN=smkoe"]):
-        done = made.make(*words)
+def test_a_slip_in_a_name_is_seen(smoke, command):
+    for name, words in (("compare", {"A": "smoke", "B": "smkoe"}), ("export", {"RUN": "smkoe"})):
+        done = command(smoke, name, **words)
         assert "there is no runs/smkoe; did you mean smoke?" in done.text
         assert done.code == 2
 
@@ -99,7 +99,7 @@ def test_whichever_of_both_is_damaged_is_named(pair, monkeypatch, capsys, names,
     assert not (made.folder / "runs" / "compare").exists()
 
 
-def test_what_cannot_be_compared_says_why(pair):
+def test_what_cannot_be_compared_says_why(pair, command):
     made, _ = pair
     statistics = made.run("other") / "data" / "processed" / "statistics.json"
     told = json.loads(statistics.read_text())
@@ -108,27 +108,27 @@ def test_what_cannot_be_compared_says_why(pair):
     raw = made.run("other") / "data" / "raw.json"
     raw.write_text(json.dumps(json.loads(raw.read_text()) | {"title": "Other data"}))
     for names, words in (
-        (["A=smoke", "B=other"], "runs/other on Other data"),
-        (["A=smoke", "B=nowhere"], "nowhere"),
-        (["A=smoke"], "which runs?"),
-        (["A=smoke", "B=../smoke"], "'../smoke'"),
-        (["A=smoke", "B=$(shell touch owned)"], "touch owned"),
+        ({"B": "other"}, "runs/other on Other data"),
+        ({"B": "nowhere"}, "nowhere"),
+        ({}, "which runs?"),
+        ({"B": "../smoke"}, "'../smoke'"),
+        ({"B": "$(shell touch owned)"}, "touch owned"),
     ):
-        done = made.make("compare", *names)
+        done = command(made, "compare", A="smoke", **names)
         assert (done.code, words in done.text) == (2, True), done.text
         assert "Traceback" not in done.text
     assert not list(made.folder.rglob("owned"))
     assert not (made.folder / "runs" / "compare").exists()
 
 
-def test_other_labels_of_the_same_pictures_are_other_pictures(pair):
+def test_other_labels_of_the_same_pictures_are_other_pictures(pair, command):
     made, _ = pair
     statistics = made.run("other") / "data" / "processed" / "statistics.json"
     told = json.loads(statistics.read_text())
     (labels,) = (name for name in told["sha256"] if name.startswith("test_") and "label" in name)
     told["sha256"][labels] = told["sha256"][labels][::-1]
     statistics.write_text(json.dumps(told))
-    done = made.make("compare", "A=smoke", "B=other")
+    done = command(made, "compare", A="smoke", B="other")
     assert (done.code, "different test sets" in done.text.replace("\n", " ")) == (2, True), done.text
 
 
@@ -144,10 +144,10 @@ def test_the_answers_of_an_older_model_are_not_compared(pair):
     assert "has changed since it was evaluated: make evaluate RUN=other" in done.text
 
 
-def test_damaged_predictions_are_named(pair):
+def test_damaged_predictions_are_named(pair, command):
     made, _ = pair
     (made.run("other") / "reports" / "test_predictions.npz").write_bytes(b"PK broken")
-    done = made.make("compare", "A=smoke", "B=other")
+    done = command(made, "compare", A="smoke", B="other")
     assert done.code == 2
     assert "make evaluate RUN=other" in done.text
 

@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from bench.browser import lab
 from mnistlib.reporting.explorer import LARGEST_SHEET, explore_data, make_sheet
 from mnistlib.reporting.front_page import write_index
 from mnistlib.reporting.pages import TEMPLATES
@@ -19,7 +18,6 @@ from mnistlib.runs import layout, state
 from mnistlib.runs.layout import Run
 
 EVIL = "</script><script>document.title='owned'</script><img src=x onerror=\"document.title='owned'\">"
-needs_browser = pytest.mark.skipif(not lab.can_browse(), reason="needs a browser: apt-get install chromium")
 
 
 class Kept:
@@ -44,9 +42,9 @@ def kept(smoke):
 
 
 @pytest.fixture
-def opened(smoke):
+def opened(smoke, browser):
     """The front page of the smoke run."""
-    with lab.browser() as page:
+    with browser() as page:
         page.goto((smoke.run() / "reports" / "index.html").as_uri())
         yield page
 
@@ -56,7 +54,6 @@ def numbers(page, place):
     return [int(text.split("·")[1]) for text in page.locator(f"{place} .shot small").all_text_contents()]
 
 
-@needs_browser
 def test_on_paper_the_still_figures_stand_where_nothing_can_be_clicked(opened):
     still, moving = "#confusion_matrix .scroll img", "#confusion_matrix .explore"
     assert (opened.is_visible(still), opened.is_visible(moving)) == (False, True)
@@ -64,7 +61,6 @@ def test_on_paper_the_still_figures_stand_where_nothing_can_be_clicked(opened):
     assert (opened.is_visible(still), opened.is_visible(moving)) == (True, False)
 
 
-@needs_browser
 @pytest.mark.parametrize(("scheme", "paper"), [("light", (255, 255, 255)), ("dark", (20, 24, 30))])
 def test_a_figure_lies_on_the_page_s_own_paper_by_day_and_by_night(opened, scheme, paper):
     opened.emulate_media(color_scheme=scheme)
@@ -74,7 +70,6 @@ def test_a_figure_lies_on_the_page_s_own_paper_by_day_and_by_night(opened, schem
     assert (ink.min() > 200) if scheme == "dark" else (ink.max() < 60)
 
 
-@needs_browser
 def test_a_click_on_a_confusion_shows_its_pictures(opened, kept):
     wrong = [(label, said) for label, said in zip(kept.labels, kept.said, strict=True) if label != said]
     label, said = wrong[0]
@@ -89,7 +84,6 @@ def test_a_click_on_a_confusion_shows_its_pictures(opened, kept):
     assert opened.locator("#confusion_matrix img").is_hidden()
 
 
-@needs_browser
 def test_pointing_at_the_map_shows_the_picture_there(opened, kept):
     opened.locator("svg.map").scroll_into_view_if_needed()
     box = opened.locator("svg.map").bounding_box()
@@ -113,7 +107,6 @@ def test_pointing_at_the_map_shows_the_picture_there(opened, kept):
     assert opened.locator("circle.dim").count() == (kept.labels[kept.indices] != 3).sum()
 
 
-@needs_browser
 def test_sliding_the_threshold_tells_coverage_and_errors(opened, kept):
     opened.focus("#threshold")
     for key, moves in (("ArrowRight", 0), ("ArrowRight", 3), ("Home", 1), ("End", 1)):
@@ -163,19 +156,17 @@ def test_colours_are_those_of_the_figures():
     assert re.findall("#[0-9a-f]{6}", (TEMPLATES / "explorer.js").read_text()) == list(DIGIT_COLORS)
 
 
-@needs_browser
-def test_without_a_script_the_figures_stand(smoke):
-    with lab.browser(java_script_enabled=False) as page:
+def test_without_a_script_the_figures_stand(smoke, browser):
+    with browser(java_script_enabled=False) as page:
         page.goto((smoke.run() / "reports" / "index.html").as_uri())
         for name in ("confusion_matrix", "tsne_plot", "risk_coverage"):
             assert page.locator(f"#{name} img").is_visible()
         assert page.locator(".explore").count() == 0
 
 
-@needs_browser
-def test_a_tap_on_a_phone_is_enough_and_nothing_is_cut(smoke):
+def test_a_tap_on_a_phone_is_enough_and_nothing_is_cut(smoke, browser):
     phone = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True}
-    with lab.browser(**phone) as page:
+    with browser(**phone) as page:
         page.goto((smoke.run() / "reports" / "index.html").as_uri())
         page.locator("svg.map").scroll_into_view_if_needed()
         point = page.locator("svg.map circle").first.bounding_box()
@@ -185,8 +176,7 @@ def test_a_tap_on_a_phone_is_enough_and_nothing_is_cut(smoke):
         assert page.locator("table.stages").bounding_box()["width"] <= 390 - 2 * 20
 
 
-@needs_browser
-def test_hostile_words_in_a_run_are_shown_as_text(smoke, tmp_path, monkeypatch):
+def test_hostile_words_in_a_run_are_shown_as_text(smoke, tmp_path, monkeypatch, browser):
     monkeypatch.setattr(layout, "RUNS", tmp_path)
     shutil.copytree(smoke.run(), tmp_path / "r")
     run = Run("r")
@@ -198,7 +188,7 @@ def test_hostile_words_in_a_run_are_shown_as_text(smoke, tmp_path, monkeypatch):
     run.status("01_data").write_text(json.dumps(record))
     monkeypatch.setattr(state, "is_outdated", lambda run, record, asked: False)
     write_index(run)
-    with lab.browser() as page:
+    with browser() as page:
         page.goto(run.index.as_uri())
         assert page.title() == "r · classifier"
         assert page.locator("th[scope=row]").first.text_content() == EVIL

@@ -7,7 +7,6 @@ from html.parser import HTMLParser
 import nbformat
 import pytest
 
-from bench.browser import lab
 from mnistlib.reporting import formulas, notebook_html
 from mnistlib.runs import fingerprint, layout, state
 from mnistlib.runs.layout import Run
@@ -86,8 +85,7 @@ def test_an_attack_brings_elements_of_mathml_alone(shown):
     assert page.names <= {"display", "stretchy", "class"}
 
 
-@pytest.mark.skipif(not lab.can_browse(), reason="needs a browser: apt-get install chromium")
-def test_an_attack_in_a_formula_of_a_received_notebook_does_nothing(smoke, tmp_path, monkeypatch):
+def test_an_attack_in_a_formula_of_a_received_notebook_does_nothing(smoke, tmp_path, monkeypatch, browser):
     monkeypatch.setattr(layout, "RUNS", tmp_path)
     monkeypatch.setattr(state, "is_outdated", lambda run, record, asked: False)
     received = smoke.copy(tmp_path / "project")
@@ -97,7 +95,7 @@ def test_an_attack_in_a_formula_of_a_received_notebook_does_nothing(smoke, tmp_p
     notebook.cells = [nbformat.v4.new_markdown_cell(attack) for attack in ATTACKS]
     run.notebook("03_train").write_text(json.dumps(notebook))
     notebook_html.write_page(run, "03_train")
-    with lab.browser() as page:
+    with browser() as page:
         page.goto(run.page("03_train").as_uri())
         page.wait_for_timeout(300)
         assert page.url == run.page("03_train").as_uri()

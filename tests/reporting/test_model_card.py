@@ -8,9 +8,8 @@ import pytest
 
 from mnistlib.core.errors import RunError
 from mnistlib.data.datasets import DATASETS
-from mnistlib.data.datasheets import DATASHEETS
 from mnistlib.evaluation.corruptions import CORRUPTIONS
-from mnistlib.reporting.card_facts import class_rows, lead, load_facts
+from mnistlib.reporting.card_facts import class_rows, datasheets, lead, load_facts
 from mnistlib.reporting.front_page import write_card, write_index
 from mnistlib.reporting.model_card import make_card
 from mnistlib.runs import layout
@@ -78,7 +77,7 @@ def test_a_whole_run_has_its_card_under_the_usual_headings_on_the_page_and_besid
 
 
 def test_every_dataset_has_words_of_its_own():
-    assert set(DATASHEETS) == set(DATASETS)
+    assert set(datasheets()) == set(DATASETS)
     assert "United States" in words(trained("mnist"))
     for dataset in ("fashion_mnist", "kmnist"):
         text = words(trained(dataset))

@@ -5,7 +5,6 @@ import re
 
 import pytest
 
-from bench.browser import lab
 from mnistlib.reporting.runs_table import FINE_TUNED_METRICS, HEIGHT, WIDTH, summarize, thumbnail, write_runs_table
 from mnistlib.runs import layout
 from mnistlib.runs.layout import Run, runs_table_page
@@ -99,9 +98,8 @@ def test_curves_of_no_or_odd_numbers_are_left_out():
     assert thumbnail([0.1, 0.1])
 
 
-@pytest.mark.skipif(not lab.can_browse(), reason="needs a browser: apt-get install chromium")
-def test_text_is_shown_and_never_run_and_headings_sort(runs):
-    with lab.browser() as page:
+def test_text_is_shown_and_never_run_and_headings_sort(runs, browser):
+    with browser() as page:
         page.goto(runs.as_uri())
         assert page.title() == "all runs · digit classifier"
         assert EVIL in page.locator("tbody").first.text_content()
@@ -116,12 +114,11 @@ def test_text_is_shown_and_never_run_and_headings_sort(runs):
         assert page.locator("th", has_text="test accuracy").first.inner_text() != ""
 
 
-@pytest.mark.skipif(not lab.can_browse(), reason="needs a browser: apt-get install chromium")
-def test_all_columns_are_seen_on_a_desktop_and_the_accuracy_on_a_phone(runs):
+def test_all_columns_are_seen_on_a_desktop_and_the_accuracy_on_a_phone(runs, browser):
     for name in ("odd", "half"):
         (runs.parent / name / "status" / "summary.json").unlink()
     write_runs_table(Run("good"))
-    with lab.browser() as page:
+    with browser() as page:
         for width, last in ((1280, "th:last-child"), (390, "th:nth-child(3)")):
             page.set_viewport_size({"width": width, "height": 844})
             page.goto(runs.as_uri())
@@ -129,9 +126,8 @@ def test_all_columns_are_seen_on_a_desktop_and_the_accuracy_on_a_phone(runs):
             assert box["x"] + box["width"] <= width
 
 
-@pytest.mark.skipif(not lab.can_browse(), reason="needs a browser: apt-get install chromium")
-def test_thumbnails_keep_their_size_on_a_phone(runs):
-    with lab.browser() as page:
+def test_thumbnails_keep_their_size_on_a_phone(runs, browser):
+    with browser() as page:
         page.set_viewport_size({"width": 390, "height": 844})
         page.goto(runs.as_uri())
         box = page.locator("td img").first.bounding_box()

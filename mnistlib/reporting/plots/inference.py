@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 
 from mnistlib.core.files import printable
 from mnistlib.core.formatting import confidence_text
+from mnistlib.inference.batch_summary import folder_label
 from mnistlib.inference.predictor import Prediction
 from mnistlib.reporting.plots.style import BLUE, GREY, RED, new_figure, picture_grid, show, tidy
 
@@ -17,7 +18,7 @@ from mnistlib.reporting.plots.style import BLUE, GREY, RED, new_figure, picture_
 def plot_what_the_model_saw(paths: Sequence[Path], predictions: Sequence[Prediction], most: int) -> Figure:
     """Plot a contact sheet of the network's inputs with file name, predicted digit and confidence.
 
-    Red titles with a reason mark predictions that were not accepted.
+    Red titles mark predictions that were not accepted, with the reason, and errors in labeled folders, with the label.
 
     Args:
         paths: the image files.
@@ -29,8 +30,10 @@ def plot_what_the_model_saw(paths: Sequence[Path], predictions: Sequence[Predict
     for axes, (path, p) in zip(grid, shown, strict=True):
         name = "".join(c if c.isprintable() else "?" for c in cut(path.stem, 20))
         rejected = f"? · {cut(printable(p.rejection_reason), 16)}"
-        answer = f"{p.digit} · {confidence_text(p.confidence)}" if p.accepted else rejected
-        show(axes, p.image, f"{name}\n{answer}", "black" if p.accepted else RED)
+        answer, label = f"{p.digit} · {confidence_text(p.confidence)}", folder_label(path)
+        wrong = label not in ("", str(p.digit)) and bool(p.image.any())
+        text = f"{label} → {answer}" if wrong else answer if p.accepted else rejected
+        show(axes, p.image, f"{name}\n{text}", RED if wrong or not p.accepted else "black")
     return figure
 
 

@@ -1,0 +1,58 @@
+"""Stroke widths: what was drawn with any pen is as wide as MNIST's strokes."""
+
+import cv2
+import numpy as np
+import pytest
+
+from mnistlib.data.synthetic import examples
+from mnistlib.imaging.framing import frame, rasterize
+from mnistlib.imaging.stroke_width import THICKEST, THINNEST, normalize_stroke_width, stroke_width
+
+
+def drawn(pen: int, side: int = 300) -> np.ndarray:
+    """A barred seven, `side` pixels high without the pen's width, bright on black."""
+    strokes = examples()[1]
+    points = np.concatenate(strokes)
+    scale = side / np.ptp(points, axis=0).max()
+    page = np.zeros((side + 200, side + 200), np.uint8)
+    for stroke in strokes:
+        path = np.rint((stroke - points.min(0)) * scale + 100).astype(np.int32)
+        cv2.polylines(page, [path], False, 255, pen, cv2.LINE_AA)
+    return page
+
+
+@pytest.mark.parametrize("width", [2, 3, 8, 21])
+def test_the_width_of_a_bar_is_measured(width):
+    bar = np.zeros((300, 100), np.uint8)
+    bar[20:280, 30 : 30 + width] = 1
+    assert stroke_width(bar) == pytest.approx(width, rel=0.12, abs=0.4)
+
+
+@pytest.mark.parametrize("pen", [1, 2, 5, 12])
+def test_a_thin_pen_is_widened_to_mnists_width(pen):
+    wide = normalize_stroke_width(drawn(pen))
+    rows = np.flatnonzero(wide.max(1) > 128)
+    measured = stroke_width((wide > 128).astype(np.uint8)) / (rows[-1] - rows[0] + 1)
+    assert measured == pytest.approx(THINNEST, abs=0.03)
+    assert np.corrcoef(frame(wide).ravel(), rasterize(examples()[1]).ravel())[0, 1] > 0.85
+
+
+def test_a_thick_pen_is_thinned():
+    thick = drawn(90)
+    thinned = normalize_stroke_width(thick)
+    ratios = []
+    for ink in (thick, thinned):
+        rows = np.flatnonzero(ink.max(1) > 128)
+        ratios.append(stroke_width((ink > 128).astype(np.uint8)) / (rows[-1] - rows[0] + 1))
+    assert ratios[0] > THICKEST > ratios[1] - 0.03
+
+
+def test_usual_strokes_and_empty_pictures_stay_as_they_are():
+    for ink in (drawn(45), np.zeros((40, 30), np.uint8)):
+        assert np.array_equal(normalize_stroke_width(ink), ink)
+
+
+def test_a_picture_of_one_pixel_row_is_no_crash():
+    line = np.zeros((200, 2), np.uint8)
+    line[10:190, 1] = 255
+    assert normalize_stroke_width(line).max() > 0
