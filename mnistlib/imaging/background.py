@@ -173,7 +173,7 @@ def levels(raised: np.ndarray) -> tuple[float, float]:
 def digit_mask(ink: np.ndarray) -> np.ndarray:
     """Return where the digit is, bool H×W with its soft edges.
 
-    The digit is the tallest piece, the more central of equals. Other pieces belong to it unless they are specks, or
+    The digit is the piece that is tall, has much ink and lies in the middle. Other pieces belong to it unless they are specks, or
     enter at the picture's edge from beside, above or below it.
     """
     import cv2
@@ -188,7 +188,7 @@ def digit_mask(ink: np.ndarray) -> np.ndarray:
     at_side = (left == 0) | (right == ink.shape[1])
     at_edge = at_side | (top == 0) | (bottom == ink.shape[0])
     off = np.abs(centres / ink.shape[::-1] - 0.5).max(1)
-    size = np.maximum(height, width) * (1.2 - off) * np.where(at_edge, 0.8, 1) * (clear > 0)
+    size = np.maximum(height, width) * (1.2 - off) * np.where(at_edge, 0.8, 1) * np.sqrt(clear)
     size[0] = 0
     main = int(size.argmax())
     across = np.minimum(right, right[main]) - np.maximum(left, left[main])  # columns shared with the digit
