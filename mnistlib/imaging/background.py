@@ -173,8 +173,8 @@ def levels(raised: np.ndarray) -> tuple[float, float]:
 def digit_mask(ink: np.ndarray) -> np.ndarray:
     """Return where the digit is, bool H×W with its soft edges.
 
-    The digit is the piece that is tall, has much ink and lies in the middle. Other pieces belong to it unless they are specks, or
-    enter at the picture's edge from beside, above or below it.
+    The digit is the piece that is tall, has much ink and lies in the middle. Other pieces belong to it unless they are
+    specks, or enter at the picture's edge from beside, above or below it.
     """
     import cv2
 
