@@ -121,7 +121,7 @@ def morphology(operation: int, grey: np.ndarray) -> np.ndarray:
 
     reach = max(1, round(min(grey.shape) * WIDEST / 2))
     square = np.ones((2 * reach + 1, 2 * reach + 1), np.uint8)
-    wide = cv2.copyMakeBorder(grey, *[2 * reach] * 4, cv2.BORDER_REPLICATE)
+    wide = np.pad(grey, 2 * reach, mode="edge")
     return cv2.morphologyEx(wide, operation, square)[2 * reach : -2 * reach, 2 * reach : -2 * reach]
 
 

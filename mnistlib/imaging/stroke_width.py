@@ -6,7 +6,8 @@ import numpy as np
 
 SIDE = 200  # pixels of the digit's longer side that widths are changed at
 THINNEST, THICKEST = 0.105, 0.19  # of the digit's longer side; MNIST's strokes measure 0.135
-NARROW = 0.35  # width to height: below it, and with two strokes side by side, a drawing is widened
+NARROW, WIDENED = 0.3, 0.5  # width to height: a narrower 8, 9 or 0 is widened, lest it look like a 1
+SIDE_BY_SIDE = 0.3  # of the rows: a long upstroke beside a 1's stem fills fewer
 INK = 110  # of 255: half covered pixels are ink
 
 
@@ -25,25 +26,35 @@ def normalize_stroke_width(ink: np.ndarray) -> np.ndarray:
     if not len(rows):
         return np.asarray(ink, np.float32)
     box = np.asarray(ink[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1], np.float32)
-    scale = SIDE / max(box.shape)
-    if scale > 1:
+    scale = max(SIDE / max(box.shape), 1.0)
+    wide = WIDENED * box.shape[0] / box.shape[1] if is_squeezed(box > INK) else 1.0
+    if scale * wide > 1:
         box = np.pad(box, 1)
-        size = [max(1, round(length * scale)) for length in box.shape[::-1]]
-        box = cv2.resize(box, size, interpolation=cv2.INTER_CUBIC)
+        size = [
+            max(1, round(length * factor))
+            for length, factor in zip(box.shape[::-1], (scale * wide, scale), strict=True)
+        ]
+        box = np.asarray(cv2.resize(box, size, interpolation=cv2.INTER_CUBIC))
     side = max(box.shape)
     mask = np.pad((box > INK).astype(np.uint8), side // 4)
-    mask = cv2.morphologyEx(mask, cv2.MORPH_CLOSE, np.ones((3, 3), np.uint8))  # dithered ink has holes
+    mask = np.asarray(cv2.morphologyEx(mask, cv2.MORPH_CLOSE, np.ones((3, 3), np.uint8)))  # dithered ink has holes
     if not mask.any():
         return np.asarray(ink, np.float32)
     width = stroke_width(mask)
     change = max(THINNEST * side - width, 0) + min(THICKEST * side - width, 0)
-    if abs(change) < 0.01 * side:
+    if abs(change) < 0.01 * side and wide == 1:
         return np.asarray(ink, np.float32)
     if change > 0:
         away = cv2.distanceTransform(1 - mask, cv2.DIST_L2, 5)
         return np.clip(change / 2 + 1 - away, 0, 1) * np.float32(255)
     inside = cv2.distanceTransform(mask, cv2.DIST_L2, 5)
     return np.clip(inside + change / 2, 0, 1) * np.float32(255)
+
+
+def is_squeezed(mask: np.ndarray) -> bool:
+    """Return whether a very narrow drawing has two strokes side by side in many rows, as no 1 has."""
+    strokes = (np.diff(np.pad(mask, ((0, 0), (1, 0))).astype(np.int8), axis=1) == 1).sum(1)
+    return mask.shape[1] < NARROW * mask.shape[0] and bool((strokes >= 2).mean() >= SIDE_BY_SIDE)
 
 
 def stroke_width(mask: np.ndarray) -> float:

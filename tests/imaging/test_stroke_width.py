@@ -56,3 +56,15 @@ def test_a_picture_of_one_pixel_row_is_no_crash():
     line = np.zeros((200, 2), np.uint8)
     line[10:190, 1] = 255
     assert normalize_stroke_width(line).max() > 0
+
+
+def test_a_squeezed_eight_is_widened_and_a_one_is_not():
+    page = np.zeros((300, 100), np.uint8)
+    for middle in (80, 200):
+        cv2.ellipse(page, (50, middle), (18, 62), 0, 0, 360, 255, 3, cv2.LINE_AA)
+    one = np.zeros((300, 100), np.uint8)
+    cv2.line(one, (50, 20), (50, 260), 255, 3, cv2.LINE_AA)
+    cv2.line(one, (50, 20), (20, 70), 255, 3, cv2.LINE_AA)
+    for ink, narrowest, widest in ((page, 0.4, 0.7), (one, 0.1, 0.3)):
+        rows, columns = (np.flatnonzero((normalize_stroke_width(ink) > 128).any(axis)) for axis in (1, 0))
+        assert narrowest < (np.ptp(columns) + 1) / (np.ptp(rows) + 1) < widest
