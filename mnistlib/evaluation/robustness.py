@@ -32,8 +32,8 @@ def robustness_rows(
     """Return the share of errors on images corrupted in each of the fifteen ways.
 
     A plain convolutional network has 11.7 % errors on average in Mu & Gilmer 2019 (https://arxiv.org/abs/1906.02337).
-    Restored images are what the predictor makes of picture files with such images. The restoration was tuned on these
-    fifteen corruptions, so its error is not comparable with published ones.
+    Picture files of such images are restored in the same way. The restoration was tuned on these fifteen corruptions,
+    so its error is not comparable with published ones.
 
     Args:
         network: the trained network.

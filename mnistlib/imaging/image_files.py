@@ -20,13 +20,14 @@ from mnistlib.core.files import ROOT
 from mnistlib.core.system_info import cores
 from mnistlib.imaging.background import FLAT, even_paper, extract_digit
 from mnistlib.imaging.decoding import decode
-from mnistlib.imaging.framing import SIZE, frame
+from mnistlib.imaging.framing import BOX, SIZE, frame
 from mnistlib.imaging.image_formats import EXTRAS, describe_left_out, suffixes, with_pages
 from mnistlib.imaging.limits import PictureError, refusal
 from mnistlib.imaging.restoration import restore_digits
 from mnistlib.imaging.stroke_width import normalize_stroke_width
 
 MOST_PIECES = 4  # of a clean digit
+ALIKE = (0.6, 1.25)  # ink after framing, of that before
 NO_INK = "no ink: nothing stands out from the background"
 
 
@@ -166,8 +167,19 @@ def to_digits(greys: Sequence[np.ndarray]) -> np.ndarray:
     digits = dict(zip(small, restore_digits(np.stack([greys[i] for i in small])), strict=True)) if small else {}
     for i, grey in enumerate(greys):
         if i not in digits or (not np.array_equal(digits[i], grey) and is_clean(grey)):
-            digits[i] = frame(normalize_stroke_width(extract_digit(grey)))
+            framed = frame(normalize_stroke_width(extract_digit(grey)))
+            if i not in digits or not has_kept_its_place(digits[i], framed):
+                digits[i] = framed
     return np.stack([digits[i] for i in range(len(greys))])
+
+
+def has_kept_its_place(restored: np.ndarray, framed: np.ndarray) -> bool:
+    """Return whether a digit with a line across it was rightly left in its place, which framing would shrink.
+
+    It was where framing leaves out little ink, and strokes are not much thinner than usual, which framing widens.
+    """
+    side = max(np.ptp(np.flatnonzero(restored.any(axis))) for axis in (0, 1)) + 1 if restored.any() else 0
+    return bool(side > BOX and ALIKE[0] <= framed.sum(dtype=int) / restored.sum(dtype=int) <= ALIKE[1])
 
 
 def is_clean(grey: np.ndarray) -> bool:

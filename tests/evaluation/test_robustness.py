@@ -9,7 +9,7 @@ from mnistlib.data.sklearn_digits import load_digits
 from mnistlib.evaluation import robustness as rob
 from mnistlib.evaluation.corruptions import CORRUPTIONS, corrupt
 from mnistlib.evaluation.metrics import embed, predict_logits
-from mnistlib.imaging.image_files import to_digits
+from mnistlib.imaging.restoration import restore_digits
 from mnistlib.reporting.plots.robustness import plot_corruptions
 from mnistlib.training.model import Architecture, build
 
@@ -43,7 +43,7 @@ def test_rows_are_the_networks_own_errors(network, digits, rows):
     for row in rows:
         corrupted = corrupt(images, row["corruption"], 5)
         wrong = (predict_logits(network, corrupted).argmax(1) != labels).sum()
-        right = (predict_logits(network, to_digits(list(corrupted))).argmax(1) == labels).sum()  # as files
+        right = (predict_logits(network, restore_digits(corrupted)).argmax(1) == labels).sum()
         assert row[rob.AS_IT_IS] == pytest.approx(wrong / 60)
         assert row[rob.RESTORED] == pytest.approx(1 - right / 60)
     assert len({row["error"] for row in rows}) > 5

@@ -16,7 +16,8 @@ from mnistlib.data.synthetic import examples
 from mnistlib.evaluation.calibration import Calibration, save_calibration
 from mnistlib.evaluation.corruptions import corrupt
 from mnistlib.imaging.framing import frame, rasterize
-from mnistlib.imaging.image_files import find_pictures, read_batches
+from mnistlib.imaging.image_files import find_pictures, read_batches, to_digits
+from mnistlib.imaging.restoration import restore_digits
 from mnistlib.inference.prediction_table import (
     count_predictions,
     prediction_rows,
@@ -166,6 +167,29 @@ def test_a_spoilt_picture_of_mnists_size_is_restored(tmp_path, name):
     seven = rasterize(examples()[1])
     Image.fromarray(corrupt(seven[None], name, 0)[0]).save(tmp_path / "a.png")
     assert np.corrcoef(read_picture(tmp_path / "a.png").ravel(), seven.ravel())[0, 1] > 0.75
+
+
+@pytest.mark.parametrize("name", ["brightness", "stripe", "fog", "spatter", "impulse_noise"])
+def test_files_and_arrays_are_restored_alike(name):
+    digits = obtain("digits").test_images[:50]
+    corrupted = corrupt(digits, name, 0)
+    files, arrays = to_digits(list(corrupted)).astype(int), restore_digits(corrupted)
+    assert (np.abs(files - arrays).mean((1, 2)) < 12).mean() >= 0.9
+
+
+def test_a_line_across_a_digit_does_not_shrink_it():
+    eight = rasterize([[(30, 0), (0, 25), (60, 75), (30, 100), (0, 75), (60, 25), (30, 0)]])
+    lined = eight.copy()
+    lined[13:16, 2:26] = 255
+    assert np.array_equal(to_digits([lined])[0], restore_digits(lined[None])[0])
+    assert to_digits([lined])[0].any(1).sum() == eight.any(1).sum()
+
+
+def test_thin_strokes_are_widened_also_where_they_leave_the_box():
+    thin = np.zeros((28, 28), np.uint8)
+    thin[2:26, 14] = 255
+    thin[2:8, 8:15] = 255 * np.eye(7, dtype=np.uint8)[:6, ::-1]
+    assert to_digits([thin])[0].sum(dtype=int) > 1.25 * thin.sum(dtype=int)
 
 
 def test_progress_is_told_and_the_order_kept(predictor, digit, tmp_path):
