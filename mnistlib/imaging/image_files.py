@@ -168,18 +168,9 @@ def to_digits(greys: Sequence[np.ndarray]) -> np.ndarray:
     for i, grey in enumerate(greys):
         if i not in digits or (not np.array_equal(digits[i], grey) and is_clean(grey)):
             framed = frame(normalize_stroke_width(extract_digit(grey)))
-            if i not in digits or not has_kept_its_place(digits[i], framed):
+            if i not in digits or not has_kept_its_place(digits[i], framed, grey):
                 digits[i] = framed
     return np.stack([digits[i] for i in range(len(greys))])
-
-
-def has_kept_its_place(restored: np.ndarray, framed: np.ndarray) -> bool:
-    """Return whether a digit with a line across it was rightly left in its place, which framing would shrink.
-
-    It was where framing leaves out little ink, and strokes are not much thinner than usual, which framing widens.
-    """
-    side = max(np.ptp(np.flatnonzero(restored.any(axis))) for axis in (0, 1)) + 1 if restored.any() else 0
-    return bool(side > BOX and ALIKE[0] <= framed.sum(dtype=int) / restored.sum(dtype=int) <= ALIKE[1])
 
 
 def is_clean(grey: np.ndarray) -> bool:
@@ -192,6 +183,18 @@ def is_clean(grey: np.ndarray) -> bool:
     ink = (np.abs(grey - np.float32(level)) > FLAT).astype(np.uint8)
     stripe = any(side[0].any() and (side[0] == side[[1, -1]]).all() for side in (ink, ink.T))
     return not stripe and cv2.connectedComponents(ink)[0] <= 1 + MOST_PIECES
+
+
+def has_kept_its_place(restored: np.ndarray, framed: np.ndarray, grey: np.ndarray) -> bool:
+    """Return whether a digit with a line across it was rightly left in its place, which framing would shrink.
+
+    It was where framing leaves out little ink, and strokes are not much thinner than usual, which framing widens. A
+    digit that fills its picture is always framed.
+    """
+    side = max(np.ptp(np.flatnonzero(restored.any(axis))) for axis in (0, 1)) + 1 if restored.any() else 0
+    if side <= BOX or all(np.ptp(edge) > FLAT for edge in (grey[0], grey[-1], grey[:, 0], grey[:, -1])):
+        return False
+    return bool(ALIKE[0] <= framed.sum(dtype=int) / restored.sum(dtype=int) <= ALIKE[1])
 
 
 def to_png(image: np.ndarray) -> bytes:
