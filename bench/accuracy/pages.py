@@ -94,7 +94,7 @@ def compose(drawings: list[Drawing], rng: np.random.Generator) -> tuple[np.ndarr
                     height * rng.uniform(0.85, 1.15),
                     pen,
                 )
-                x += -0.12 * height if rng.random() < TOUCHING else rng.uniform(0.1, 0.45) * height
+                x += rng.uniform(-0.1, 0.0) * height if rng.random() < TOUCHING else rng.uniform(0.1, 0.45) * height
                 text += str(drawing.digit)
             x += rng.uniform(1.0, 2.5) * height
         y += pitch

@@ -24,12 +24,13 @@ LARGE, SMALL, SPECK = 0.5, 0.45, 0.12  # of the glyphs' height: beginnings of a 
 DRAWING = 2.5  # of the glyphs' height: a piece both higher and wider is no digit
 WIDE = 1.35  # of the glyphs' height: a digit is no wider
 GAP = 0.3  # of the glyphs' height, between the pieces of one digit
-MOST = 6  # pieces of a digit, or of touching digits
+MOST = 8  # pieces of a digit, or of touching digits
 SURE = 0.98  # a piece read with this confidence is not cut, unless it is wide
-UNSURE, UNLIKE = 0.7, 1.5  # cost of a rejected reading, in nats, beside its negative log probability
+UNSURE, UNLIKE = 0.7, 1.0  # cost of a rejected reading, in nats, beside its negative log probability
 SKIPPED, CUT, APART = 1.2, 0.35, 3.0  # costs: of a small piece left out, of a seam, of a gap of the glyphs' height
-BELIEVED = -1.4  # mean quality of a number's digits, above which it is one
+BELIEVED = -1.9  # mean quality of a number's digits, above which it is one
 UNCLEAR = 0.6  # what is not like a digit, and read with less confidence, is none
+BROAD = 0.8, 2.0  # of the glyphs' height: wider digits cost so much for each height more
 SPACE = 0.6, 2.0  # a number ends at a gap of this share of the height that is so many times the line's usual one
 
 Classify = Callable[[np.ndarray], Sequence[Prediction]]
@@ -139,7 +140,7 @@ def arrange(pieces: Sequence[Piece], left_out: Counter[str]) -> tuple[list[list[
     """Arrange pieces to lines of writing, from left to right, and return these with the glyphs' height."""
     height = typical_height(pieces)
     drawings = [p for p in pieces if p.height > DRAWING * height and p.width > DRAWING * height]
-    left_out["drawings"] += len(drawings)
+    left_out.update(["drawings"] * len(drawings))
     rest = [p for p in pieces if p not in drawings and max(p.height, p.width) >= SPECK * height]
     lines = find_lines_of_writing([p for p in rest if p.height >= LARGE * height], height)
     for piece in (p for p in rest if p.height < LARGE * height):
@@ -172,8 +173,8 @@ def read_lines(classify: Classify, lines: Sequence[Sequence[Piece]], height: flo
     candidates = [join(line[i:j]) for line, pairs in zip(atoms, groups, strict=True) for i, j in pairs]
     answers = iter(zip(candidates, classify_pieces(classify, candidates), strict=True))
     return [
-        best_path(line, {pair: next(answers) for pair in pairs}, height)
-        for line, pairs in zip(atoms, groups, strict=True)
+        best_path(line, {pair: next(answers) for pair in pairs}, height, whole)
+        for line, pairs, whole in zip(atoms, groups, lines, strict=True)
     ]
 
 
@@ -191,7 +192,7 @@ def stretched(ink: np.ndarray) -> np.ndarray:
 
 def atoms_of(piece: Piece, prediction: Prediction, height: float) -> list[Piece]:
     """Return a piece, or its parts where it may be touching digits."""
-    wide = piece.width > 0.95 * max(piece.height, height)
+    wide = piece.width > BROAD[0] * height
     sure = prediction.accepted and prediction.confidence >= SURE
     if piece.height < SMALL * height or piece.width < 0.4 * height or (sure and not wide):
         return [piece]
@@ -214,19 +215,25 @@ def candidate_groups(atoms: Sequence[Piece], height: float) -> list[tuple[int, i
 
 
 def best_path(
-    atoms: Sequence[Piece], groups: dict[tuple[int, int], tuple[Piece, Prediction]], height: float
+    atoms: Sequence[Piece],
+    groups: dict[tuple[int, int], tuple[Piece, Prediction]],
+    height: float,
+    whole: Sequence[Piece],
 ) -> list[Glyph]:
-    """Return the glyphs of the best grouping, by dynamic programming; each piece counts by its size."""
+    """Return the glyphs of the best grouping, by dynamic programming; each piece counts by its size.
+
+    Small pieces may be left out if they are `whole`, not parts of a cut one.
+    """
     sizes = [min(max(atom.height, atom.width) / height, 1.0) for atom in atoms]
     best: list[tuple[float, list[Glyph]]] = [(0.0, [])]
     for j in range(1, len(atoms) + 1):
-        options = [
+        options: list[tuple[float, int, Prediction | None, Piece]] = [
             (best[i][0] + sum(sizes[i:j]) * quality(prediction) - penalty(atoms[i:j], height), i, prediction, piece)
             for (i, end), (piece, prediction) in groups.items()
             if end == j
         ]
         atom = atoms[j - 1]
-        if atom.height < SMALL * height:
+        if atom.height < SMALL * height and any(atom is piece for piece in whole):
             options.append((best[j - 1][0] - SKIPPED * sizes[j - 1], j - 1, None, atom))
         score, i, prediction, piece = max(options, key=lambda option: option[0])
         best.append((score, [*best[i][1], Glyph(piece, prediction)]))
@@ -242,19 +249,20 @@ def quality(prediction: Prediction) -> float:
 def penalty(atoms: Sequence[Piece], height: float) -> float:
     """Return the cost of one more digit, and of the gaps within it."""
     gaps = [max(0, after.left - before.right) for before, after in pairwise(atoms)]
-    return CUT + APART * sum(gaps) / height
+    width = max(atom.right for atom in atoms) - min(atom.left for atom in atoms)
+    return CUT + APART * sum(gaps) / height + BROAD[1] * max(0.0, width / height - BROAD[0])
 
 
 def split_numbers(line: Sequence[Glyph], height: float, left_out: Counter[str]) -> Iterable[Number]:
     """Split a line into numbers at wide gaps and at what is left out, and leave out what is no number."""
-    kept = []
+    glyphs: list[Glyph | None] = []
     for glyph in line:
         kind = no_digit(glyph, height)
         left_out.update([kind] if kind else [])
-        kept.append(None if kind == "dashes" else glyph if not kind else ())
-    glyphs = [glyph for glyph in kept if glyph != ()]
+        if not kind or kind == "dashes":
+            glyphs.append(None if kind else glyph)
     for number in spaced(glyphs, height):
-        if np.mean([quality(glyph.prediction) for glyph in number]) > BELIEVED:
+        if np.mean([quality(glyph.prediction) for glyph in number if glyph.prediction]) > BELIEVED:
             yield Number(tuple(to_digit(glyph) for glyph in number))
         else:
             left_out["not like a digit"] += len(number)
