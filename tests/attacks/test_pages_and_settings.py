@@ -184,7 +184,7 @@ def test_every_page_lets_in_its_own_style_and_scripts_alone():
 def test_no_template_takes_text_for_markup_unless_it_is_ours():
     """`safe` stands only behind style, scripts, tables (which escape) and what nbconvert's escaping filters return."""
     ours = (
-        r"page\.style|script|page\.(key|metrics|parameters|table|pictures|readers)|table|'<p>None.</p>'|"
+        r"page\.style|script|page\.(key|metrics|parameters|table|pictures|other_readers)|table|'<p>None.</p>'|"
         r".*\b(highlight_code\(.*\)|ansi2html)"
     )
     for path in [*pages.TEMPLATES.rglob("*.j2"), ROOT / "bench" / "page.html.j2"]:
