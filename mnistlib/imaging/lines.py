@@ -14,6 +14,7 @@ LONG = 0.3  # of the picture: a shorter line is not judged
 COVERED = 0.7  # of a line's length holds ink
 SLOPE = 0.2
 TRIMS = 5
+SHORTEST = 8  # columns that a line is fitted to
 WAVY = 400  # pixels: a wider picture may be a page, whose lines are not straight
 
 
@@ -99,10 +100,14 @@ def follow(rows: np.ndarray, columns: np.ndarray, flat: np.ndarray, mask: np.nda
     every = np.arange(width)
     thickness = float(np.percentile(runs[rows, columns], 35))
     for _ in range(TRIMS):  # strokes that touch the line lie off the fit
+        if len(np.unique(columns)) < SHORTEST:
+            return None
         off = np.abs(rows - np.polynomial.Polynomial.fit(columns, rows, 1)(columns))
         near = off <= max(thickness, np.percentile(off, 75))
         rows, columns = rows[near], columns[near]
     for last in (False, False, True):
+        if len(np.unique(columns)) < SHORTEST:
+            return None
         degree = 1 + (np.ptp(columns) > width / 3) + (np.ptp(columns) > 2 * width / 3)
         curve = np.polynomial.Polynomial.fit(columns, rows, degree)(every)
         if last and width > WAVY:
