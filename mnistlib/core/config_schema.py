@@ -91,6 +91,7 @@ class Infer(Section):
     """The pictures to recognize and the examples."""
 
     input: str
+    layout: Literal["auto", "digit", "page", "boxes"]
     examples: Annotated[int, Field(ge=1, le=200)]
     shown: Annotated[int, Field(ge=1, le=1000)]
 

@@ -62,13 +62,27 @@ def count_predictions(predictions: Sequence[Prediction]) -> dict[str, int]:
 
 def save_predictions_csv(run: Run, rows: Sequence[dict[str, object]]) -> Path:
     """Write `data/inference/predictions.csv`; return its path. Raises RunError."""
+    write_csv(predictions_csv(run), rows)
+    return predictions_csv(run)
+
+
+def save_numbers_csv(run: Run, rows: Sequence[dict[str, object]]) -> str:
+    """Write `data/inference/numbers.csv` in place of an earlier one, none without rows; say where. Raises RunError."""
+    path = run.inference / "numbers.csv"
+    path.unlink(missing_ok=True)
+    if not rows:
+        return ""
+    write_csv(path, rows)
+    return f"all numbers are in {path.name}"
+
+
+def write_csv(path: Path, rows: Sequence[dict[str, object]]) -> None:
+    """Write rows with the same columns, text that a spreadsheet would compute quoted. Raises RunError."""
     text = io.StringIO()
     writer = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
     writer.writeheader()
     writer.writerows({name: no_formula(value) for name, value in row.items()} for row in rows)
-    path = predictions_csv(run)
     write_text(path, text.getvalue())
-    return path
 
 
 def no_formula(value: object) -> object:

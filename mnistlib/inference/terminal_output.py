@@ -7,7 +7,7 @@ import io
 import json
 import sys
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from mnistlib.core.errors import RunError
@@ -16,7 +16,9 @@ from mnistlib.core.formatting import confidence_text, counted
 from mnistlib.evaluation.calibration import Calibration, load_calibration
 from mnistlib.imaging.image_files import input_pictures, pictures_at
 from mnistlib.imaging.image_formats import describe_left_out, with_pages
-from mnistlib.inference.batch_summary import Rows, describe_labels, label_metrics, unlike_training
+from mnistlib.inference.batch_summary import Rows, describe_labels, is_accepted, label_metrics, unlike_training
+from mnistlib.inference.page_table import EMPTY, describe_page, digit_rows, read_pages
+from mnistlib.inference.prediction import Page
 from mnistlib.inference.prediction_table import prediction_rows, predictions_csv
 from mnistlib.inference.predictor import Prediction, find_run, quick_predictor
 from mnistlib.runs import layout
@@ -27,20 +29,25 @@ FIRST = 20
 LARGEST = 500_000_000  # bytes of predictions.csv; a row takes about 100
 WIDEST = 60
 
+Outcome = dict[str, tuple[bool, bool]]  # by file: whether it was read, and accepted
 
-def print_predictions(run: Run, text: str) -> None:
+
+def print_predictions(run: Run, text: str, layout: str = "auto") -> None:
     """Print the predictions for the first 20 files, how many more there are, and which kinds were left out.
 
     Args:
         run: a run with a model and its calibration.
         text: the parameter INPUT, files and folders as `image_files.find_pictures` takes it.
+        layout: the parameter infer.layout.
 
     Raises:
         RunError: when there are no images, or the run's model or calibration is damaged.
     """
     paths, left_out = input_pictures(text)
-    predictions = quick_predictor(run.folder).files(paths[:FIRST])
-    print("\n".join(prediction_lines(paths[:FIRST], predictions)))
+    predictor = quick_predictor(run.folder)
+    predictions = predictor.files(paths[:FIRST])
+    pages = read_pages(predictor, paths[:FIRST], predictions, layout)
+    print("\n".join(prediction_lines(paths[:FIRST], predictions, pages)))
     if len(paths) > FIRST:
         print(f"and {counted(len(paths) - FIRST, 'more picture')}: all predictions will be in {predictions_csv(run)}")
     if left_out:
@@ -67,13 +74,16 @@ def predict_files(names: Sequence[str], run: str, as_json: bool) -> int:
         print(describe_left_out(left_out), file=sys.stderr)
     predictor = quick_predictor(trained_run(run).folder)
     predictions = predictor.files(paths)
+    pages = read_pages(predictor, paths, predictions, "auto")
     if as_json:
-        objects = as_objects(paths, predictions, predictor.run)
+        objects = as_objects(paths, predictions, predictor.run, pages)
         print(json.dumps(objects, indent=2, ensure_ascii=not all(str(one["file"]).isprintable() for one in objects)))
     else:
-        found = notable(prediction_rows(paths, predictions), predictor.calibration)
-        print("\n".join([*prediction_lines(paths, predictions), summary(outcome(predictions)), *found]))
-    return exit_code(outcome(predictions))
+        rows = prediction_rows(paths, predictions)
+        found = notable([row for i, row in enumerate(rows) if i not in pages], predictor.calibration)
+        read = summary(outcome(digit_rows(paths, rows, pages)))
+        print("\n".join([*prediction_lines(paths, predictions, pages), read, *found]))
+    return int(not any(p.image.any() for p in predictions))
 
 
 def files_of(path: Path, left_out: Counter[str]) -> list[Path]:
@@ -84,8 +94,10 @@ def files_of(path: Path, left_out: Counter[str]) -> list[Path]:
         raise RunError(f"{shown(path)} cannot be read: {error.strerror}") from error
 
 
-def as_objects(paths: Sequence[Path], predictions: Sequence[Prediction], run: str) -> list[dict[str, object]]:
-    """Return one object per picture; digit and confidence are None where it could not be read."""
+def as_objects(
+    paths: Sequence[Path], predictions: Sequence[Prediction], run: str, pages: Mapping[int, Page]
+) -> list[dict[str, object]]:
+    """Return one object per picture; digit and confidence are None where it could not be read. A page has numbers."""
     return [
         {
             "file": shown(path),
@@ -94,8 +106,9 @@ def as_objects(paths: Sequence[Path], predictions: Sequence[Prediction], run: st
             "accepted": p.accepted,
             "reason": p.rejection_reason,
             "run": run,
+            **({"numbers": [number.text for number in pages[i].numbers]} if i in pages else {}),
         }
-        for path, p in zip(paths, predictions, strict=True)
+        for i, (path, p) in enumerate(zip(paths, predictions, strict=True))
     ]
 
 
@@ -113,13 +126,14 @@ def results_message(run: Run) -> tuple[str, int]:
         if not {"digit", "accepted"} <= {*(table.fieldnames or ())}:
             raise ValueError("without its columns")
         kept = list(table)
-        rows = [(row["digit"] != "", row["accepted"] == "True") for row in kept]
-        found = notable(kept, load_calibration(run))
+        rows = outcome(kept)
+        found = notable([row for row in kept if not row.get("number")], load_calibration(run))
     except (OSError, KeyError, TypeError, ValueError, csv.Error) as error:
         again = f"delete it, and make infer RUN={run.name} writes it"
         raise RunError(f"{shown(answers)} is missing or damaged: {again}") from error
     report = run.page("06_infer").absolute().as_uri()
-    return "\n".join([summary(rows), *found, f"answers  {answers}", f"report   {report}"]), exit_code(rows)
+    text = "\n".join([summary(rows), *found, f"answers  {answers}", f"report   {report}"])
+    return text, int(not any(read for read, _ in rows.values()))
 
 
 def notable(rows: Rows, calibration: Calibration) -> list[str]:
@@ -127,28 +141,34 @@ def notable(rows: Rows, calibration: Calibration) -> list[str]:
     return [line for line in (describe_labels(label_metrics(rows)), unlike_training(rows, calibration)) if line]
 
 
-def summary(rows: Sequence[tuple[bool, bool]]) -> str:
-    """Return the counts in words; `rows` says of each file whether it was read, and accepted."""
-    accepted, unread = sum(yes for _, yes in rows), sum(not read for read, _ in rows)
-    rejected = len(rows) - accepted - unread
-    return f"{counted(len(rows), 'picture')}: {accepted:,} accepted, {rejected:,} rejected, {unread:,} not readable"
+def summary(files: Outcome) -> str:
+    """Return the counts of pictures in words."""
+    accepted, unread = sum(yes for _, yes in files.values()), sum(not read for read, _ in files.values())
+    rejected = len(files) - accepted - unread
+    return f"{counted(len(files), 'picture')}: {accepted:,} accepted, {rejected:,} rejected, {unread:,} not readable"
 
 
-def exit_code(rows: Sequence[tuple[bool, bool]]) -> int:
-    """Return 1 when no file could be read, else 0."""
-    return int(not any(read for read, _ in rows))
+def outcome(rows: Rows) -> Outcome:
+    """Return by file whether it was read, and whether all of it is accepted, from the rows of `predictions.csv`.
+
+    A file that was given twice counts once; the empty boxes of a form do not count.
+    """
+    files: Outcome = {}
+    for row in rows:
+        if row.get("rejection_reason") != EMPTY:
+            read, accepted = files.get(str(row["file"]), (False, True))
+            files[str(row["file"])] = (read or row["digit"] != "", accepted and is_accepted(row))
+    return files
 
 
-def outcome(predictions: Sequence[Prediction]) -> list[tuple[bool, bool]]:
-    """Return of each prediction whether its file was read, and whether it is accepted."""
-    return [(bool(p.image.any()), p.accepted) for p in predictions]
-
-
-def prediction_lines(paths: Sequence[Path], predictions: Sequence[Prediction]) -> list[str]:
-    """Return one line per file: name, digit, confidence, and the rejection reason if it is rejected."""
+def prediction_lines(paths: Sequence[Path], predictions: Sequence[Prediction], pages: Mapping[int, Page]) -> list[str]:
+    """Return one line per file: name, digit, confidence, and the rejection reason; of a page, what was read."""
     names = [printable(shown(path)) for path in paths]
     width = min(WIDEST, max(map(len, names), default=0))
-    return [prediction_line(name.ljust(width), p) for name, p in zip(names, predictions, strict=True)]
+    return [
+        f"{name.ljust(width)}  {describe_page(pages[i])}" if i in pages else prediction_line(name.ljust(width), p)
+        for i, (name, p) in enumerate(zip(names, predictions, strict=True))
+    ]
 
 
 def prediction_line(name: str, p: Prediction) -> str:

@@ -87,7 +87,7 @@ def begin(run: Run, resolved: Params, asked: Request) -> int:
     write_if_changed(run, resolved)
     pages = [] if todo else stale_pages(run)
     fingerprint.keep_digests()
-    answers = print_first_answers(run, todo, asked.input) if goal == "infer" and asked.input else ""
+    answers = print_first_answers(run, todo, resolved) if goal == "infer" and asked.input else ""
     if not (todo or pages or (goal == "all" and asked.tracking)):
         return end(run, answers)
     if todo:
@@ -111,7 +111,7 @@ def become_make(run: Run, goal: str, todo: list[str], answers: str) -> NoReturn:
     os.execvp(make, [make, "--no-print-directory", *said, goal])  # noqa: S606
 
 
-def print_first_answers(run: Run, todo: dict[str, list[str]], pictures: str) -> str:
+def print_first_answers(run: Run, todo: dict[str, list[str]], resolved: Params) -> str:
     """Print the answers for the first pictures before any page is made, where the model is up to date.
 
     Returns `printed`, or `print` where the answers have to wait for a model. Raises RunError.
@@ -120,7 +120,7 @@ def print_first_answers(run: Run, todo: dict[str, list[str]], pictures: str) -> 
         return "print"
     from mnistlib.inference.terminal_output import print_predictions  # only who gives pictures waits for it
 
-    print_predictions(run, pictures)
+    print_predictions(run, resolved.infer.input, resolved.infer.layout)
     return "printed"
 
 

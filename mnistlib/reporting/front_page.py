@@ -53,7 +53,8 @@ def render_run(name: str, answers: str) -> int:
         from mnistlib.inference.terminal_output import print_predictions, results_message  # who gives pictures waits
 
         if answers == "print":
-            print_predictions(run, load_file(run.params())["infer"]["input"])
+            infer = load_file(run.params())["infer"]
+            print_predictions(run, infer["input"], infer["layout"])
         words, code = results_message(run)
         say(words)
         return code

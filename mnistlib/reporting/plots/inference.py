@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
 
 from mnistlib.core.files import printable
 from mnistlib.core.formatting import confidence_text
+from mnistlib.imaging.decoding import decode, full_size
 from mnistlib.inference.batch_summary import folder_label
-from mnistlib.inference.predictor import Prediction
+from mnistlib.inference.prediction import Page, Prediction
 from mnistlib.reporting.plots.style import BLUE, GREY, RED, new_figure, picture_grid, show, tidy
+
+PAGE_SIDE = 1200  # pixels of a plotted page
 
 
 def plot_what_the_model_saw(paths: Sequence[Path], predictions: Sequence[Prediction], most: int) -> Figure:
@@ -34,6 +38,30 @@ def plot_what_the_model_saw(paths: Sequence[Path], predictions: Sequence[Predict
         wrong = label not in ("", str(p.digit)) and bool(p.image.any())
         text = f"{label} → {answer}" if wrong else answer if p.accepted else rejected
         show(axes, p.image, f"{name}\n{text}", RED if wrong or not p.accepted else "black")
+    return figure
+
+
+def plot_pages(paths: Sequence[Path], pages: Mapping[int, Page], most: int = 6) -> Figure:
+    """Plot pages with a box around each digit and what was read; red for a digit that is not accepted.
+
+    Args:
+        paths: the image files.
+        pages: the pages among them, by index.
+        most: pages shown, at most.
+    """
+    shown = list(pages.items())[:most]
+    greys = [decode(paths[i], side=PAGE_SIDE) for i, _ in shown]
+    heights = [min(1.6, grey.shape[0] / grey.shape[1]) * 8 + 0.4 for grey in greys]
+    figure = new_figure(8, sum(heights))
+    grid = figure.subplots(len(shown), 1, squeeze=False, height_ratios=heights)[:, 0]
+    for axes, grey, (i, page) in zip(grid, greys, shown, strict=True):
+        show(axes, 255 - grey, cut("".join(c if c.isprintable() else "?" for c in paths[i].name), 60))
+        scale = grey.shape[1] / full_size(paths[i])[0]
+        for digit in page.digits:
+            left, top, right, bottom = (scale * side for side in digit.box)
+            color = BLUE if digit.prediction.accepted else RED
+            axes.add_patch(Rectangle((left, top), right - left, bottom - top, fill=False, color=color, linewidth=0.8))
+            axes.annotate(str(digit.prediction.digit), (left, top), color=color, fontsize=8, va="bottom")
     return figure
 
 
