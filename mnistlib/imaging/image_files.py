@@ -7,7 +7,7 @@ import io
 import os
 import shlex
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import chain, pairwise
 from pathlib import Path
@@ -28,6 +28,7 @@ from mnistlib.imaging.stroke_width import normalize_stroke_width
 
 MOST_PIECES = 4  # of a clean digit
 ALIKE = (0.6, 1.25)  # ink after framing, of that before
+Judge = Callable[[np.ndarray], np.ndarray]
 NO_INK = "no ink: nothing stands out from the background"
 
 
@@ -130,12 +131,18 @@ def files_in(folder: Path, left_out: Counter[str]) -> list[Path]:
     return sorted(found)
 
 
-def read_batches(paths: Sequence[Path], size: int) -> Iterator[tuple[np.ndarray, list[str]]]:
+def uniform(images: np.ndarray) -> np.ndarray:
+    """Score all pictures alike."""
+    return np.zeros(len(images))
+
+
+def read_batches(paths: Sequence[Path], size: int, judge: Judge = uniform) -> Iterator[tuple[np.ndarray, list[str]]]:
     """Read picture files in order, in batches; all cores decode the next batch meanwhile.
 
     Args:
         paths: the files or pages.
         size: pictures per batch.
+        judge: scores images uint8 N×28×28 by how much they look like digits.
 
     Yields:
         Images uint8 N×28×28, ink bright on 0, and for each the reason why it cannot be read, with a blank picture; else
@@ -146,7 +153,7 @@ def read_batches(paths: Sequence[Path], size: int) -> Iterator[tuple[np.ndarray,
         batches = ([readers.submit(decode_or_reason, path) for path in paths[at : at + size]] for at in starts)
         for batch, _next in pairwise(chain(batches, [[]])):
             greys, reasons = zip(*(decoded.result() for decoded in batch), strict=True)
-            images = to_digits(greys)
+            images = to_digits(greys, judge)
             yield images, [why if why or image.any() else NO_INK for why, image in zip(reasons, images, strict=True)]
 
 
@@ -158,18 +165,25 @@ def decode_or_reason(path: Path) -> tuple[np.ndarray, str]:
         return np.zeros((SIZE, SIZE), np.uint8), str(error)
 
 
-def to_digits(greys: Sequence[np.ndarray]) -> np.ndarray:
+def to_digits(greys: Sequence[np.ndarray], judge: Judge = uniform) -> np.ndarray:
     """Frame the ink of each picture: uint8 N×28×28, all 0 without ink. Pictures framed like MNIST's stay unchanged.
 
-    Pictures of 28×28 pixels that are not clean are restored as one batch, in a seventh of the time.
+    Pictures of 28×28 pixels that are not clean are restored as one batch, in a seventh of the time. In a clean one that
+    is larger than MNIST's box, a line may run across a digit, which framing would shrink: `judge` scores both.
     """
     small = [i for i, grey in enumerate(greys) if grey.shape == (SIZE, SIZE)]
     digits = dict(zip(small, restore_digits(np.stack([greys[i] for i in small])), strict=True)) if small else {}
+    doubtful = {}
     for i, grey in enumerate(greys):
         if i not in digits or (not np.array_equal(digits[i], grey) and is_clean(grey)):
             framed = frame(normalize_stroke_width(extract_digit(grey)))
-            if i not in digits or not has_kept_its_place(digits[i], framed, grey):
+            if i in digits and may_keep_its_place(digits[i], framed, grey):
+                doubtful[i] = framed
+            else:
                 digits[i] = framed
+    if doubtful:
+        scores = judge(np.stack([*doubtful.values(), *(digits[i] for i in doubtful)])).reshape(2, -1)
+        digits |= {i: framed for (i, framed), (new, kept) in zip(doubtful.items(), scores.T, strict=True) if new > kept}
     return np.stack([digits[i] for i in range(len(greys))])
 
 
@@ -185,11 +199,11 @@ def is_clean(grey: np.ndarray) -> bool:
     return not stripe and cv2.connectedComponents(ink)[0] <= 1 + MOST_PIECES
 
 
-def has_kept_its_place(restored: np.ndarray, framed: np.ndarray, grey: np.ndarray) -> bool:
-    """Return whether a digit with a line across it was rightly left in its place, which framing would shrink.
+def may_keep_its_place(restored: np.ndarray, framed: np.ndarray, grey: np.ndarray) -> bool:
+    """Return whether a digit larger than MNIST's box may rightly stand where it is.
 
-    It was where framing leaves out little ink, and strokes are not much thinner than usual, which framing widens. A
-    digit that fills its picture is always framed.
+    Framing leaves out little of its ink, and its strokes are not much thinner than usual, which framing widens. A digit
+    that fills its picture is always framed.
     """
     side = max(np.ptp(np.flatnonzero(restored.any(axis))) for axis in (0, 1)) + 1 if restored.any() else 0
     if side <= BOX or all(np.ptp(edge) > FLAT for edge in (grey[0], grey[-1], grey[:, 0], grey[:, -1])):

@@ -11,7 +11,7 @@ import numpy as np
 
 from mnistlib.core.errors import RunError
 from mnistlib.core.files import ROOT, file_digest, read_json
-from mnistlib.evaluation.calibration import Calibration, load_calibration, rejection_reason
+from mnistlib.evaluation.calibration import Calibration, load_calibration, ood_score, rejection_reason
 from mnistlib.evaluation.metrics import predict_logits, softmax
 from mnistlib.imaging.framing import Stroke, rasterize
 from mnistlib.imaging.image_files import read_batches
@@ -98,7 +98,9 @@ class Predictor:
             raise TypeError(f"expected a list of paths, found {str(paths)!r} alone: write [path]")
         files = [Path(path) for path in paths]
         predictions: list[Prediction] = []
-        for images, reasons in read_batches(files, AT_ONCE):
+        for images, reasons in read_batches(
+            files, AT_ONCE, lambda images: ood_score(predict_logits(self.network, images))
+        ):
             batch = zip(self.images(images), reasons, strict=True)
             predictions += [unreadable(answer, reason) if reason else answer for answer, reason in batch]
             on_progress(len(predictions), len(files))

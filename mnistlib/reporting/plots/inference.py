@@ -56,12 +56,15 @@ def plot_pages(paths: Sequence[Path], pages: Mapping[int, Page], most: int = 6) 
     grid = figure.subplots(len(shown), 1, squeeze=False, height_ratios=heights)[:, 0]
     for axes, grey, (i, page) in zip(grid, greys, shown, strict=True):
         show(axes, 255 - grey, cut("".join(c if c.isprintable() else "?" for c in paths[i].name), 60))
+        axes.axis("off")
         scale = grey.shape[1] / full_size(paths[i])[0]
         for digit in page.digits:
             left, top, right, bottom = (scale * side for side in digit.box)
             color = BLUE if digit.prediction.accepted else RED
-            axes.add_patch(Rectangle((left, top), right - left, bottom - top, fill=False, color=color, linewidth=0.8))
-            axes.annotate(str(digit.prediction.digit), (left, top), color=color, fontsize=8, va="bottom")
+            axes.add_patch(Rectangle((left, top), right - left, bottom - top, fill=False, color=color, linewidth=1.2))
+            axes.annotate(
+                str(digit.prediction.digit), (left, top), color=color, fontsize=11, weight="bold", va="bottom"
+            )
     return figure
 
 
