@@ -84,8 +84,8 @@ def digit_rows(paths: Sequence[Path], rows: Sequence[Row], pages: Mapping[int, P
                 answer = {"digit": p.digit, "probability": round(p.confidence, 6), "accepted": p.accepted}
                 where = {"number": n, "position": place, "box": as_text(digit.box)}
                 found.append(row | answer | {"rejection_reason": printable(p.rejection_reason)} | where)
-        blank = {"digit": "", "probability": "", "accepted": False, "rejection_reason": EMPTY, "box": ""}
-        found += [row | blank | {"number": line + 1, "position": column + 1} for line, column in pages[i].empty]
+        blank = {"digit": "", "probability": "", "accepted": False, "rejection_reason": EMPTY}
+        found += [row | blank | {"number": line + 1, "position": column + 1, "box": ""} for line, column in pages[i].empty]
     return found
 
 

@@ -123,7 +123,7 @@ def test_a_run_is_named_or_refused(run):
 def test_a_name_with_control_characters_is_one_plain_line(run, pictures):
     odd = pictures / "a\n\x1b[31m.png"
     (pictures / "a seven.png").rename(odd)
-    (line,) = prediction_lines([odd], load_predictor("mine").files([odd]))
+    (line,) = prediction_lines([odd], load_predictor("mine").files([odd]), {})
     assert "a\\n\\x1b[31m.png" in line
     assert line.isprintable()
 
