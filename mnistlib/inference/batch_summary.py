@@ -86,7 +86,8 @@ def compare_with_validation(rows: Rows, calibration: Calibration) -> list[dict[s
     expected = {"accepted": calibration.coverage, NOT_LIKE_A_DIGIT: 1 - KEPT, NOT_SURE_ENOUGH: not_sure}
     n = len(reasons)
     return [
-        {"outcome": name, "pictures": n, "share": reasons.count(name) / max(1, n), "validation set": share}
+        {"outcome": name, "pictures": reasons.count(name), "of": n, "share": reasons.count(name) / max(1, n)}
+        | {"validation set": share}
         for name, share in expected.items()
     ]
 
@@ -97,7 +98,7 @@ def unlike_training(rows: Rows, calibration: Calibration) -> str:
     Far: the 95 % interval of a share lies 10 points or more from the validation set's, for 10 pictures or more.
     """
     compared = compare_with_validation(rows, calibration)
-    if compared[0]["pictures"] < ENOUGH or not any(map(is_far, compared)):
+    if compared[0]["of"] < ENOUGH or not any(map(is_far, compared)):
         return ""
     shares = [f"{c['outcome']} {percent(c['share'], 1)} ({percent(c['validation set'], 1)})" for c in compared]
     rejected = [row["file"] for row in rows if row["digit"] != "" and not is_accepted(row)]
@@ -105,7 +106,14 @@ def unlike_training(rows: Rows, calibration: Calibration) -> str:
     return "\n  such as ".join([text, ", ".join(rejected[:3])]) if rejected else text
 
 
+def describe_likeness(rows: Rows, calibration: Calibration) -> str:
+    """Return how far the pictures are from the validation set, in words."""
+    if compare_with_validation(rows, calibration)[0]["of"] < ENOUGH:
+        return f"fewer than {ENOUGH} pictures of one digit: too few to compare"
+    return unlike_training(rows, calibration) or "no share differs far from that of the validation set"
+
+
 def is_far(compared: Mapping[str, Any]) -> bool:
-    n, share, expected = compared["pictures"], compared["share"], compared["validation set"]
+    n, share, expected = compared["of"], compared["share"], compared["validation set"]
     low, high = accuracy_interval(round(n * (1 - share)), n)
     return low > expected + FAR or high < expected - FAR

@@ -85,7 +85,9 @@ def digit_rows(paths: Sequence[Path], rows: Sequence[Row], pages: Mapping[int, P
                 where = {"number": n, "position": place, "box": as_text(digit.box)}
                 found.append(row | answer | {"rejection_reason": printable(p.rejection_reason)} | where)
         blank = {"digit": "", "probability": "", "accepted": False, "rejection_reason": EMPTY}
-        found += [row | blank | {"number": line + 1, "position": column + 1, "box": ""} for line, column in pages[i].empty]
+        found += [
+            row | blank | {"number": line + 1, "position": column + 1, "box": ""} for line, column in pages[i].empty
+        ]
     return found
 
 
@@ -102,6 +104,16 @@ def number_rows(paths: Sequence[Path], pages: Mapping[int, Page]) -> list[Row]:
         for i, page in pages.items()
         for n, number in enumerate(page.numbers, 1)
     ]
+
+
+def as_object(number: Number) -> dict[str, object]:
+    """Return a number for JSON: its text, its box, and each digit with confidence and box."""
+    digits = [
+        {"digit": d.prediction.digit, "confidence": round(d.prediction.confidence, 6), "box": d.box}
+        | {"accepted": d.prediction.accepted}
+        for d in number.digits
+    ]
+    return {"text": number.text, "box": around(number), "digits": digits}
 
 
 def around(number: Number) -> Box:
@@ -131,10 +143,12 @@ def describe_page(page: Page) -> str:
     return f"{', '.join(filter(None, parts))}: {' '.join(texts[:LISTED])}{' …' if len(texts) > LISTED else ''}"
 
 
-def count_pages(pages: Mapping[int, Page]) -> dict[str, int]:
-    """Return the metrics of the pages; {} for none."""
+def count_pages(predictions: Sequence[Prediction], pages: Mapping[int, Page]) -> dict[str, int]:
+    """Return the metrics of the pages, and how many pictures are accepted, pages too; {} for no pages."""
     if not pages:
         return {}
     numbers = sum(len(page.numbers) for page in pages.values())
     digits = sum(len(page.digits) for page in pages.values())
-    return {"infer_pages": len(pages), "infer_numbers": numbers, "infer_digits": digits}
+    accepted = sum(p.accepted for i, p in enumerate(predictions) if i not in pages)
+    accepted += sum(all(digit.prediction.accepted for digit in page.digits) for page in pages.values())
+    return {"infer_accepted": accepted, "infer_pages": len(pages), "infer_numbers": numbers, "infer_digits": digits}

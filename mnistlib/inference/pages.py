@@ -15,6 +15,7 @@ from mnistlib.evaluation.calibration import NOT_LIKE_A_DIGIT
 from mnistlib.imaging.cells import Cell, find_cells, turned
 from mnistlib.imaging.decoding import decode, full_size
 from mnistlib.imaging.framing import frame
+from mnistlib.imaging.limits import PictureError
 from mnistlib.imaging.ruling import erase_ruling
 from mnistlib.imaging.segmentation import Piece, cut, find_lines_of_writing, find_pieces, join, page_ink, typical_height
 from mnistlib.imaging.stroke_width import normalize_stroke_width
@@ -31,6 +32,7 @@ UNSURE, UNLIKE = 0.7, 1.0  # cost of a rejected reading, in nats, beside its neg
 SKIPPED, CUT, APART = 1.2, 0.35, 3.0  # costs: of a small piece left out, of a seam, of a gap of the glyphs' height
 BELIEVED = -1.9  # mean quality of a number's digits, above which it is one
 UNCLEAR = 0.6  # what is not like a digit, and read with less confidence, is none
+STEM = 0.4  # width to height: what is narrower is a doubtful 1 rather than no digit
 BROAD = 0.8, 2.0  # of the glyphs' height: wider digits cost so much for each height more
 UPRIGHT = 0.2  # nats by which a turned form must be believed more
 SPACE = 0.6, 2.0  # a number ends at a gap of this share of the height that is so many times the line's usual one
@@ -49,7 +51,10 @@ class Glyph:
 def read_picture(classify: Classify, picture: str | Path | np.ndarray, layout: str = "auto") -> Page:
     """Read a page from a file or its pixels; boxes are in its own pixels. Raises PictureError and ValueError."""
     if isinstance(picture, str | Path):
-        grey, (width, height) = decode(Path(picture), side=SIDE), full_size(Path(picture))
+        try:
+            grey, (width, height) = decode(Path(picture), side=SIDE), full_size(Path(picture))
+        except PictureError as error:
+            raise PictureError(f"{picture} cannot be read: {error}") from error
     else:
         grey = to_luminance(picture)
         height, width = picture.shape[:2]
@@ -255,8 +260,8 @@ def no_digit(glyph: Glyph, height: float) -> str:
         return "dashes"
     if prediction is None or piece.height < SMALL * height:
         return "specks"
-    unlike = prediction.rejection_reason == NOT_LIKE_A_DIGIT
-    return "not like a digit" if unlike and prediction.confidence < UNCLEAR else ""
+    unlike = prediction.rejection_reason == NOT_LIKE_A_DIGIT and prediction.confidence < UNCLEAR
+    return "not like a digit" if unlike and piece.width >= STEM * piece.height else ""
 
 
 def spaced(glyphs: Sequence[Glyph | None], height: float) -> list[list[Glyph]]:

@@ -56,8 +56,12 @@ class Number:
 
     @property
     def text(self) -> str:
-        """Return the digits, with ? for each that is not accepted."""
-        return "".join(str(d.prediction.digit) if d.prediction.accepted else "?" for d in self.digits)
+        """Return the digits, with ? for each that is not accepted, and _ for each empty box before one."""
+        text = ""
+        for digit in self.digits:
+            text += "_" * (digit.cell[1] - len(text)) if digit.cell else ""
+            text += str(digit.prediction.digit) if digit.prediction.accepted else "?"
+        return text
 
 
 @dataclass(frozen=True)

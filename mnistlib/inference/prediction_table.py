@@ -66,14 +66,12 @@ def save_predictions_csv(run: Run, rows: Sequence[dict[str, object]]) -> Path:
     return predictions_csv(run)
 
 
-def save_numbers_csv(run: Run, rows: Sequence[dict[str, object]]) -> str:
-    """Write `data/inference/numbers.csv` in place of an earlier one, none without rows; say where. Raises RunError."""
+def save_numbers_csv(run: Run, rows: Sequence[dict[str, object]]) -> None:
+    """Write `data/inference/numbers.csv` in place of an earlier one, none without rows. Raises RunError."""
     path = run.inference / "numbers.csv"
     path.unlink(missing_ok=True)
-    if not rows:
-        return ""
-    write_csv(path, rows)
-    return f"all numbers are in {path.name}"
+    if rows:
+        write_csv(path, rows)
 
 
 def write_csv(path: Path, rows: Sequence[dict[str, object]]) -> None:

@@ -17,7 +17,7 @@ from mnistlib.evaluation.calibration import Calibration, load_calibration
 from mnistlib.imaging.image_files import input_pictures, pictures_at
 from mnistlib.imaging.image_formats import describe_left_out, with_pages
 from mnistlib.inference.batch_summary import Rows, describe_labels, is_accepted, label_metrics, unlike_training
-from mnistlib.inference.page_table import EMPTY, describe_page, digit_rows, read_pages
+from mnistlib.inference.page_table import EMPTY, as_object, describe_page, digit_rows, read_pages
 from mnistlib.inference.prediction import Page
 from mnistlib.inference.prediction_table import prediction_rows, predictions_csv
 from mnistlib.inference.predictor import Prediction, find_run, quick_predictor
@@ -106,10 +106,17 @@ def as_objects(
             "accepted": p.accepted,
             "reason": p.rejection_reason,
             "run": run,
-            **({"numbers": [number.text for number in pages[i].numbers]} if i in pages else {}),
+            **(page_object(pages[i]) if i in pages else {}),
         }
         for i, (path, p) in enumerate(zip(paths, predictions, strict=True))
     ]
+
+
+def page_object(page: Page) -> dict[str, object]:
+    """Return what differs for a page: no digit of its own, but numbers; accepted if all digits are."""
+    whole = {"digit": None, "confidence": None, "reason": ""}
+    accepted = all(digit.prediction.accepted for digit in page.digits)
+    return whole | {"accepted": accepted, "numbers": [as_object(number) for number in page.numbers]}
 
 
 def results_message(run: Run) -> tuple[str, int]:

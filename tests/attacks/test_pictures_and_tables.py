@@ -297,7 +297,7 @@ def test_no_name_is_a_formula_a_row_or_hidden_in_the_table_of_answers(tmp_path, 
 
 def test_no_name_turns_hides_or_colours_a_line_in_the_terminal():
     paths = [Path(name) for name in NAMES]
-    for line in prediction_lines(paths, answered(paths)):
+    for line in prediction_lines(paths, answered(paths), {}):
         assert line.isprintable()
 
 

@@ -120,7 +120,7 @@ def test_shares_are_set_beside_those_of_the_validation_set():
     compared = compare_with_validation(rows, CALIBRATION)
     assert [row["share"] for row in compared] == [0.6, 0.3, 0.1]
     assert [row["validation set"] for row in compared] == pytest.approx([0.96, 1 - KEPT, KEPT - 0.96])
-    assert {row["pictures"] for row in compared} == {10}
+    assert {row["of"] for row in compared} == {10}
 
 
 def test_pictures_far_from_the_validation_set_are_told_with_those_that_show_it():

@@ -96,7 +96,7 @@ def test_a_page_has_a_row_for_each_digit_and_empty_box():
 def test_without_pages_the_rows_stay_as_they_are():
     rows = prediction_rows(PATHS, PREDICTIONS)
     assert digit_rows(PATHS, rows, {}) == rows
-    assert (number_rows(PATHS, {}), count_pages({}), describe_pages(PATHS, {})) == ([], {}, "")
+    assert (number_rows(PATHS, {}), count_pages([], {}), describe_pages(PATHS, {})) == ([], {}, "")
 
 
 def test_numbers_are_whole_and_say_what_is_doubtful():
@@ -105,7 +105,12 @@ def test_numbers_are_whole_and_say_what_is_doubtful():
         ("20", True, "0 5 18 20"),
         ("1?6", False, "100 5 128 20"),
     ]
-    assert count_pages({1: PAGE}) == {"infer_pages": 1, "infer_numbers": 2, "infer_digits": 5}
+    assert count_pages(PREDICTIONS, {1: PAGE}) == {
+        "infer_accepted": 1,
+        "infer_pages": 1,
+        "infer_numbers": 2,
+        "infer_digits": 5,
+    }
 
 
 def test_words_say_what_was_read_and_left_out():
@@ -120,6 +125,11 @@ def test_a_page_counts_as_one_picture_accepted_if_all_of_it_is():
     assert outcome(rows) == {"one.png": (True, True), "page.png": (True, False)}
     sure = digit_rows(PATHS, prediction_rows(PATHS, PREDICTIONS), {1: Page((number("20"),))})
     assert outcome(sure)["page.png"] == (True, True)
+
+
+def test_an_empty_box_keeps_its_place_in_the_number():
+    boxes = tuple(Digit((0, 0, 5, 5), predicted(d), (0, column)) for column, d in ((1, 7), (2, 3), (5, 9)))
+    assert Number(boxes).text == "_73__9"
 
 
 def test_each_digit_of_a_page_stands_for_itself():
