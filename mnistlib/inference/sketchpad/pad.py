@@ -176,6 +176,8 @@ class SketchPad(widgets.VBox):  # type: ignore[misc]
             getattr(self.view, name).value = value
         for button in (self.view.buttons[0], *self.view.digits):
             button.disabled = len(number.digits) > 1
+        for button in self.view.digits:  # the lines of several digits beside them are no bars of theirs
+            button.layout.visibility = "hidden" if button.disabled else "visible"
 
     def say(self, text: str, kind: str = "") -> None:
         """Show a message, which screen readers read aloud."""
