@@ -22,6 +22,10 @@ PIXELS = """(left, top, width, height) => {
   const canvas = document.querySelector('.sketchpad-canvas canvas, canvas.sketchpad-canvas');
   const data = canvas.getContext('2d').getImageData(left, top, width ?? canvas.width, height ?? canvas.height).data;
   return data.filter((red, i) => i % 4 == 0 && red < 100 && data[i + 3] == 255).length; }"""  # bare canvas is no ink
+FORTY_SEVEN = [
+    *([(20, 0), (0, 60), (60, 60)], [(45, 20), (45, 100)]),
+    [(110, 0), (170, 0), (135, 100)],
+]
 BLUE = (43, 108, 176)
 INK = f"() => ({PIXELS})(0, 0)"
 INKED = f"at => ({PIXELS})(2 * at, 2 * at, 1, 1)"
@@ -201,6 +205,33 @@ def test_drawn_predicted_saved_and_labelled(page, drawn_in):
         lab.wait_status(page, "cleared")
         assert lab.shown(page, "digit") == "?"
     assert len(drawings_in(drawn_in)) == there + 2
+
+
+def test_two_digits_are_read_as_a_number_with_a_box_each(page, drawn_in):
+    predictor = load_predictor(drawn_in.run("smoke"))
+    lab.draw(page, FORTY_SEVEN[:2])
+    lab.wait_status(page, "2 strokes")
+    assert len(lab.shown(page, "digit")) == 1
+    assert box_edges(page) == 0
+    page.keyboard.press("c")
+    lab.wait_status(page, "cleared")
+    lab.draw(page, FORTY_SEVEN)
+    lab.wait_status(page, "3 strokes")
+    assert lab.shown(page, "digit") == predictor.number(FORTY_SEVEN).text
+    assert lab.shown(page, "caption") == "2 digits"
+    assert box_edges(page) == 4
+    assert page.locator(".sketchpad-labels button:disabled").count() == 10
+    keep_screenshot(page, "pad-number")
+    page.keyboard.press(" ")
+    lab.wait_status(page, "not saved: these are 2 digits")
+    page.keyboard.press("c")
+    lab.wait_status(page, "cleared")
+
+
+def box_edges(page) -> int:
+    """How often the blue of a box begins in the middle row of the pad, inside of the outline of its focus."""
+    row = screenshot(page.locator(lab.CANVAS)).astype(int)[140, 6:-6]
+    return int((np.diff((row[:, 2] - row[:, 0] > 60).astype(int)) == 1).sum())
 
 
 @pytest.mark.slow

@@ -23,6 +23,11 @@ from mnistlib.training.fusion import FusedNet
 from mnistlib.training.model import Architecture, build
 
 PAPER = ".pad-paper"
+# In which columns of the paper's middle row a box's blue line begins.
+BLUE = """paper => { const copy = new OffscreenCanvas(paper.width, 1).getContext("2d");
+  copy.drawImage(paper, 0, -paper.height / 2);
+  const row = copy.getImageData(0, 0, paper.width, 1).data, blue = (x) => row[4 * x + 2] - row[4 * x] > 60;
+  return Array.from({ length: paper.width }, (_, x) => x).filter((x) => blue(x) && !blue(x - 1)); }"""
 START = datetime(2026, 1, 1)
 NEAR_AND_FAR = {
     "nothing": [],
@@ -53,6 +58,10 @@ def some_drawings(count: int = 500):
     templates = [variant for variants in digit_templates().values() for variant in variants.values()]
     chosen = [templates[i % len(templates)] for i in range(count)]
     return [[s.tolist() for s in warp([smooth(np.array(s, float)) for s in drawn], 1.0, noise)] for drawn in chosen]
+
+
+FOUR, SEVEN = [[(20, 0), (0, 60), (60, 60)], [(45, 20), (45, 100)]], [[(0, 0), (60, 0), (25, 100)]]
+FORTY_SEVEN = [*FOUR, *([(x + 110, y) for x, y in stroke] for stroke in SEVEN)]
 
 
 @pytest.fixture(scope="module")
@@ -186,6 +195,49 @@ def test_drawn_with_the_mouse_undone_and_cleared(opened, predictor):
     assert page.locator(".pad-hint").evaluate("e => e.offsetTop") == below  # nothing has jumped
 
 
+def test_two_digits_are_read_as_a_number_with_a_box_each(opened, predictor):
+    page, expected = opened(), predictor.number(FORTY_SEVEN)
+    assert [digit.prediction.digit for digit in expected.digits] == [4, 7]
+    lab.draw(page, FORTY_SEVEN[:2], PAPER)
+    wait_for(page, "2 strokes: ")
+    assert len(shown(page, "digit")) == 1
+    assert not page.locator(".pad-lines").is_visible()
+    assert not page.locator(PAPER).evaluate(BLUE)
+    page.keyboard.press("c")
+    lab.draw(page, FORTY_SEVEN, PAPER)
+    wait_for(page, f"3 strokes: {expected.text}, 2 digits")
+    assert shown(page, "digit") == expected.text
+    assert page.locator(".pad-lines li").count() == 2
+    edges = page.locator(PAPER).evaluate(BLUE)
+    assert len(edges) == 4
+    page.locator(".pad-undo").click()
+    wait_for(page, "undone; 2 left")
+    assert page.locator(".pad-bars .best b").inner_text() == "4"
+
+
+def test_numbers_are_read_as_the_predictor_reads_them(opened, predictor):
+    drawings, rng = some_drawings(60), np.random.default_rng(0)
+    numbers = [beside(drawings[i : i + 3], rng.uniform(0.02, 0.6, 3)) for i in range(0, 60, 3)]
+    script = "all => all.map(one => readNumber(one).map(({ digit, accepted, box }) => [digit, accepted, box]))"
+    for found, drawing in zip(opened().evaluate(script, numbers), numbers, strict=True):
+        right = predictor.number(drawing).digits
+        assert [(digit, accepted) for digit, accepted, _ in found] == [
+            (d.prediction.digit, d.prediction.accepted) for d in right
+        ]
+        assert all(np.abs(np.subtract(box, d.box)).max() <= 1 for (_, _, box), d in zip(found, right, strict=True))
+
+
+def beside(drawings, gaps):
+    """Drawings side by side, 100 high, with gaps between them as shares of the height."""
+    placed, left = [], 0.0
+    for strokes, gap in zip(drawings, gaps, strict=True):
+        low, high = (pick(np.concatenate(strokes), axis=0) for pick in (np.min, np.max))
+        scale = 100 / max(*(high - low), 1)
+        placed += [((np.array(stroke) - low) * scale + [left, 0]).tolist() for stroke in strokes]
+        left += (high - low)[0] * scale + 100 * gap
+    return placed
+
+
 def test_a_stroke_that_leaves_the_paper_is_one_until_the_button_is_up(opened):
     page = opened()
     box = page.locator(PAPER).bounding_box()
@@ -210,7 +262,7 @@ def test_it_fits_a_phone_and_takes_a_finger_without_scrolling(opened):
     page.touchscreen.tap(box["x"] + 100, box["y"] + 100)
     wait_for(page, "1 stroke: ")
     dot = np.flatnonzero(ink_in_row(page, 100))
-    assert dot[[0, -1]] == pytest.approx([100 - SIDE / 18, 100 + SIDE / 18], abs=2)
+    assert dot[[0, -1]] == pytest.approx([100 - SIDE / 36, 100 + SIDE / 36], abs=2)
 
 
 @pytest.mark.parametrize("motion", ["no-preference", "reduce"])

@@ -16,8 +16,9 @@ from mnistlib.evaluation.metrics import predict_logits, softmax
 from mnistlib.imaging.framing import Stroke, rasterize
 from mnistlib.imaging.image_files import read_batches
 from mnistlib.inference.pages import read_picture
-from mnistlib.inference.prediction import Page
+from mnistlib.inference.prediction import Number, Page
 from mnistlib.inference.prediction import Prediction as Prediction  # users import it from here
+from mnistlib.inference.stroke_groups import read_number
 from mnistlib.runs.layout import Run, check_own_files, existing_runs
 from mnistlib.runs.model_store import is_fine_tuned, retrain_advice
 from mnistlib.training.numpy_network import NumpyNet, UnsupportedError, load_numpy_network
@@ -78,6 +79,10 @@ class Predictor:
             ValueError: for anything else.
         """
         return self.images(rasterize(drawing)[None])[0]
+
+    def number(self, drawing: Sequence[Stroke]) -> Number:
+        """Read a drawing as one digit or several, from left to right. Raises ValueError as `strokes` does."""
+        return read_number(lambda groups: self.images(np.stack([rasterize(group) for group in groups])), drawing)
 
     def files(
         self, paths: Iterable[str | Path], on_progress: Callable[[int, int], None] = lambda done, total: None

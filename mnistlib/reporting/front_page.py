@@ -27,7 +27,7 @@ from mnistlib.runs.receipt import write_receipt
 from mnistlib.runs.stages import STAGE
 from mnistlib.runs.state import merged_metrics
 
-PAD_SCRIPTS = ("ink.js", "network.js", "pad.js")
+PAD_SCRIPTS = ("ink.js", "network.js", "groups.js", "pad.js")
 CONTENTS = {
     "01_data": "data source, integrity checks, samples",
     "02_preprocess": "normalization, label encoding, validation split",

@@ -217,3 +217,20 @@ def test_a_damaged_drawing_is_named(pad):
     path.write_text('{"strokes": [[[1, "x"]]], "digit": 1, "probabilities": [], "accepted": true, "model": ""}')
     with pytest.raises(RunError, match=path.name):
         handwriting.load_handwriting(handwriting.HANDWRITING)
+
+
+def test_two_digits_get_a_box_each_and_are_not_saved_under_one_label(pad):
+    draw(pad, [*SEVEN, [(120.0, 20.0), (125.0, 90.0)]])
+    number = pad.predictor.number(pad.strokes)
+    assert pad.view.digit.value == number.text
+    assert len(number.text) == len(pad.boxed.digits) == 2
+    assert pad.view.bars.value.count('<div class="sketchpad-bar') == 2
+    assert "draw one digit alone" in pad.view.hint.value
+    assert [b.description for b in buttons(pad) if b.disabled] == ["Save · Space", *map(str, range(10))]
+    press(pad, " ")
+    assert "not saved: these are 2 digits" in pad.view.status.value
+    assert not drawings(pad)
+    press(pad, "z")
+    assert not any(b.disabled for b in buttons(pad))
+    assert np.array_equal(pad.answer.image, rasterize(SEVEN))
+    assert len(pad.boxed.digits) == 1

@@ -17,12 +17,14 @@ from mnistlib.core.files import shown
 from mnistlib.core.formatting import counted
 from mnistlib.core.log import is_headless
 from mnistlib.inference.drawings import describe_drawing, save_drawing, save_label
+from mnistlib.inference.prediction import Number
 from mnistlib.inference.predictor import Prediction, Predictor
 from mnistlib.inference.sketchpad.pad_widgets import arrange_widgets, make_widgets, tell_browser_again
-from mnistlib.inference.sketchpad.rendering import PAPER, PEN, SIDE, STYLE, WIDTH, show_answer, status
+from mnistlib.inference.sketchpad.rendering import BOX, PAPER, PEN, SIDE, STYLE, WIDTH, show_answer, status
 from mnistlib.runs.layout import Run
 
 EVERY = 0.08  # seconds between predictions while the pen moves
+MARGIN = WIDTH / 2 + 4  # between a digit's strokes and its box
 
 
 def shielded(handler: Callable[..., None]) -> Callable[..., None]:
@@ -38,7 +40,7 @@ def shielded(handler: Callable[..., None]) -> Callable[..., None]:
             except RunError as error:
                 pad.say(str(error), "error")
             except Exception as error:  # a pad that fails silently is worse
-                pad.show(None)
+                pad.show(Number(()))
                 pad.say(f"{type(error).__name__}: {error}. Your strokes are still there: draw on, or clear.", "error")
 
     return call
@@ -51,14 +53,15 @@ class SketchPad(widgets.VBox):  # type: ignore[misc]
 
     Attributes:
         strokes: lists of (x, y) in canvas pixels, y down.
-        answer: the prediction, None without ink.
+        number: what is read, one digit or several.
+        answer: the prediction of a single digit; None without ink and for several digits.
         kept: folder of the drawing once it is saved, else None.
     """
 
     def __init__(self, predictor: Predictor, run: Run | None = None) -> None:
         self.predictor, self.run = predictor, run or Run(predictor.run)
         self.strokes: list[list[tuple[float, float]]] = []
-        self.answer: Prediction | None = None
+        self.number = self.boxed = Number(())
         self.kept: Path | None = None
         self.closed = self.drawing = False
         self.lock, self.answered_at = threading.RLock(), 0.0
@@ -70,6 +73,10 @@ class SketchPad(widgets.VBox):  # type: ignore[misc]
         self.listen()
         self.predict()
         self.say("Draw a digit.")
+
+    @property
+    def answer(self) -> Prediction | None:
+        return self.number.digits[0].prediction if len(self.number.digits) == 1 else None
 
     def listen(self) -> None:
         """Connect the canvas's events: up, out, end and cancel end a stroke, and the first finger draws."""
@@ -108,6 +115,8 @@ class SketchPad(widgets.VBox):  # type: ignore[misc]
         if self.drawing:
             self.drawing = False
             self.predict()
+            if max(len(self.number.digits), len(self.boxed.digits)) > 1:
+                self.redraw()
             self.say(counted(len(self.strokes), "stroke"))
 
     def click(self, act: Callable[[], None]) -> None:
@@ -144,17 +153,31 @@ class SketchPad(widgets.VBox):  # type: ignore[misc]
             self.canvas.line_cap = self.canvas.line_join = "round"
             for stroke in self.strokes:
                 self.ink(stroke)
+            self.draw_boxes()
+
+    def draw_boxes(self) -> None:
+        """Draw a box around each digit of several."""
+        self.boxed = self.number
+        self.canvas.stroke_style, self.canvas.line_width = BOX, 3
+        for digit in self.number.digits if len(self.number.digits) > 1 else ():
+            left, top, right, bottom = digit.box
+            self.canvas.stroke_rect(left - MARGIN, top - MARGIN, right - left + 2 * MARGIN, bottom - top + 2 * MARGIN)
+        self.canvas.stroke_style, self.canvas.line_width = PEN, WIDTH
 
     def predict(self) -> None:
         """Show the prediction for the strokes so far."""
-        self.show(self.predictor.strokes(self.strokes) if self.strokes else None)
+        self.show(self.predictor.number(self.strokes) if self.strokes else Number(()))
         self.answered_at = time.monotonic()
 
-    def show(self, answer: Prediction | None) -> None:
-        """Show a prediction, or an empty pad."""
-        self.answer = answer
-        for name, value in show_answer(answer).items():
+    def show(self, number: Number) -> None:
+        """Show what is read, or an empty pad; several digits cannot be labelled."""
+        self.number = number
+        for name, value in show_answer(number).items():
             getattr(self.view, name).value = value
+        for button in (self.view.buttons[0], *self.view.digits):
+            button.disabled = len(number.digits) > 1
+        for button in self.view.digits:  # the lines of several digits beside them are no bars of theirs
+            button.layout.visibility = "hidden" if button.disabled else "visible"
 
     def say(self, text: str, kind: str = "") -> None:
         """Show a message, which screen readers read aloud."""
@@ -177,6 +200,8 @@ class SketchPad(widgets.VBox):  # type: ignore[misc]
         """Return the drawing's folder, and whether it is new. Raises RunError without ink."""
         self.drawing = False
         self.predict()
+        if len(self.number.digits) > 1:
+            raise RunError(f"not saved: these are {len(self.number.digits)} digits. Draw one digit alone to save it")
         if self.answer is None:
             raise RunError("nothing to save: draw a digit first")
         self.kept, new = save_drawing(self.run, describe_drawing(self.strokes, self.answer, self.predictor.model))
@@ -200,8 +225,8 @@ class SketchPad(widgets.VBox):  # type: ignore[misc]
     def replace_strokes(self, strokes: list[list[tuple[float, float]]]) -> None:
         """Show other strokes than before."""
         self.strokes, self.drawing, self.kept = strokes, False, None
-        self.redraw()
         self.predict()
+        self.redraw()
 
     @shielded
     def finish(self) -> None:

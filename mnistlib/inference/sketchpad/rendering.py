@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from html import escape
+from math import ceil
 from pathlib import Path
 from typing import Any
 
@@ -11,20 +13,36 @@ import numpy as np
 from mnistlib.core.formatting import confidence_text
 from mnistlib.evaluation.calibration import NOT_LIKE_A_DIGIT
 from mnistlib.imaging.image_files import to_png
+from mnistlib.inference.prediction import Number
 from mnistlib.inference.predictor import Prediction
 
 SIDE = 280
-PAPER, PEN = "#fdfcf8", "#1b1b1b"
+PAPER, PEN, BOX = "#fdfcf8", "#1b1b1b", "#2b6cb0"
 WIDTH = SIDE / 9
 ZOOM = 6
+LONG = 4  # more digits are shown smaller
+LABEL_HINT = "Wrong? Click the correct digit; make teach fine-tunes on it."
+SEVERAL_HINT = "To save or correct a drawing, draw one digit alone."
 
 STYLE = f"<style>{Path(__file__).with_name('style.css').read_text(encoding='utf-8')}</style>"
 
 
-def show_answer(answer: Prediction | None) -> dict[str, Any]:
-    """Return the values of the pad's widgets by name; None stands for a pad without ink."""
-    digit = str(answer.digit) if answer and answer.accepted else "?"
-    return {"digit": digit, "caption": caption(answer), "bars": bars(answer), "saw": framed_png(answer)}
+def show_answer(number: Number) -> dict[str, Any]:
+    """Return the values of the pad's widgets by name; a number without digits stands for a pad without ink."""
+    answers = [digit.prediction for digit in number.digits]
+    if len(answers) > 1:
+        digit = f'<span class="long">{number.text}</span>' if len(answers) > LONG else number.text
+        words = {"digit": digit, "caption": f"{len(answers)} digits", "bars": lines(answers), "hint": SEVERAL_HINT}
+    else:
+        answer = answers[0] if answers else None
+        words = {"digit": number.text or "?", "caption": caption(answer), "bars": bars(answer), "hint": LABEL_HINT}
+    return words | {"saw": framed_png(answers)}
+
+
+def lines(answers: Sequence[Prediction]) -> str:
+    """Return a row per digit of a number: the digit and its caption."""
+    shown = ((answer.digit if answer.accepted else "?", caption(answer)) for answer in answers)
+    return "".join(f'<div class="sketchpad-bar"><b>{digit}</b><span>{words}</span></div>' for digit, words in shown)
 
 
 def caption(answer: Prediction | None) -> str:
@@ -50,10 +68,14 @@ def bars(answer: Prediction | None) -> str:
     return "".join(rows)
 
 
-def framed_png(answer: Prediction | None) -> bytes:
-    """Return the network's input, enlarged, as PNG; black without ink."""
-    image = np.zeros((28, 28), np.uint8) if answer is None else answer.image
-    return to_png(np.kron(image, np.ones((ZOOM, ZOOM), np.uint8)))
+def framed_png(answers: Sequence[Prediction]) -> bytes:
+    """Return the network's inputs in a square of rows, enlarged, as PNG; black without ink."""
+    side = max(1, ceil(len(answers) ** 0.5))
+    images = np.zeros((side * side, 28, 28), np.uint8)
+    for image, answer in zip(images, answers, strict=False):
+        image[:] = answer.image
+    square = images.reshape(side, side, 28, 28).swapaxes(1, 2).reshape(side * 28, side * 28)
+    return to_png(np.kron(square, np.ones((ZOOM, ZOOM), np.uint8)))
 
 
 def status(text: str, kind: str) -> str:

@@ -1,5 +1,5 @@
-// The pad in the page: a canvas that takes strokes from mouse, pen or finger, and the prediction of recognise(strokes).
-const SIDE = 280, WIDTH = SIDE / 9, PEN = "#1b1b1b", DURATION = 2000;
+// The pad in the page: a canvas that takes strokes from mouse, pen or finger, and the digits of readNumber(strokes).
+const SIDE = 280, WIDTH = SIDE / 18, PEN = "#1b1b1b", BOX = "#2b6cb0", LONG = 3, DURATION = 2000;
 const section = document.getElementById("drawing-pad");
 const part = (name) => section.querySelector(`.pad-${name}`);
 const paper = part("paper"), bars = [...section.querySelectorAll(".pad-bars li")], replays = [...section.querySelectorAll(".pad-replay")];
@@ -9,7 +9,7 @@ const confidenceText = (share) => percent(Math.min(share, 0.999));  // never 100
 const counted = (count) => `${count} stroke${count === 1 ? "" : "s"}`;
 let strokes = [], pointer = null, frame = 0, replaying = 0;
 
-// Ink with a round pen as wide as a ninth of the paper, however many pixels that has; one point alone is a dot.
+// Ink with a round pen as wide as an eighteenth of the paper, however many pixels that has; one point alone is a dot.
 function ink(canvas, drawn) {
   const context = canvas.getContext("2d");
   context.setTransform(1, 0, 0, 1, 0, 0);
@@ -25,13 +25,39 @@ function ink(canvas, drawn) {
   }
 }
 
+// A box around each digit of several.
+function drawBoxes(digits) {
+  if (digits.length < 2) return;
+  const context = paper.getContext("2d"), margin = WIDTH / 2 + 2;
+  Object.assign(context, { lineWidth: 1.5, lineJoin: "miter", strokeStyle: BOX });
+  for (const { box: [left, top, right, bottom] } of digits) {
+    context.strokeRect(left - margin, top - margin, right - left + 2 * margin, bottom - top + 2 * margin);
+  }
+}
+
 function caption(answer) {
   if (answer.rejectionReason === "no ink") return "no ink yet";
   if (answer.accepted) return `${confidenceText(Math.max(...answer.probabilities))} sure`;
   return answer.rejectionReason === "not like a digit" ? "this is not a digit" : `not a clear digit; perhaps ${answer.digit}`;
 }
 
-function show(answer) {
+const text = (digits) => digits.map((one) => (one.accepted ? one.digit : "?")).join("");
+
+function show(digits) {
+  const several = digits.length > 1, lines = part("lines");
+  part("bars").hidden = several;
+  lines.hidden = !several;
+  part("digit").classList.toggle("long", digits.length > LONG);
+  if (several) {
+    part("digit").textContent = text(digits);
+    part("caption").textContent = `${digits.length} digits`;
+    lines.replaceChildren(...digits.map((one) => Object.assign(document.createElement("li"), { textContent: caption(one) })));
+    digits.forEach((one, i) => lines.children[i].prepend(Object.assign(document.createElement("b"), { textContent: text([one]) })));
+  } else showOne(digits[0] ?? globalThis.recognise([]));
+  showSeen(digits);
+}
+
+function showOne(answer) {
   const empty = answer.rejectionReason === "no ink";
   part("digit").textContent = answer.accepted ? answer.digit : "?";
   part("caption").textContent = caption(answer);
@@ -41,9 +67,18 @@ function show(answer) {
     bar.querySelector("i").style.width = percent(share).replace(" ", "");
     bar.querySelector(".pad-share").textContent = confidenceText(share);
   });
-  const context = part("saw").getContext("2d"), pixels = context.createImageData(28, 28);
-  answer.image.forEach((bright, i) => pixels.data.set([bright, bright, bright, 255], 4 * i));
-  context.putImageData(pixels, 0, 0);
+}
+
+// What the model saw of each digit, in a square of rows.
+function showSeen(digits) {
+  const saw = part("saw"), context = saw.getContext("2d"), side = Math.max(1, Math.ceil(Math.sqrt(digits.length)));
+  saw.width = saw.height = 28 * side;
+  context.fillRect(0, 0, saw.width, saw.height);
+  digits.forEach(({ image }, i) => {
+    const pixels = context.createImageData(28, 28);
+    image.forEach((bright, k) => pixels.data.set([bright, bright, bright, 255], 4 * k));
+    context.putImageData(pixels, 28 * (i % side), 28 * Math.floor(i / side));
+  });
 }
 
 // Redraw and classify once for all events before the next frame.
@@ -54,17 +89,19 @@ function answerNow() {
   cancelAnimationFrame(frame);
   frame = 0;
   ink(paper, strokes);
-  const answer = globalThis.recognise(strokes);
-  show(answer);
-  return answer;
+  const digits = globalThis.readNumber(strokes);
+  drawBoxes(digits);
+  show(digits);
+  return digits;
 }
 
 function say(text) {
   part("status").textContent = text;
 }
 function sayAnswer() {
-  const answer = answerNow();
-  say(`${counted(strokes.length)}: ${answer.accepted ? `${answer.digit}, ` : ""}${caption(answer)}`);
+  const digits = answerNow(), [answer = globalThis.recognise([])] = digits;
+  const read = digits.length > 1 ? `${text(digits)}, ${digits.length} digits` : `${answer.accepted ? `${answer.digit}, ` : ""}${caption(answer)}`;
+  say(`${counted(strokes.length)}: ${read}`);
 }
 
 // A pointer's position in units of the paper; outside of it too, because a captured stroke may leave and come back.
