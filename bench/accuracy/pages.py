@@ -18,7 +18,7 @@ import numpy as np
 
 from bench.accuracy.pen_drawings import DEVELOPMENT_WRITERS
 from bench.accuracy.pendigits import Drawing, read_drawings
-from mnistlib.inference.pages import Page
+from mnistlib.inference.prediction import Page
 from mnistlib.inference.predictor import Predictor, load_predictor
 
 WIDTH, HEIGHT = 1240, 1754  # A4 at 150 dots per inch

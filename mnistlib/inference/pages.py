@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -12,12 +12,13 @@ import numpy as np
 from PIL import Image
 
 from mnistlib.evaluation.calibration import NOT_LIKE_A_DIGIT
+from mnistlib.imaging.cells import Cell, find_cells, turned
 from mnistlib.imaging.decoding import decode, full_size
 from mnistlib.imaging.framing import frame
 from mnistlib.imaging.ruling import erase_ruling
 from mnistlib.imaging.segmentation import Piece, cut, find_lines_of_writing, find_pieces, join, page_ink, typical_height
 from mnistlib.imaging.stroke_width import normalize_stroke_width
-from mnistlib.inference.prediction import Prediction
+from mnistlib.inference.prediction import Digit, Number, Page, Prediction
 
 SIDE = 1600  # pixels of a page's longer side
 LARGE, SMALL, SPECK = 0.5, 0.45, 0.12  # of the glyphs' height: beginnings of a line, digits, pieces of a digit
@@ -31,57 +32,11 @@ SKIPPED, CUT, APART = 1.2, 0.35, 3.0  # costs: of a small piece left out, of a s
 BELIEVED = -1.9  # mean quality of a number's digits, above which it is one
 UNCLEAR = 0.6  # what is not like a digit, and read with less confidence, is none
 BROAD = 0.8, 2.0  # of the glyphs' height: wider digits cost so much for each height more
+NARROW = 0.7  # of a box's width: one digit in it is narrower
+UPRIGHT = 0.2  # nats by which a turned form must be believed more
 SPACE = 0.6, 2.0  # a number ends at a gap of this share of the height that is so many times the line's usual one
 
 Classify = Callable[[np.ndarray], Sequence[Prediction]]
-Box = tuple[int, int, int, int]
-
-
-@dataclass(frozen=True)
-class Digit:
-    """A digit on a page.
-
-    Attributes:
-        box: left, top, right and bottom in the picture's own pixels, held upright.
-        prediction: of the digit.
-        cell: row and column of its printed box, counted from 0; None without boxes.
-    """
-
-    box: Box
-    prediction: Prediction
-    cell: tuple[int, int] | None = None
-
-
-@dataclass(frozen=True)
-class Number:
-    """Neighbouring digits of one line, from left to right; in a form or sudoku, a row of boxes."""
-
-    digits: tuple[Digit, ...]
-
-    @property
-    def text(self) -> str:
-        """Return the digits, with ? for each that is not accepted."""
-        return "".join(str(d.prediction.digit) if d.prediction.accepted else "?" for d in self.digits)
-
-
-@dataclass(frozen=True)
-class Page:
-    """What was read on a page.
-
-    Attributes:
-        numbers: in reading order.
-        left_out: how many pieces of ink of each kind are no digits.
-        empty: row and column of each empty printed box, counted from 0.
-    """
-
-    numbers: tuple[Number, ...]
-    left_out: dict[str, int] = field(default_factory=dict)
-    empty: tuple[tuple[int, int], ...] = ()
-
-    @property
-    def digits(self) -> list[Digit]:
-        """Return all digits in reading order."""
-        return [digit for number in self.numbers for digit in number.digits]
 
 
 @dataclass(frozen=True, eq=False)
@@ -92,14 +47,14 @@ class Glyph:
     prediction: Prediction | None
 
 
-def read_picture(classify: Classify, picture: str | Path | np.ndarray) -> Page:
+def read_picture(classify: Classify, picture: str | Path | np.ndarray, layout: str = "auto") -> Page:
     """Read a page from a file or its pixels; boxes are in its own pixels. Raises PictureError and ValueError."""
     if isinstance(picture, str | Path):
         grey, (width, height) = decode(Path(picture), side=SIDE), full_size(Path(picture))
     else:
         grey = to_luminance(picture)
         height, width = picture.shape[:2]
-    page = read_page(classify, grey)
+    page = read_page(classify, grey, layout)
     x, y = width / grey.shape[1], height / grey.shape[0]
     return replace(page, numbers=tuple(Number(tuple(scaled(d, x, y) for d in n.digits)) for n in page.numbers))
 
@@ -118,22 +73,48 @@ def to_luminance(pixels: np.ndarray) -> np.ndarray:
     return np.asarray(image)
 
 
-def read_page(classify: Classify, grey: np.ndarray) -> Page:
+def read_page(classify: Classify, grey: np.ndarray, layout: str = "auto") -> Page:
     """Read the numbers on a page.
 
     Args:
         classify: predicts images uint8 N×28×28.
         grey: luminance, uint8 H×W.
+        layout: page, boxes, or auto: boxes where there is a form with one digit in a box.
 
     Returns:
         The page, its boxes in pixels of `grey`.
     """
-    ink = np.clip(erase_ruling(page_ink(grey), page=True), 0, 255)
+    ink = page_ink(grey)
+    if layout != "page" and (cells := find_cells(ink)) and (layout == "boxes" or is_filled(cells)):
+        return read_cells(classify, cells)
+    ink = np.clip(erase_ruling(ink, page=True), 0, 255)
     left_out: Counter[str] = Counter()
     lines, height = arrange(find_pieces(ink), left_out)
     glyphs = read_lines(classify, lines, height)
     numbers = [number for line in glyphs for number in split_numbers(line, height, left_out)]
     return Page(tuple(numbers), dict(left_out))
+
+
+def is_filled(cells: Sequence[Cell]) -> bool:
+    """Return whether boxes hold one digit each: some are filled, and what fills them is not wide."""
+    shares = [cell.piece.width / (cell.box[2] - cell.box[0]) for cell in cells if cell.piece]
+    return len(shares) >= max(3, 0.1 * len(cells)) and bool(np.median(shares) < NARROW)
+
+
+def read_cells(classify: Classify, cells: Sequence[Cell]) -> Page:
+    """Read one digit per box, row by row. A page on its side is turned as the network believes it most."""
+    readings = []
+    for turns in range(4):
+        order = turned(cells, turns)
+        answers = iter(classify_pieces(classify, [cell.piece for cell in order if cell.piece]))
+        read = [(cell, next(answers) if cell.piece else None) for cell in order]
+        believed = float(np.mean([quality(answer) for _, answer in read if answer]))
+        readings.append((believed + (UPRIGHT if turns == 0 else 0), turns, read))
+    _, _, read = max(readings, key=lambda reading: reading[:2])
+    rows = [[one for one in read if one[0].row == row] for row in range(read[-1][0].row + 1)]
+    digits = [tuple(Digit(c.box, answer, (c.row, c.column)) for c, answer in row if answer) for row in rows]
+    empty = tuple((cell.row, cell.column) for cell, answer in read if not answer)
+    return Page(tuple(Number(row) for row in digits if row), {}, empty)
 
 
 def arrange(pieces: Sequence[Piece], left_out: Counter[str]) -> tuple[list[list[Piece]], float]:

@@ -15,7 +15,8 @@ from mnistlib.evaluation.calibration import Calibration, load_calibration, rejec
 from mnistlib.evaluation.metrics import predict_logits, softmax
 from mnistlib.imaging.framing import Stroke, rasterize
 from mnistlib.imaging.image_files import read_batches
-from mnistlib.inference.pages import Page, read_picture
+from mnistlib.inference.pages import read_picture
+from mnistlib.inference.prediction import Page
 from mnistlib.inference.prediction import Prediction as Prediction  # users import it from here
 from mnistlib.runs.layout import Run, check_own_files, existing_runs
 from mnistlib.runs.model_store import is_fine_tuned, retrain_advice
@@ -103,11 +104,12 @@ class Predictor:
             on_progress(len(predictions), len(files))
         return predictions
 
-    def page(self, picture: str | Path | np.ndarray) -> Page:
+    def page(self, picture: str | Path | np.ndarray, layout: str = "auto") -> Page:
         """Read the numbers on a page, or in the boxes of a form.
 
         Args:
             picture: a file; or its pixels, uint8 H×W or H×W×3.
+            layout: page, boxes (one digit per printed box), or auto.
 
         Returns:
             The numbers in reading order, with boxes in the picture's own pixels, held upright as its camera was.
@@ -116,7 +118,7 @@ class Predictor:
             PictureError: the file cannot be read.
             ValueError: pixels of another shape or dtype.
         """
-        return read_picture(self.images, picture)
+        return read_picture(self.images, picture, layout)
 
 
 def answer(probabilities: np.ndarray, image: np.ndarray, reason: str) -> Prediction:
