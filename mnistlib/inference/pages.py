@@ -34,6 +34,7 @@ BELIEVED = -1.9  # mean quality of a number's digits, above which it is one
 UNCLEAR = 0.6  # what is not like a digit, and read with less confidence, is none
 STEM = 0.4  # width to height: what is narrower is a doubtful 1 rather than no digit
 BROAD = 0.8, 2.0  # of the glyphs' height: wider digits cost so much for each height more
+NARROW = 0.7  # of a box's width: one digit in it is narrower
 UPRIGHT = 0.2  # nats by which a turned form must be believed more
 SPACE = 0.6, 2.0  # a number ends at a gap of this share of the height that is so many times the line's usual one
 
@@ -101,8 +102,8 @@ def read_page(classify: Classify, grey: np.ndarray, layout: str = "auto") -> Pag
 
 def is_filled(cells: Sequence[Cell]) -> bool:
     """Return whether boxes hold one digit each: some are filled, and what fills them is not wide."""
-    pieces = [cell.piece for cell in cells if cell.piece]
-    return len(pieces) >= max(3, 0.1 * len(cells)) and bool(np.median([p.width / p.height for p in pieces]) < WIDE)
+    shares = [cell.piece.width / (cell.box[2] - cell.box[0]) for cell in cells if cell.piece]
+    return len(shares) >= max(3, 0.1 * len(cells)) and bool(np.median(shares) < NARROW)
 
 
 def read_cells(classify: Classify, cells: Sequence[Cell]) -> Page:
