@@ -52,10 +52,15 @@ def watch(page: Any) -> list[str]:
     page.add_init_script(WATCH)
     page.on("console", lambda said: add(said.text) if said.type == "error" or from_file(page) else None)
     page.on("pageerror", lambda error: add(str(error)))
-    page.on("requestfailed", lambda asked: add(f"{asked.url}: {asked.failure}"))
+    page.on("requestfailed", lambda asked: None if is_replaced(asked) else add(f"{asked.url}: {asked.failure}"))
     page.on("response", lambda answer: add(f"{answer.url}: {answer.status}") if answer.status >= 400 else None)
     page.on("request", lambda asked: add(f"request: {asked.url}") if from_file(page) and is_remote(asked.url) else None)
     return found
+
+
+def is_replaced(asked: Any) -> bool:
+    """Return whether a failed request is for a tab's icon, which the browser aborts when the next icon comes."""
+    return "/favicons/" in asked.url and asked.failure == "net::ERR_ABORTED"
 
 
 def from_file(page: Any) -> bool:
