@@ -1,4 +1,4 @@
-"""Accuracy on pages of numbers: real ones of strangers, and pages composed of pen drawings. Nothing is trained on them.
+"""Accuracy on pages of numbers: of real ones, and of pages composed of pen drawings. Nothing is trained on them.
 
 `python -m bench.accuracy.pages [--run default] [--pages 20] [--sheets FOLDER]`: digits right and in order, character
 error rate (edit distance over digits) and false digits for each folder of PICTURES/several, and for composed pages of

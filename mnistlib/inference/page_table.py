@@ -139,7 +139,7 @@ def describe_page(page: Page) -> str:
     read = f"a page with {counted(len(texts), 'number')}, {counted(len(page.digits), 'digit')}"
     left_out = sum(page.left_out.values())
     parts = [read, f"{len(page.empty)} of its boxes empty" if page.empty else ""]
-    parts.append(f"{counted(left_out, 'piece')} left out as no digit" if left_out else "")
+    parts.append(f"{counted(left_out, 'piece')} left out as outliers" if left_out else "")
     return f"{', '.join(filter(None, parts))}: {' '.join(texts[:LISTED])}{' …' if len(texts) > LISTED else ''}"
 
 

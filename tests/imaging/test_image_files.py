@@ -100,8 +100,10 @@ def variants(digit: np.ndarray) -> dict[str, Image.Image]:
 def test_every_kind_of_picture_gives_the_same_digit(digit, tmp_path, name):
     path = tmp_path / name
     variants(digit)[name].save(path)
-    expected = frame(np.asarray(large(digit))).astype(float)
-    found = read_picture(path).astype(float)
+    large(digit).save(tmp_path / "plain.png")
+    plain, found = read_picture(tmp_path / "plain.png").astype(float), read_picture(path).astype(float)
+    assert np.corrcoef(found.ravel(), plain.ravel())[0, 1] > (0.95 if "black_and_white" in name else 0.97)  # dithered
+    expected = frame(np.asarray(large(digit))).astype(float)  # faint parts of its strokes are faint here
     assert np.corrcoef(found.ravel(), expected.ravel())[0, 1] > 0.95
 
 

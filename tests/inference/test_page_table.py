@@ -114,7 +114,7 @@ def test_numbers_are_whole_and_say_what_is_doubtful():
 
 
 def test_words_say_what_was_read_and_left_out():
-    line = "a page with 2 numbers, 5 digits, 1 of its boxes empty, 2 pieces left out as no digit: 20 1?6"
+    line = "a page with 2 numbers, 5 digits, 1 of its boxes empty, 2 pieces left out as outliers: 20 1?6"
     assert describe_pages(PATHS, {1: PAGE}) == f"page.png: {line}"
     assert prediction_lines(PATHS, PREDICTIONS, {1: PAGE})[1] == f"page.png  {line}"
     assert describe_pages([Path("p")] * 13, dict.fromkeys(range(13), PAGE)).endswith("\nand 3 more pages")
